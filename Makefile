@@ -1,0 +1,145 @@
+# memtrace. `make help` lists the targets; all output goes to build/.
+SHELL  := /bin/bash
+O      := build
+CC     ?= gcc
+CLANG  ?= clang
+ARCH   := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
+prefix ?= /usr/local
+DESTDIR ?=
+
+# --- tools and libraries ------------------------------------------------------------------------
+PKGS    := libbpf libelf libdw zlib capstone jansson
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS   = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -liberty
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+WARN   := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla \
+          -Wno-missing-field-initializers -Wno-sign-compare
+HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 $(WARN) -D_GNU_SOURCE -Iinclude -Isrc -I$(O) $(PKG_CFLAGS)
+LDLIBS     = $(PKG_LIBS) -lm -lpthread
+SAN    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+BPF_CFLAGS := -g -O2 -mcpu=v3 --target=bpf -D__TARGET_ARCH_$(ARCH) -Wall -Werror \
+              -Iinclude -Ivmlinux/$(ARCH) -Ibpf
+
+# --- sources -------------------------------------------------------------------------------------
+SRC      := $(wildcard src/*.c src/*/*.c)
+LIB_SRC  := $(filter-out src/main.c,$(SRC))
+OBJ      := $(SRC:%.c=$(O)/%.o)
+LIB_OBJ  := $(LIB_SRC:%.c=$(O)/%.o)
+SAN_OBJ  := $(LIB_SRC:%.c=$(O)/san/%.o)
+PROBE    := probe
+BPF_SRC  := $(filter-out bpf/$(PROBE).bpf.c,$(wildcard bpf/*.bpf.c))
+BPF_OBJ  := $(BPF_SRC:%.c=$(O)/%.o)
+SKEL     := $(O)/memtrace.skel.h $(if $(wildcard bpf/$(PROBE).bpf.c),$(O)/$(PROBE).skel.h)
+UNIT     := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
+HOST     := $(patsubst tests/bpf_host/%.c,$(O)/bpf_host/%,$(wildcard tests/bpf_host/test_*.c))
+TARGETS  := $(patsubst tests/targets/%.c,$(O)/targets/%,$(wildcard tests/targets/*.c)) \
+            $(patsubst tests/targets/%.cc,$(O)/targets/%,$(wildcard tests/targets/*.cc))
+
+V ?= 0
+ifeq ($(V),0)
+say = @printf '  %-9s %s\n' '$(1)' '$(patsubst $(O)/%,%,$(2))';
+endif
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all demo test check check-unit check-host check-root check-ci lint format targets install clean \
+        help setup setup-test man
+
+all: $(O)/memtrace ## build build/memtrace
+
+# --- BPF: objects compiled apart, linked into one, one skeleton ---------------------------------------
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(call say,BPF,$@)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+$(O)/memtrace.bpf.o: $(BPF_OBJ)
+	$(call say,BPF-LINK,$@)bpftool gen object $@ $^
+$(O)/memtrace.skel.h: $(O)/memtrace.bpf.o
+	$(call say,SKEL,$@)bpftool gen skeleton $< name memtrace_bpf > $@
+$(O)/$(PROBE).skel.h: $(O)/bpf/$(PROBE).bpf.o
+	$(call say,SKEL,$@)bpftool gen skeleton $< name probe_bpf > $@
+
+# --- the program ------------------------------------------------------------------------------------
+$(O)/version.h: FORCE
+	@mkdir -p $(@D)
+	@echo '#define MEMTRACE_VERSION "$(VERSION)"' | cmp -s - $@ || echo '#define MEMTRACE_VERSION "$(VERSION)"' > $@
+FORCE:
+$(O)/schema.h: src/report/schema.json
+	@mkdir -p $(@D)
+	$(call say,EMBED,$@)(echo 'static const char schema_text[] ='; \
+		sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $<; echo ';') > $@
+$(O)/src/%.o: src/%.c | $(SKEL) $(O)/version.h $(O)/schema.h
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) $(CFLAGS) $(HARDEN) -MMD -MP -c $< -o $@
+$(O)/san/src/%.o: src/%.c | $(SKEL) $(O)/version.h $(O)/schema.h
+	@mkdir -p $(@D)
+	$(call say,CC-SAN,$@)$(CC) $(ALL_CFLAGS) $(SAN) -MMD -MP -c $< -o $@
+$(O)/libmemtrace.a: $(LIB_OBJ)
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+$(O)/san/libmemtrace.a: $(SAN_OBJ)
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+$(O)/memtrace: $(O)/src/main.o $(O)/libmemtrace.a
+	$(call say,LINK,$@)$(CC) -pie -Wl,-z,relro,-z,now $^ $(LDLIBS) -o $@
+$(O)/san/memtrace: $(O)/san/src/main.o $(O)/san/libmemtrace.a
+	$(call say,LINK,$@)$(CC) $(SAN) $^ $(LDLIBS) -o $@
+
+# --- tests ------------------------------------------------------------------------------------------
+$(O)/unit/%: tests/unit/%.c $(O)/san/libmemtrace.a
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)$(CC) $(ALL_CFLAGS) -Itests/unit $(SAN) -MMD -MP -MF $@.d $< $(O)/san/libmemtrace.a \
+		$(LDLIBS) -lcmocka -o $@
+$(O)/bpf_host/%: tests/bpf_host/%.c
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)$(CC) -std=gnu11 -Wall -Werror -Itests/bpf_host/fake -Itests/bpf_host -Iinclude -Ibpf \
+		$(SAN) -MMD -MP -MF $@.d $< -lcmocka -o $@
+# Targets are optimised and have no frame pointers, as distributions build.
+$(O)/targets/%: tests/targets/%.c
+	@mkdir -p $(@D)
+	$(call say,TARGET,$@)$(CC) -O2 -g -fomit-frame-pointer -Wall -Werror -D_GNU_SOURCE -fno-builtin-malloc \
+		-MMD -MP -MF $@.d $< -lpthread -ldl -lm -o $@
+$(O)/targets/%: tests/targets/%.cc
+	@mkdir -p $(@D)
+	$(call say,TARGET,$@)$(CXX) -O2 -g -fomit-frame-pointer -Wall -Werror -MMD -MP -MF $@.d $< -lpthread -o $@
+targets: $(TARGETS)
+
+check-unit: $(UNIT) ## unit tests, sanitizers on, no root
+	@tools/run-tests.sh unit $(UNIT)
+check-host: $(HOST) ## BPF programs on the host, no root
+	@tools/run-tests.sh bpf_host $(HOST)
+check: check-unit check-host ## every ring that needs no root
+check-root: $(O)/memtrace $(O)/san/memtrace targets ## end to end: root and BPF
+	@tests/e2e/run.sh
+check-ci: lint check check-root
+
+setup:
+	@tools/setup
+setup-test:
+	@tools/setup --test
+demo: ## set up, build, trace a leaking example, show the verdict
+	@$(MAKE) --no-print-directory setup
+	@$(MAKE) --no-print-directory all $(O)/targets/demo_server
+	@tools/demo.sh
+test: ## set up, build, run every test
+	@$(MAKE) --no-print-directory setup-test
+	@$(MAKE) --no-print-directory -j$$(nproc) all targets
+	@$(MAKE) --no-print-directory check-ci
+
+# --- lint, install ------------------------------------------------------------------------------------
+lint: $(O)/memtrace.bpf.o $(LIB_OBJ) ## layers, headers alone, sizes, formatting, data symbols
+	@tools/lint.sh $(O)
+format:
+	@clang-format -i $$(git ls-files 'src/*.[ch]' 'bpf/*.[ch]' 'tests/*.[ch]' 'include/*.h')
+man: $(O)/memtrace.8
+$(O)/memtrace.8: $(O)/memtrace
+	$(call say,MAN,$@)$(O)/memtrace help --man > $@
+install: $(O)/memtrace $(O)/memtrace.8 ## install into DESTDIR$(prefix)
+	install -Dm755 $(O)/memtrace $(DESTDIR)$(prefix)/sbin/memtrace
+	install -Dm644 $(O)/memtrace.8 $(DESTDIR)$(prefix)/share/man/man8/memtrace.8
+clean:
+	rm -rf $(O)
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-only
+ *
+ * The contract between the BPF programs and user space: ring buffer records, the shared
+ * accounting page of a call site, probe cookies and the read-only configuration.
+ * Both sides include this file and nothing else of each other. Integers are little structs'
+ * only content: no pointers, no enums, no padding; every record has a size assertion.
+ * Times are CLOCK_MONOTONIC nanoseconds; sizes are bytes.
+ */
+#ifndef MEMTRACE_WIRE_H
+#define MEMTRACE_WIRE_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+#define MT_WIRE_VERSION 1
+
+#define MT_MAX_FRAMES	64	/* program counters in one stack */
+#define MT_EXTRA_BYTES	128	/* user memory copied along with a system call */
+#define MT_AGE_BUCKETS	11	/* [0,1) [1,2) [2,4) ... [256,512) [512,inf) seconds */
+#define MT_COMM_BYTES	16
+
+/* Live blocks of a site by birth: two rings of epochs, see struct mt_site. */
+#define MT_FINE_SLOTS	 32
+#define MT_FINE_SECS	 1
+#define MT_COARSE_SLOTS	 34
+#define MT_COARSE_SECS	 16
+
+/* Site 0 takes what could not be given to a stack; it is reported as such. */
+#define MT_SITE_NONE 0u
+
+enum mt_kind {
+#define KIND(id, name, summary) MT_KIND_##name = id,
+#include "memtrace/kinds.def"
+#undef KIND
+	MT_KIND_MAX
+};
+
+enum mt_counter {
+#define COUNTER(name, lost, help) MT_CNT_##name,
+#include "memtrace/counters.def"
+#undef COUNTER
+	MT_CNT_MAX
+};
+
+/* What a traced function does; the low bits of a probe cookie. */
+enum mt_fn {
+	MT_FN_NONE = 0,
+	MT_FN_ALLOC = 1,	  /* result = f(size [* count]) */
+	MT_FN_REALLOC = 2,	  /* result = f(ptr, size [* count]) */
+	MT_FN_POSIX_MEMALIGN = 3, /* 0 = f(&ptr, ..., size) */
+	MT_FN_FREE = 4,		  /* f(ptr) */
+};
+
+/* What a system call does to the things memtrace counts; see syscalls.def. */
+enum mt_sysop {
+	MT_SYS_NONE = 0,
+	MT_SYS_MMAP = 1,
+	MT_SYS_MUNMAP = 2,
+	MT_SYS_MREMAP = 3,
+	MT_SYS_BRK = 4,
+	MT_SYS_OPEN = 5,      /* returns a descriptor */
+	MT_SYS_SOCKET = 6,    /* returns a socket */
+	MT_SYS_ACCEPT = 7,    /* returns a connected socket */
+	MT_SYS_CONNECT = 8,   /* extra = the peer's address */
+	MT_SYS_CLOSE = 9,
+	MT_SYS_DUP = 10,      /* arg 0 is the original, the result the copy */
+	MT_SYS_PIPE = 11,     /* extra = int[2] */
+	MT_SYS_SOCKETPAIR = 12, /* extra = int[2] */
+	MT_SYS_RECVMSG = 13,  /* extra = the head of the control messages */
+	MT_SYS_CLOSE_RANGE = 14,
+	MT_SYS_FCNTL = 15,    /* only F_DUPFD and F_DUPFD_CLOEXEC are sent */
+	MT_SYS_MAX
+};
+
+enum mt_site_kind {
+	MT_SITE_HEAP = 1,
+	MT_SITE_MMAP = 2,
+	MT_SITE_BRK = 3,
+	MT_SITE_FD = 4,
+	MT_SITE_SOCKET = 5,
+	MT_SITE_THREAD = 6,
+};
+
+/* Why a stack ends where it ends. */
+enum mt_stack_end {
+#define STACK_END(id, name, complete, text) MT_END_##name = id,
+#include "memtrace/stack_ends.def"
+#undef STACK_END
+	MT_END_MAX
+};
+
+/*
+ * A probe cookie says how to read the call at this attach site:
+ * bits 0-3 enum mt_fn, 4-6 size argument, 7-9 count argument, 10-12 pointer argument
+ * (1-based; 0 = there is none), 13-20 bytes pushed since the function's entry, divided by 8.
+ */
+#define MT_COOKIE(fn, size_arg, count_arg, ptr_arg, pushed_words)                                  \
+	((__u64)(fn) | (__u64)(size_arg) << 4 | (__u64)(count_arg) << 7 | (__u64)(ptr_arg) << 10 | \
+	 (__u64)(pushed_words) << 13)
+#define MT_COOKIE_FN(c)	    ((__u32)(c) & 15)
+#define MT_COOKIE_SIZE(c)   ((__u32)((c) >> 4) & 7)
+#define MT_COOKIE_COUNT(c)  ((__u32)((c) >> 7) & 7)
+#define MT_COOKIE_PTR(c)    ((__u32)((c) >> 10) & 7)
+#define MT_COOKIE_PUSHED(c) ((__u32)((c) >> 13) & 255)
+
+/* Every record begins with this. `size` counts the whole record. */
+struct mt_hdr {
+	__u64 time_ns;
+	__u32 tgid; /* in the initial PID namespace */
+	__u16 kind; /* enum mt_kind */
+	__u16 size;
+};
+
+/* First sight of a call site. Frames are innermost first. */
+struct mt_ev_site {
+	struct mt_hdr hdr;
+	__u32 site;
+	__u32 asid;
+	__u16 frames;
+	__u8 site_kind; /* enum mt_site_kind */
+	__u8 end;	/* enum mt_stack_end */
+	__u32 reserved;
+	__u64 pc[MT_MAX_FRAMES]; /* `frames` of them are sent */
+};
+
+#define MT_SYSF_ENTRY	     1 /* before the call happened (munmap, mremap, close) */
+#define MT_SYSF_IN_ALLOCATOR 2 /* the thread was inside a traced allocation function */
+
+/* One system call that concerns mappings or descriptors. */
+struct mt_ev_sys {
+	struct mt_hdr hdr;
+	__u32 tid;
+	__u32 asid;
+	__s64 ret; /* 0 on entry */
+	__u64 arg[6];
+	__u32 site; /* of the caller, where the call makes something */
+	__u16 op;   /* enum mt_sysop */
+	__u16 flags;
+	__u32 nr;
+	__u32 extra_len;
+	__u8 extra[MT_EXTRA_BYTES]; /* sent only when extra_len > 0 */
+};
+
+/* A 2 MiB aligned piece of address space in which a traced allocation was seen. */
+struct mt_ev_region {
+	struct mt_hdr hdr;
+	__u64 addr;
+	__u32 asid;
+	__u32 reserved;
+};
+
+/* fork, thread, exec, exit: hdr.tgid is the process it happened in. */
+struct mt_ev_task {
+	struct mt_hdr hdr;
+	__u64 start_ns; /* boot-time start of the new task or process */
+	__u32 tid;
+	__u32 asid;
+	__u32 child_tgid;
+	__u32 child_tid;
+	__u32 child_asid; /* 0 when the child is not traced */
+	__u32 site;	  /* creator of a thread */
+	__u32 shares_mm;  /* vfork-like child */
+	__u32 exit_code;
+	__u8 comm[MT_COMM_BYTES];
+};
+
+/* One allocation, reallocation or free; only with --events. */
+struct mt_ev_alloc {
+	struct mt_hdr hdr;
+	__u64 addr;
+	__u64 size;
+	__u64 old_addr; /* reallocation: the block that was given up */
+	__u32 tid;
+	__u32 asid;
+	__u32 site;
+	__u32 fn; /* enum mt_fn */
+};
+
+/*
+ * Accounting of one call site, written by BPF with atomics, mapped read-only by user space.
+ * Live bytes and counts are differences. Live blocks by age need no walk of the live set: each
+ * ring slot holds (epoch << 32 | blocks born in that epoch and still alive); a slot is valid for
+ * age a only when its epoch matches. Blocks older than the rings are the remainder.
+ */
+struct mt_site {
+	__u64 alloc_bytes;
+	__u64 alloc_count;
+	__u64 free_bytes;
+	__u64 free_count;
+	__u64 freed_by_age[MT_AGE_BUCKETS];
+	__u64 fine[MT_FINE_SLOTS];
+	__u64 coarse[MT_COARSE_SLOTS];
+	__u64 reserved[7];
+};
+
+/* Set before load, read-only afterwards. */
+struct mt_config {
+	__u64 boot_ns;	     /* CLOCK_MONOTONIC at start: epoch 0 of births */
+	__u32 wire_version;
+	__u32 site_capacity;
+	__u32 scratch_slots; /* power of two is not needed; slots = this many per CPU x CPUs */
+	__u32 cpus;
+	__u32 max_frames;
+	__u32 send_events;   /* --events */
+	__u32 follow;	     /* trace children */
+	__u32 thread_capacity;
+};
+
+#ifndef __cplusplus
+_Static_assert(sizeof(struct mt_hdr) == 16, "wire");
+_Static_assert(sizeof(struct mt_ev_site) == 16 + 16 + 8 * MT_MAX_FRAMES, "wire");
+_Static_assert(sizeof(struct mt_ev_sys) == 16 + 16 + 48 + 16 + MT_EXTRA_BYTES, "wire");
+_Static_assert(sizeof(struct mt_ev_region) == 32, "wire");
+_Static_assert(sizeof(struct mt_ev_task) == 16 + 8 + 32 + MT_COMM_BYTES, "wire");
+_Static_assert(sizeof(struct mt_ev_alloc) == 56, "wire");
+_Static_assert(sizeof(struct mt_site) == 704, "wire");
+_Static_assert(sizeof(struct mt_config) == 40, "wire");
+#endif
+
+#endif

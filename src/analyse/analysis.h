@@ -1,0 +1,109 @@
+/*
+ * What analysis says of one snapshot: owners of sites, the ledger, findings and the verdict.
+ * Results of pure functions (attrib.h, ledger.h, judge.h) over a const snapshot; sinks print them.
+ * Strings are owned by the analysis unless they say otherwise. NAN = not measured.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/snapshot.h"
+
+enum resource_class {
+	CLASS_NONE = 0,
+#define CLASS(id, name, resident, summary) CLASS_##name = id,
+#include "memtrace/classes.def"
+#undef CLASS
+	CLASS_MAX
+};
+
+enum module_kind { /* jsonl.md: database|crypto|network|compression|image|other */
+	MODULE_OTHER = 0, MODULE_DATABASE, MODULE_CRYPTO, MODULE_NETWORK, MODULE_COMPRESSION,
+	MODULE_IMAGE,
+};
+
+/* Who asked for the memory of a site, and which class that makes it. Parallel to snapshot.sites. */
+struct owner {
+	enum resource_class class;
+	uint32_t module;      /* index into snapshot.modules, or SNAP_NO_MODULE */
+	uint32_t frame;	      /* index into the site's stack: first frame that is not plumbing */
+	enum module_kind kind;
+	double confidence;    /* 0 to 1 */
+	const char *evidence; /* static text */
+};
+
+enum how_known { HOW_EXACT = 1, HOW_ESTIMATE, HOW_UNAVAILABLE };
+
+struct class_row {
+	uint64_t bytes;	  /* FACT_UNKNOWN when not measured */
+	uint64_t count;	  /* FACT_UNKNOWN when it has none */
+	double growth_bytes_per_s; /* NAN when not known */
+	double confidence;
+	enum how_known how;
+	const char *why; /* HOW_UNAVAILABLE or HOW_ESTIMATE: static text; NULL otherwise */
+};
+
+struct module_row {
+	uint32_t module; /* index into snapshot.modules */
+	enum module_kind kind;
+	uint64_t bytes, count;
+	double confidence;
+};
+
+struct ledger {
+	uint64_t external_bytes; /* rss + swap - managed heap */
+	double coverage_ratio;	 /* explained part, 0 to 1; NAN when residency is not known */
+	struct class_row rows[CLASS_MAX]; /* resident rows add up to external_bytes */
+	struct module_row *modules;	  /* owned: native_modules split up, largest first */
+	size_t module_count;
+	uint64_t live_bytes, live_count;  /* of traced heap sites */
+	uint64_t slack_bytes;		  /* FACT_UNKNOWN when not measured */
+	double alloc_per_s, free_per_s;
+};
+
+enum verdict { VERDICT_INCONCLUSIVE = 0, VERDICT_NO_LEAK, VERDICT_LEAK };
+enum pattern { PATTERN_NONE = 0, PATTERN_STABLE, PATTERN_LINEAR, PATTERN_EXPONENTIAL, PATTERN_SPIKE,
+	       PATTERN_SUSTAINED, PATTERN_OSCILLATING };
+enum severity { SEVERITY_LOW = 1, SEVERITY_MEDIUM, SEVERITY_HIGH, SEVERITY_CRITICAL };
+enum leak_type {
+	LEAK_UNKNOWN = 0, LEAK_NATIVE_MODULE, LEAK_BUFFER, LEAK_CONNECTION_POOL, LEAK_WEBSOCKET,
+	LEAK_SOCKET, LEAK_FILE_HANDLE, LEAK_CRYPTO_CONTEXT, LEAK_THREAD, LEAK_MAPPING, LEAK_HEAP,
+};
+
+#define FINDING_EVIDENCE_MAX 6
+
+/* One leak. leak_id is derived from the site id (or the class) and is stable over runs. */
+struct finding {
+	uint64_t leak_id;
+	uint64_t site_id; /* 0: no single site */
+	size_t site;	  /* index into snapshot.sites; SIZE_MAX when site_id is 0 */
+	enum resource_class class;
+	enum leak_type type;
+	enum severity severity;
+	enum pattern pattern;
+	bool active;
+	uint64_t size_bytes, count;
+	double growth_bytes_per_s, growth_count_per_s;
+	double confidence;
+	double first_seen_s;
+	char *evidence[FINDING_EVIDENCE_MAX]; /* owned sentences with their figures */
+	size_t evidence_count;
+	char *recommendation; /* owned */
+};
+
+struct findings {
+	struct finding *list; /* owned, worst first */
+	size_t count;
+	enum verdict verdict;
+	double known_in_s;    /* INCONCLUSIVE: when it will be known, seconds from now; NAN if never */
+	const char *why;      /* one static sentence for the verdict */
+};
+
+/* Everything a sink needs about one process and tick. Borrowed pointers, valid during the call. */
+struct analysis {
+	const struct snapshot *snap;
+	const struct owner *owners; /* snap->site_count of them */
+	const struct ledger *ledger;
+	const struct findings *findings;
+};

@@ -1,0 +1,125 @@
+/*
+ * One traced process, frozen at one tick: what every reader above the model sees.
+ * Everything a snapshot points to is owned by it and stays unchanged until snapshot_free().
+ * A number that was not measured is NAN (doubles) or FACT_UNKNOWN (integers), never zero.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "decode/fact.h"
+#include "memtrace/wire.h"
+
+#define SNAP_NO_MODULE UINT32_MAX
+
+struct snap_module {
+	const char *name;     /* file name without folders */
+	const char *path;     /* as the target sees it */
+	const char *build_id; /* lower-case hex, "" when the file has none */
+	bool main_exe;
+	bool allocator;	/* allocator entry points were found in it */
+};
+
+enum frame_kind { FRAME_NATIVE = 1, FRAME_JIT, FRAME_INTERPRETED, FRAME_KERNEL };
+
+struct snap_frame {
+	uint64_t pc;
+	uint64_t offset;     /* ELF virtual address in the module; pc when there is no module */
+	uint32_t module;     /* index into modules, or SNAP_NO_MODULE */
+	enum frame_kind kind;
+	const char *symbol;  /* demangled; NULL when not (yet) known */
+	const char *file;    /* NULL when not known */
+	uint32_t line;	     /* 0 when not known */
+	bool inlined;
+};
+
+struct snap_stack {
+	const struct snap_frame *frames; /* innermost first */
+	size_t count;
+	enum mt_stack_end end;
+};
+
+/* Evenly or unevenly spaced points, oldest first; times in seconds since tracing began. */
+struct snap_series {
+	const double *t_s;
+	const double *value;
+	size_t count;
+};
+
+struct snap_site {
+	uint64_t id;   /* site_id: stable over runs, restarts and hosts */
+	uint32_t site; /* number in this run */
+	enum mt_site_kind kind;
+	uint64_t live_bytes, live_count;
+	uint64_t allocated_bytes, allocated_count;
+	uint64_t freed_bytes, freed_count;
+	bool ages_known; /* the two arrays below are measured */
+	uint64_t live_by_age[MT_AGE_BUCKETS];
+	uint64_t freed_by_age[MT_AGE_BUCKETS]; /* cumulative */
+	double first_seen_s, last_alloc_s; /* since tracing began */
+	struct snap_series live_bytes_series;
+	struct snap_series live_count_series;
+	struct snap_stack stack;
+};
+
+/* What a resident range of addresses is, as far as mappings and events tell. */
+enum range_use {
+	RANGE_ALLOCATOR = 1, /* traced allocators serve from it */
+	RANGE_STACK,	     /* a thread's stack */
+	RANGE_CODE,
+	RANGE_FILE,
+	RANGE_SHM,
+	RANGE_SITE,	     /* anonymous, mapped by a known site: see `site` */
+	RANGE_BEFORE,	     /* anonymous, mapped before tracing began */
+	RANGE_OTHER,	     /* anonymous, mapped since, by nobody we saw */
+};
+
+struct snap_range {
+	uint64_t start, end;
+	uint64_t resident_bytes, swapped_bytes;
+	enum range_use use;
+	uint32_t site; /* RANGE_SITE: MT_SITE_NONE otherwise */
+};
+
+struct snap_fd {
+	struct fd_fact fact;
+	uint64_t site_id;  /* who opened it; 0 when it was there before or was missed */
+	double opened_s;   /* since tracing began; NAN when not known */
+};
+
+/* Totals since tracing began, and what tracing itself does. */
+struct snap_counters {
+	uint64_t v[MT_CNT_MAX];	   /* of the whole run, all processes */
+	uint64_t bad_records;	   /* refused by the decoder */
+	uint64_t sites_refused;	   /* user-space table limits */
+	uint64_t ranges_refused;
+	uint64_t fds_refused;
+	uint64_t symbols_refused;
+};
+
+struct snapshot {
+	uint32_t pid;
+	char comm[32];
+	double elapsed_s;    /* since tracing of this process began */
+	uint64_t seq;
+	bool alive;
+
+	struct proc_fact proc;
+	bool residency_known;	   /* ranges carry residency */
+	bool fds_known;		   /* fds is a complete table, not the event-driven estimate */
+	bool heap_traced;	   /* allocator probes are in */
+	uint64_t rss_at_attach_bytes;
+	uint64_t allocator_at_attach_bytes; /* resident in ranges that later proved RANGE_ALLOCATOR */
+
+	const struct snap_module *modules; size_t module_count;
+	const struct snap_site *sites; size_t site_count;
+	const struct snap_range *ranges; size_t range_count;
+	const struct snap_fd *fds; size_t fd_count;
+	uint32_t thread_count;
+
+	struct snap_series external_series; /* rss + swap - managed heap */
+	struct snap_counters counters;
+};
+
+void snapshot_free(struct snapshot *s);
