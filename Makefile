@@ -30,7 +30,8 @@ OBJ      := $(SRC:%.c=$(O)/%.o)
 LIB_OBJ  := $(LIB_SRC:%.c=$(O)/%.o)
 SAN_OBJ  := $(LIB_SRC:%.c=$(O)/san/%.o)
 PROBE    := probe
-BPF_SRC  := $(filter-out bpf/$(PROBE).bpf.c,$(wildcard bpf/*.bpf.c))
+# core first: the BPF linker gives wrong offsets to maps that it meets as extern before their definition
+BPF_SRC  := bpf/core.bpf.c $(filter-out bpf/core.bpf.c bpf/$(PROBE).bpf.c,$(wildcard bpf/*.bpf.c))
 BPF_OBJ  := $(BPF_SRC:%.c=$(O)/%.o)
 SKEL     := $(O)/memtrace.skel.h $(if $(wildcard bpf/$(PROBE).bpf.c),$(O)/$(PROBE).skel.h)
 UNIT     := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))

@@ -21,10 +21,11 @@
 #define MT_COMM_BYTES	16
 
 /* Live blocks of a site by birth: two rings of epochs, see struct mt_site. */
+/* Slot counts are powers of two: the verifier bounds a mask, not a remainder. */
 #define MT_FINE_SLOTS	 32
 #define MT_FINE_SECS	 1
-#define MT_COARSE_SLOTS	 34
-#define MT_COARSE_SECS	 16
+#define MT_COARSE_SLOTS	 32
+#define MT_COARSE_SECS	 18
 
 /* Site 0 takes what could not be given to a stack; it is reported as such. */
 #define MT_SITE_NONE 0u
@@ -191,7 +192,47 @@ struct mt_site {
 	__u64 freed_by_age[MT_AGE_BUCKETS];
 	__u64 fine[MT_FINE_SLOTS];
 	__u64 coarse[MT_COARSE_SLOTS];
-	__u64 reserved[7];
+	__u64 reserved[9];
+};
+
+#define MT_PLUMBING_RANGES 4
+#define MT_PROCF_BORROWED  1 /* shares the address space of its parent (vfork) */
+
+/*
+ * One traced process, by tgid. Plumbing ranges are the text of libraries that allocate on behalf
+ * of others (C and C++ runtime): a stack that starts there is scanned for the caller.
+ */
+struct mt_proc {
+	__u32 asid;
+	__u32 flags;
+	struct {
+		__u64 start, end;
+	} plumbing[MT_PLUMBING_RANGES];
+};
+
+/* What to do at a system call; indexed by its number, filled from syscalls.def. */
+struct mt_syscall {
+	__u8 op;
+	__u8 entry;
+	__u8 site_kind;
+	__u8 extra_arg;
+	__u32 extra_len;
+};
+
+/* One open descriptor as the task_file iterator writes it. */
+struct mt_fd {
+	__u64 inode;
+	__u64 kernel_bytes;
+	__u32 tgid;
+	__s32 fd;
+	__u32 mode;    /* file type and permissions */
+	__u16 family;  /* 0: not a socket */
+	__u16 state;
+	__u16 local_port, peer_port; /* host byte order */
+	__u16 sock_type;
+	__u16 name_len;
+	__u8 peer_addr[16];
+	__u8 name[112]; /* unix socket path (its own, else its peer's) or the file's last name */
 };
 
 /* Set before load, read-only afterwards. */
@@ -216,6 +257,9 @@ _Static_assert(sizeof(struct mt_ev_task) == 16 + 8 + 32 + MT_COMM_BYTES, "wire")
 _Static_assert(sizeof(struct mt_ev_alloc) == 56, "wire");
 _Static_assert(sizeof(struct mt_site) == 704, "wire");
 _Static_assert(sizeof(struct mt_config) == 40, "wire");
+_Static_assert(sizeof(struct mt_proc) == 8 + 16 * MT_PLUMBING_RANGES, "wire");
+_Static_assert(sizeof(struct mt_syscall) == 8, "wire");
+_Static_assert(sizeof(struct mt_fd) == 168, "wire");
 #endif
 
 #endif

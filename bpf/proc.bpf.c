@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-only
+ *
+ * Life of processes and threads. A forked child is traced only with --follow, with an address
+ * space of its own; a vfork child shares its parent's until it executes. exec gives a process a
+ * new address space, exit removes it, by the task of the event: `current` may be another.
+ */
+#include "core.bpf.h"
+
+static __noinline int task_send(struct task_struct *task, struct mt_ev_task *e)
+{
+	if (!e)
+		return 0;
+	bpf_probe_read_kernel(e->comm, sizeof(e->comm), task->comm);
+	bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
+static __always_inline struct mt_ev_task *task_event(__u32 tgid, __u32 tid, __u16 kind)
+{
+	struct mt_ev_task *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+
+	if (!e) {
+		count(MT_CNT_ring_full);
+		return NULL;
+	}
+	__builtin_memset(e, 0, sizeof(*e));
+	hdr_fill(&e->hdr, tgid, kind, sizeof(*e));
+	e->tid = tid;
+	return e;
+}
+
+/* The user registers of the thread that makes the new task: it is in a system call. */
+static __noinline __u32 creator_site(__u32 asid)
+{
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+	return mt_site_of(PT_REGS_IP_CORE(regs), PT_REGS_SP_CORE(regs), PT_REGS_FP_CORE(regs), asid,
+			  MT_SITE_THREAD);
+}
+
+/* Gives a forked child its entry. Returns its address space, 0 when it is not traced. */
+static __noinline __u32 child_add(__u32 child, __u32 parent, int shares_mm)
+{
+	struct mt_proc *p = proc_find(parent), *copy;
+
+	if (!p || (!shares_mm && !cfg.follow))
+		return 0;
+	if (bpf_map_update_elem(&procs, &child, p, BPF_ANY)) {
+		count(MT_CNT_procs_full);
+		return 0;
+	}
+	copy = proc_find(child);
+	if (!copy)
+		return 0;
+	if (shares_mm)
+		copy->flags |= MT_PROCF_BORROWED;
+	else
+		copy->asid = mt_new_asid(0);
+	return copy->asid;
+}
+
+static __noinline int thread_made(struct task_struct *parent, struct task_struct *child)
+{
+	struct mt_proc *p = proc_find(parent->tgid);
+	__u32 asid, site;
+	struct mt_ev_task *e;
+
+	if (!p)
+		return 0;
+	asid = p->asid;
+	site = creator_site(asid);
+	e = task_event(parent->tgid, parent->pid, MT_KIND_thread);
+	if (!e)
+		return 0;
+	e->asid = asid;
+	e->child_tgid = child->tgid;
+	e->child_tid = child->pid;
+	e->child_asid = asid;
+	e->start_ns = child->start_boottime;
+	e->site = site;
+	e->shares_mm = 1;
+	return task_send(child, e);
+}
+
+static __noinline int process_made(struct task_struct *parent, struct task_struct *child)
+{
+	int shares_mm = BPF_CORE_READ(parent, mm) == BPF_CORE_READ(child, mm);
+	struct mt_proc *p = proc_find(parent->tgid);
+	__u32 ctgid = child->tgid, child_asid;
+	struct mt_ev_task *e;
+
+	if (!p) { /* its number may have been a traced process's once */
+		if (bpf_map_delete_elem(&procs, &ctgid) == 0)
+			count(MT_CNT_stale_procs);
+		return 0;
+	}
+	child_asid = child_add(ctgid, parent->tgid, shares_mm);
+	e = task_event(parent->tgid, parent->pid, MT_KIND_fork);
+	if (!e)
+		return 0;
+	e->asid = p->asid;
+	e->child_tgid = ctgid;
+	e->child_tid = child->pid;
+	e->child_asid = child_asid;
+	e->start_ns = child->start_boottime;
+	e->shares_mm = shares_mm;
+	return task_send(child, e);
+}
+
+SEC("?tp_btf/sched_process_fork")
+int BPF_PROG(mt_fork, struct task_struct *parent, struct task_struct *child)
+{
+	return parent->tgid == child->tgid ? thread_made(parent, child) :
+					     process_made(parent, child);
+}
+
+SEC("?tp_btf/sched_process_exec")
+int BPF_PROG(mt_exec, struct task_struct *task, int old_pid)
+{
+	__u32 tgid = task->tgid, tid = old_pid, old_asid, borrowed;
+	struct mt_proc *p = proc_find(tgid);
+	struct mt_ev_task *e;
+
+	if (!p)
+		return 0;
+	old_asid = p->asid;
+	borrowed = p->flags & MT_PROCF_BORROWED;
+	bpf_map_delete_elem(&threads, &tid);
+	if (borrowed && !cfg.follow) {
+		bpf_map_delete_elem(&procs, &tgid);
+		return 0;
+	}
+	p->flags &= ~MT_PROCF_BORROWED;
+	p->asid = mt_new_asid(0);
+	__builtin_memset(p->plumbing, 0, sizeof(p->plumbing));
+	e = task_event(tgid, task->pid, MT_KIND_exec);
+	if (!e)
+		return 0;
+	e->asid = old_asid;
+	e->child_asid = p->asid;
+	e->child_tgid = tgid;
+	e->shares_mm = borrowed != 0;
+	e->start_ns = task->start_boottime;
+	return task_send(task, e);
+}
+
+SEC("?tp_btf/sched_process_exit")
+int BPF_PROG(mt_exit, struct task_struct *task)
+{
+	__u32 tgid = task->tgid, tid = task->pid, asid, borrowed;
+	struct mt_proc *p = proc_find(tgid);
+	struct mt_ev_task *e;
+	int last;
+
+	if (!p)
+		return 0;
+	bpf_map_delete_elem(&threads, &tid);
+	asid = p->asid;
+	borrowed = p->flags & MT_PROCF_BORROWED;
+	last = BPF_CORE_READ(task, signal, live.counter) == 0;
+	if (last && bpf_map_delete_elem(&procs, &tgid))
+		return 0; /* two last threads: the other one told */
+	if (borrowed)
+		return 0; /* the address space lives on in the parent */
+	e = task_event(tgid, tid, last ? MT_KIND_exit : MT_KIND_thread_exit);
+	if (!e)
+		return 0;
+	e->asid = asid;
+	e->exit_code = task->exit_code;
+	return task_send(task, e);
+}
