@@ -59,7 +59,7 @@ static __noinline __u32 child_add(__u32 child, __u32 parent, int shares_mm)
 	return copy->asid;
 }
 
-static __noinline int thread_made(struct task_struct *parent, struct task_struct *child)
+static __always_inline int thread_made(struct task_struct *parent, struct task_struct *child)
 {
 	struct mt_proc *p = proc_find(parent->tgid);
 	__u32 asid, site;
@@ -82,29 +82,42 @@ static __noinline int thread_made(struct task_struct *parent, struct task_struct
 	return task_send(child, e);
 }
 
-static __noinline int process_made(struct task_struct *parent, struct task_struct *child)
+static __noinline int fork_send(struct task_struct *parent, struct task_struct *child, __u32 asid,
+				__u32 child_asid, int shares_mm)
 {
-	int shares_mm = BPF_CORE_READ(parent, mm) == BPF_CORE_READ(child, mm);
-	struct mt_proc *p = proc_find(parent->tgid);
-	__u32 ctgid = child->tgid, child_asid;
-	struct mt_ev_task *e;
+	struct mt_ev_task *e = task_event(parent->tgid, parent->pid, MT_KIND_fork);
 
-	if (!p) { /* its number may have been a traced process's once */
-		if (bpf_map_delete_elem(&procs, &ctgid) == 0)
-			count(MT_CNT_stale_procs);
-		return 0;
-	}
-	child_asid = child_add(ctgid, parent->tgid, shares_mm);
-	e = task_event(parent->tgid, parent->pid, MT_KIND_fork);
 	if (!e)
 		return 0;
-	e->asid = p->asid;
-	e->child_tgid = ctgid;
+	e->asid = asid;
+	e->child_tgid = child->tgid;
 	e->child_tid = child->pid;
 	e->child_asid = child_asid;
 	e->start_ns = child->start_boottime;
 	e->shares_mm = shares_mm;
 	return task_send(child, e);
+}
+
+/* A process that is not traced was born: its number may have been a traced process's once. */
+static __noinline int process_stale(__u32 tgid)
+{
+	if (bpf_map_delete_elem(&procs, &tgid) == 0)
+		count(MT_CNT_stale_procs);
+	return 0;
+}
+
+static __noinline int process_made(struct task_struct *parent, struct task_struct *child)
+{
+	struct mt_proc *p = proc_find(parent->tgid);
+	int shares_mm;
+	__u32 asid;
+
+	if (!p)
+		return process_stale(child->tgid);
+	asid = p->asid;
+	shares_mm = BPF_CORE_READ(parent, mm) == BPF_CORE_READ(child, mm);
+	return fork_send(parent, child, asid, child_add(child->tgid, parent->tgid, shares_mm),
+			 shares_mm);
 }
 
 SEC("?tp_btf/sched_process_fork")
