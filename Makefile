@@ -36,6 +36,7 @@ BPF_OBJ  := $(BPF_SRC:%.c=$(O)/%.o)
 SKEL     := $(O)/memtrace.skel.h $(if $(wildcard bpf/$(PROBE).bpf.c),$(O)/$(PROBE).skel.h)
 UNIT     := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
 HOST     := $(patsubst tests/bpf_host/%.c,$(O)/bpf_host/%,$(wildcard tests/bpf_host/test_*.c))
+BPF_LOAD := $(O)/bpf_load/check_stack
 TARGETS  := $(patsubst tests/targets/%.c,$(O)/targets/%,$(wildcard tests/targets/*.c)) \
             $(patsubst tests/targets/%.cc,$(O)/targets/%,$(wildcard tests/targets/*.cc))
 
@@ -95,6 +96,9 @@ $(O)/bpf_host/%: tests/bpf_host/%.c
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) -std=gnu11 -Wall -Werror -Itests/bpf_host/fake -Itests/bpf_host -Iinclude -Ibpf \
 		$(SAN) -MMD -MP -MF $@.d $< -lcmocka -o $@
+$(O)/bpf_load/%: tests/bpf_load/%.c $(SKEL)
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)$(CC) -std=gnu11 -Wall -Werror -Iinclude -I$(O) -g $< $(PKG_CFLAGS) $(LDLIBS) -o $@
 # Targets are optimised and have no frame pointers, as distributions build.
 $(O)/targets/%: tests/targets/%.c
 	@mkdir -p $(@D)
@@ -110,7 +114,7 @@ check-unit: $(UNIT) ## unit tests, sanitizers on, no root
 check-host: $(HOST) ## BPF programs on the host, no root
 	@tools/run-tests.sh bpf_host $(HOST)
 check: check-unit check-host ## every ring that needs no root
-check-root: $(O)/memtrace $(O)/san/memtrace targets ## end to end: root and BPF
+check-root: $(O)/memtrace $(O)/san/memtrace targets $(BPF_LOAD) ## end to end: root and BPF
 	@tests/e2e/run.sh
 check-ci: lint check check-root
 

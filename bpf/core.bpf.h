@@ -20,8 +20,10 @@
 #define MT_REGION_SLOTS	   4096
 #define MT_CODE_SLOTS	   4096
 
+#ifndef EEXIST
 #define EEXIST 17
 #define E2BIG  7
+#endif
 
 /* One block of the live set. Small on purpose: the cost of a large map is its cache misses. */
 struct mt_block {

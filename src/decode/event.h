@@ -1,5 +1,7 @@
 /* A record from the kernel after its size and numbers were checked. Values only: copy it freely. */
 #pragma once
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "memtrace/wire.h"

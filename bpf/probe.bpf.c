@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only
+ *
+ * Asked once at start and thrown away: does this kernel load and run what memtrace needs?
+ * Each program counts its hits; user space attaches them to a function of its own.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+__u64 entry_hits = 0;
+__u64 return_hits = 0;
+__u64 vma_found = 0;
+
+static long vma_seen(struct task_struct *task, struct vm_area_struct *vma, void *ctx)
+{
+	vma_found = 1;
+	return 0;
+}
+
+SEC("?uprobe")
+int probe_entry(struct pt_regs *ctx)
+{
+	__sync_fetch_and_add(&entry_hits, 1);
+	return 0;
+}
+
+SEC("?uretprobe")
+int probe_return(struct pt_regs *ctx)
+{
+	__sync_fetch_and_add(&return_hits, 1);
+	return 0;
+}
+
+SEC("?uprobe")
+int probe_find_vma(struct pt_regs *ctx)
+{
+	__u32 unused = 0;
+
+	bpf_find_vma(bpf_get_current_task_btf(), PT_REGS_IP(ctx), vma_seen, &unused, 0);
+	return 0;
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(probe_tp, struct pt_regs *regs, long ret)
+{
+	return 0;
+}
+
+SEC("?iter/task_file")
+int probe_iter(struct bpf_iter__task_file *ctx)
+{
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,497 @@
+/*
+ * Opens the skeleton, sets sizes, loads what is wanted, attaches, polls. Links are kept in one
+ * list with the process they belong to; detaching takes them out newest first.
+ */
+#include "collect/collector.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "collect/self.h"
+#include "collect/syscall_numbers.h"
+#include "memtrace.skel.h"
+
+#define SCRATCH_PER_CPU 4
+#define SYSCALL_ROWS	512
+#define FDS_MAX		65536
+#define PURGE_BATCH	4096
+
+struct probe_link {
+	struct bpf_link *link; /* owned */
+	uint32_t tgid;
+	struct probe_link *next;
+};
+
+struct collector {
+	struct memtrace_bpf *skel;     /* owned */
+	struct ring_buffer *ring;      /* owned */
+	struct bpf_link *tracepoints[5]; /* owned */
+	struct probe_link *links;      /* owned, newest first */
+	const struct mt_site *sites;   /* mapped */
+	size_t sites_bytes, sites_max;
+	bool multi;
+	bool has_fd_iter;
+	int cpus;
+};
+
+static int on_libbpf_message(enum libbpf_print_level level, const char *format, va_list ap)
+{
+	char line[512];
+
+	if (!log_enabled(LOG_LEVEL_DEBUG) || (level == LIBBPF_DEBUG && !getenv("MEMTRACE_LIBBPF")))
+		return 0;
+	vsnprintf(line, sizeof(line), format, ap);
+	line[strcspn(line, "\n")] = 0;
+	log_debug("%s", line);
+	return 0;
+}
+
+static void links_clear(struct collector *c, uint32_t tgid, bool all)
+{
+	struct probe_link **at = &c->links;
+
+	while (*at) {
+		struct probe_link *l = *at;
+
+		if (!all && l->tgid != tgid) {
+			at = &l->next;
+			continue;
+		}
+		*at = l->next;
+		bpf_link__destroy(l->link);
+		free(l);
+	}
+}
+
+void collector_free(struct collector *c)
+{
+	if (!c)
+		return;
+	links_clear(c, 0, true);
+	for (size_t i = 0; i < sizeof(c->tracepoints) / sizeof(c->tracepoints[0]); i++)
+		bpf_link__destroy(c->tracepoints[i]);
+	ring_buffer__free(c->ring);
+	if (c->sites)
+		munmap((void *)c->sites, c->sites_bytes);
+	memtrace_bpf__destroy(c->skel);
+	free(c);
+}
+
+void collector_freep(struct collector **c)
+{
+	collector_free(*c);
+}
+
+static void set_sizes(struct memtrace_bpf *s, const struct collector_cfg *cfg, int cpus)
+{
+	bpf_map__set_max_entries(s->maps.live, cfg->live_max);
+	bpf_map__set_max_entries(s->maps.threads, cfg->threads_max);
+	bpf_map__set_max_entries(s->maps.site_index, cfg->sites_max);
+	bpf_map__set_max_entries(s->maps.sites, cfg->sites_max);
+	bpf_map__set_max_entries(s->maps.events, cfg->ring_bytes);
+	bpf_map__set_max_entries(s->maps.scratch, SCRATCH_PER_CPU * cpus);
+	bpf_map__set_max_entries(s->maps.busy, SCRATCH_PER_CPU * cpus);
+	bpf_map__set_max_entries(s->maps.syscalls, SYSCALL_ROWS);
+	s->rodata->cfg.boot_ns = cfg->boot_ns;
+	s->rodata->cfg.site_capacity = cfg->sites_max;
+	s->rodata->cfg.thread_capacity = cfg->threads_max;
+	s->rodata->cfg.scratch_slots = SCRATCH_PER_CPU;
+	s->rodata->cfg.cpus = cpus;
+	s->rodata->cfg.max_frames = cfg->max_frames;
+	s->rodata->cfg.send_events = cfg->send_events;
+	s->rodata->cfg.follow = cfg->follow;
+}
+
+static void want(struct bpf_program *p, bool multi)
+{
+	bpf_program__set_autoload(p, true);
+	if (multi)
+		bpf_program__set_expected_attach_type(p, BPF_TRACE_UPROBE_MULTI);
+}
+
+static void choose_programs(struct memtrace_bpf *s, const struct features *f)
+{
+	bool multi = f->has[FEATURE_uprobe_multi];
+
+	bpf_program__set_autoload(s->progs.mt_sys_enter, true);
+	bpf_program__set_autoload(s->progs.mt_sys_exit, true);
+	bpf_program__set_autoload(s->progs.mt_fork, true);
+	bpf_program__set_autoload(s->progs.mt_exec, true);
+	bpf_program__set_autoload(s->progs.mt_exit, true);
+	if (f->has[FEATURE_task_file_iter])
+		bpf_program__set_autoload(s->progs.mt_fdtable, true);
+	if (f->has[FEATURE_uprobe] || multi) {
+		want(s->progs.mt_alloc_enter, multi);
+		want(s->progs.mt_alloc_exit, multi);
+		want(s->progs.mt_free_enter, multi);
+	}
+}
+
+/* Rows whose number this architecture has; others are skipped where the table is expanded. */
+static int fill_syscalls(struct collector *c)
+{
+	static const struct {
+		int nr;
+		struct mt_syscall row;
+	} rows[] = {
+#define SYSCALL(name, op_, entry_, site, arg, len)                                                 \
+	{ SYS_##name,                                                                              \
+	  { .op = MT_SYS_##op_,                                                                    \
+	    .entry = (entry_),                                                                     \
+	    .site_kind = (site),                                                                   \
+	    .extra_arg = (arg),                                                                    \
+	    .extra_len = (len) } },
+#include "memtrace/syscalls.def"
+#undef SYSCALL
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint32_t nr = rows[i].nr;
+
+		if (nr >= SYSCALL_ROWS)
+			continue;
+		if (bpf_map__update_elem(c->skel->maps.syscalls, &nr, sizeof(nr), &rows[i].row,
+					 sizeof(rows[i].row), BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+static int map_sites(struct collector *c)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	void *p;
+
+	c->sites_bytes = (c->sites_max * sizeof(struct mt_site) + page - 1) / page * page;
+	p = mmap(NULL, c->sites_bytes, PROT_READ, MAP_SHARED, bpf_map__fd(c->skel->maps.sites), 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	c->sites = p;
+	return 0;
+}
+
+static int load(struct collector *c, const struct collector_cfg *cfg, struct err *err)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = self_btf_override());
+	int r;
+
+	c->skel = memtrace_bpf__open_opts(&opts);
+	if (!c->skel)
+		return err_set(err, -errno, "cannot open the BPF object (%s)", strerror(errno));
+	if (c->skel->rodata->cfg.wire_version != MT_WIRE_VERSION)
+		return err_set(err, -EPROTO, "BPF object speaks wire version %u, memtrace %u",
+			       c->skel->rodata->cfg.wire_version, MT_WIRE_VERSION);
+	set_sizes(c->skel, cfg, c->cpus);
+	choose_programs(c->skel, cfg->features);
+	r = memtrace_bpf__load(c->skel);
+	if (r)
+		return err_set(err, r, "the kernel refused memtrace's BPF programs (%s); `memtrace doctor` "
+				       "says what it supports, -vv shows the reason",
+			       strerror(-r));
+	return 0;
+}
+
+int collector_new(const struct collector_cfg *cfg, collector_record_fn fn, void *ctx,
+		  struct collector **ret, struct err *err)
+{
+	auto_clean(collector_freep) struct collector *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	libbpf_set_print(on_libbpf_message);
+	c->cpus = libbpf_num_possible_cpus();
+	if (c->cpus < 0)
+		return err_set(err, c->cpus, "cannot tell the number of CPUs");
+	c->sites_max = cfg->sites_max;
+	c->multi = cfg->features->has[FEATURE_uprobe_multi];
+	c->has_fd_iter = cfg->features->has[FEATURE_task_file_iter];
+	r = load(c, cfg, err);
+	if (r)
+		return r;
+	r = fill_syscalls(c);
+	if (r)
+		return err_set(err, r, "cannot fill the system call table (%s)", strerror(-r));
+	r = map_sites(c);
+	if (r)
+		return err_set(err, r, "cannot map the site table (%s)", strerror(-r));
+	c->ring = ring_buffer__new(bpf_map__fd(c->skel->maps.events), fn, ctx, NULL);
+	if (!c->ring)
+		return err_set(err, -errno, "cannot open the ring buffer (%s)", strerror(errno));
+	*ret = steal(c);
+	return 0;
+}
+
+int collector_start(struct collector *c, struct err *err)
+{
+	struct bpf_program *programs[] = { c->skel->progs.mt_exit, c->skel->progs.mt_exec,
+					   c->skel->progs.mt_fork, c->skel->progs.mt_sys_exit,
+					   c->skel->progs.mt_sys_enter };
+
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+		c->tracepoints[i] = bpf_program__attach(programs[i]);
+		if (!c->tracepoints[i])
+			return err_set(err, -errno, "cannot attach %s (%s)",
+				       bpf_program__name(programs[i]), strerror(errno));
+	}
+	return 0;
+}
+
+int collector_add_process(struct collector *c, uint32_t tgid, uint32_t *ret_asid)
+{
+	/* shared with BPF, which numbers the children */
+	uint32_t asid = __atomic_fetch_add(&c->skel->data->next_asid, 1, __ATOMIC_RELAXED);
+	struct mt_proc p = { .asid = asid };
+
+	if (asid == 0 || asid > 0xffff)
+		return -ENOSPC;
+	if (bpf_map__update_elem(c->skel->maps.procs, &tgid, sizeof(tgid), &p, sizeof(p), BPF_ANY))
+		return -errno;
+	*ret_asid = asid;
+	return 0;
+}
+
+int collector_set_plumbing(struct collector *c, uint32_t tgid, const uint64_t (*range)[2], size_t n)
+{
+	struct mt_proc p;
+
+	if (bpf_map__lookup_elem(c->skel->maps.procs, &tgid, sizeof(tgid), &p, sizeof(p), 0))
+		return -errno;
+	memset(p.plumbing, 0, sizeof(p.plumbing));
+	for (size_t i = 0; i < n && i < MT_PLUMBING_RANGES; i++) {
+		p.plumbing[i].start = range[i][0];
+		p.plumbing[i].end = range[i][1];
+	}
+	if (bpf_map__update_elem(c->skel->maps.procs, &tgid, sizeof(tgid), &p, sizeof(p), BPF_EXIST))
+		return -errno;
+	return 0;
+}
+
+void collector_remove_process(struct collector *c, uint32_t tgid)
+{
+	links_clear(c, tgid, false);
+	bpf_map__delete_elem(c->skel->maps.procs, &tgid, sizeof(tgid), 0);
+}
+
+static int keep(struct collector *c, uint32_t tgid, struct bpf_link *link)
+{
+	struct probe_link *l;
+
+	if (!link)
+		return -errno;
+	l = calloc(1, sizeof(*l));
+	if (!l) {
+		bpf_link__destroy(link);
+		return -ENOMEM;
+	}
+	l->link = link;
+	l->tgid = tgid;
+	l->next = c->links;
+	c->links = l;
+	return 0;
+}
+
+static int attach_multi(struct collector *c, struct bpf_program *p, uint32_t tgid, const char *path,
+			const struct collector_point *points, size_t n, bool ret)
+{
+	auto_free unsigned long *offsets = calloc(n, sizeof(*offsets));
+	auto_free __u64 *cookies = calloc(n, sizeof(*cookies));
+	LIBBPF_OPTS(bpf_uprobe_multi_opts, opts, .retprobe = ret, .cnt = n);
+
+	if (!offsets || !cookies)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		offsets[i] = points[i].file_offset;
+		cookies[i] = points[i].cookie;
+	}
+	opts.offsets = offsets;
+	opts.cookies = cookies;
+	return keep(c, tgid, bpf_program__attach_uprobe_multi(p, tgid, path, NULL, &opts));
+}
+
+static int attach_each(struct collector *c, struct bpf_program *p, uint32_t tgid, const char *path,
+		       const struct collector_point *points, size_t n, bool ret)
+{
+	int r;
+
+	for (size_t i = 0; i < n; i++) {
+		LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = ret, .bpf_cookie = points[i].cookie);
+
+		r = keep(c, tgid, bpf_program__attach_uprobe_opts(p, tgid, path,
+								  points[i].file_offset, &opts));
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int attach_points(struct collector *c, struct bpf_program *p, uint32_t tgid, const char *path,
+			 const struct collector_point *points, size_t n, bool ret)
+{
+	if (n == 0)
+		return 0;
+	return c->multi ? attach_multi(c, p, tgid, path, points, n, ret) :
+			  attach_each(c, p, tgid, path, points, n, ret);
+}
+
+/* Takes out what was attached since `mark` was the newest link. */
+static void links_rewind(struct collector *c, const struct probe_link *mark)
+{
+	while (c->links && c->links != mark) {
+		struct probe_link *l = c->links;
+
+		c->links = l->next;
+		bpf_link__destroy(l->link);
+		free(l);
+	}
+}
+
+int collector_attach(struct collector *c, uint32_t tgid, int file,
+		     const struct collector_probes *probes, struct err *err)
+{
+	struct memtrace_bpf *s = c->skel;
+	const struct probe_link *mark = c->links;
+	char path[32];
+	int r;
+
+	/* the very file that is open, whatever its name means now or in which namespace */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	r = attach_points(c, s->progs.mt_free_enter, tgid, path, probes->frees, probes->free_count,
+			  false);
+	if (!r)
+		r = attach_points(c, s->progs.mt_alloc_exit, tgid, path, probes->allocs,
+				  probes->alloc_count, true);
+	if (!r)
+		r = attach_points(c, s->progs.mt_alloc_enter, tgid, path, probes->allocs,
+				  probes->alloc_count, false);
+	if (r) {
+		links_rewind(c, mark);
+		return err_set(err, r, "cannot attach allocator probes (%s)", strerror(-r));
+	}
+	return 0;
+}
+
+void collector_detach(struct collector *c, uint32_t tgid)
+{
+	links_clear(c, tgid, false);
+}
+
+int collector_fd(const struct collector *c)
+{
+	return ring_buffer__epoll_fd(c->ring);
+}
+
+int collector_poll(struct collector *c)
+{
+	return ring_buffer__consume(c->ring);
+}
+
+const struct mt_site *collector_sites(const struct collector *c, size_t *ret_count)
+{
+	uint32_t used = __atomic_load_n(&c->skel->data->next_site, __ATOMIC_RELAXED);
+
+	*ret_count = used < c->sites_max ? used : c->sites_max;
+	return c->sites;
+}
+
+int collector_counters(const struct collector *c, uint64_t ret[MT_CNT_MAX])
+{
+	auto_free uint64_t *v = calloc(c->cpus, sizeof(*v));
+	uint64_t sum[MT_CNT_MAX] = { 0 };
+
+	if (!v)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < MT_CNT_MAX; i++) {
+		if (bpf_map__lookup_elem(c->skel->maps.counters, &i, sizeof(i), v,
+					 c->cpus * sizeof(*v), 0))
+			return -errno;
+		for (int cpu = 0; cpu < c->cpus; cpu++)
+			sum[i] += v[cpu];
+	}
+	memcpy(ret, sum, sizeof(sum));
+	return 0;
+}
+
+static void link_freep(struct bpf_link **l)
+{
+	bpf_link__destroy(*l);
+}
+
+/* Reads until the end or the limit; the iterator restarts reads at record boundaries. */
+static int read_all(int fd, struct mt_fd **ret, size_t *ret_count)
+{
+	auto_free struct mt_fd *list = NULL;
+	size_t used = 0, room = 0;
+	ssize_t n;
+
+	do {
+		if (used + sizeof(*list) * 64 > room) {
+			room = room ? room * 2 : sizeof(*list) * 256;
+			void *more = realloc(list, room);
+
+			if (!more)
+				return -ENOMEM;
+			list = more;
+		}
+		n = read(fd, (char *)list + used, room - used);
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return -errno;
+		used += n > 0 ? n : 0;
+	} while (n != 0 && used / sizeof(*list) < FDS_MAX);
+	*ret_count = used / sizeof(*list);
+	*ret = steal(list);
+	return 0;
+}
+
+int collector_fds(struct collector *c, uint32_t tgid, struct mt_fd **ret, size_t *ret_count)
+{
+	union bpf_iter_link_info info = { .task = { .pid = tgid } };
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+	auto_clean(link_freep) struct bpf_link *link = NULL;
+	auto_close int fd = -1;
+
+	if (!c->has_fd_iter)
+		return -EOPNOTSUPP;
+	link = bpf_program__attach_iter(c->skel->progs.mt_fdtable, &opts);
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	if (fd < 0)
+		return fd;
+	return read_all(fd, ret, ret_count);
+}
+
+static void purge_batch(struct collector *c, const uint64_t *keys, uint32_t n, uint32_t asid)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (keys[i] >> 48 == asid)
+			bpf_map__delete_elem(c->skel->maps.live, &keys[i], sizeof(keys[i]), 0);
+}
+
+void collector_purge(struct collector *c, uint32_t asid)
+{
+	auto_free uint64_t *keys = calloc(PURGE_BATCH, sizeof(*keys));
+	auto_free uint8_t *values = calloc(PURGE_BATCH, 16);
+	int map = bpf_map__fd(c->skel->maps.live), r;
+	uint64_t at = 0;
+	bool first = true;
+
+	if (!keys || !values)
+		return;
+	do {
+		uint32_t n = PURGE_BATCH;
+
+		r = bpf_map_lookup_batch(map, first ? NULL : &at, &at, keys, values, &n, NULL);
+		if (r && r != -ENOENT)
+			return;
+		purge_batch(c, keys, n, asid);
+		first = false;
+	} while (r == 0);
+}

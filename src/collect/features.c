@@ -1,0 +1,292 @@
+/*
+ * Feature checks by doing: a small BPF object is loaded, its programs are attached to a function
+ * of this file, the function is called, and the hits are read back.
+ */
+#include "collect/features.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "collect/self.h"
+#include "probe.skel.h"
+
+#define CALIBRATION_CALLS 2000
+
+static const struct feature_info infos[FEATURE_MAX] = {
+#define FEATURE(name, needed_for, without) { #name, needed_for, without },
+#include "memtrace/features.def"
+#undef FEATURE
+};
+
+const struct feature_info *feature_describe(enum feature_id id)
+{
+	return &infos[id];
+}
+
+/* A function to be probed: its first instruction is one that the kernel emulates. */
+#if defined(__x86_64__)
+__asm__(".text\n.p2align 4\n.type features_target,@function\n"
+	"features_target: push %rbp\npop %rbp\nret\n"
+	".size features_target,.-features_target\n");
+#else
+__asm__(".text\n.p2align 4\n.type features_target,%function\n"
+	"features_target: nop\nret\n"
+	".size features_target,.-features_target\n");
+#endif
+void features_target(void);
+
+static void note(struct features *f, enum feature_id id, bool has)
+{
+	f->known[id] = true;
+	f->has[id] = has;
+}
+
+static void probe_bpf_freep(struct probe_bpf **s)
+{
+	if (*s)
+		probe_bpf__destroy(*s);
+}
+
+static void link_freep(struct bpf_link **l)
+{
+	if (*l)
+		bpf_link__destroy(*l);
+}
+
+/* Loads the object with one of its programs; NULL and errno when the kernel refuses. */
+static struct probe_bpf *load_one(const char *name, bool multi)
+{
+	auto_clean(probe_bpf_freep) struct probe_bpf *s = probe_bpf__open();
+	struct bpf_program *p;
+	int r;
+
+	if (!s)
+		return NULL;
+	p = bpf_object__find_program_by_name(s->obj, name);
+	if (!p)
+		return NULL;
+	bpf_program__set_autoload(p, true);
+	if (multi)
+		bpf_program__set_expected_attach_type(p, BPF_TRACE_UPROBE_MULTI);
+	r = probe_bpf__load(s);
+	if (r) {
+		errno = -r;
+		return NULL;
+	}
+	return steal(s);
+}
+
+static struct bpf_link *attach_self(struct bpf_program *p, bool multi, bool ret, pid_t pid)
+{
+	unsigned long offset = 0;
+
+	if (self_file_offset((const void *)features_target, &offset))
+		return NULL;
+	if (multi) {
+		LIBBPF_OPTS(bpf_uprobe_multi_opts, mo, .offsets = &offset, .cnt = 1,
+			    .retprobe = ret);
+
+		return bpf_program__attach_uprobe_multi(p, pid, "/proc/self/exe", NULL, &mo);
+	}
+	LIBBPF_OPTS(bpf_uprobe_opts, uo, .retprobe = ret);
+	return bpf_program__attach_uprobe_opts(p, pid, "/proc/self/exe", offset, &uo);
+}
+
+static void *call_target(void *arg)
+{
+	features_target();
+	return arg;
+}
+
+/* A probe with a PID filter must see every thread of the process; early kernels saw only one. */
+static bool hits_all_threads(const char *program, bool multi, bool ret)
+{
+	auto_clean(probe_bpf_freep) struct probe_bpf *s = load_one(program, multi);
+	auto_clean(link_freep) struct bpf_link *l = NULL;
+	pthread_t t;
+
+	if (!s)
+		return false;
+	l = attach_self(bpf_object__find_program_by_name(s->obj, program), multi, ret, getpid());
+	if (!l)
+		return false;
+	features_target();
+	if (pthread_create(&t, NULL, call_target, NULL))
+		return false;
+	pthread_join(t, NULL);
+	return (ret ? s->bss->return_hits : s->bss->entry_hits) == 2;
+}
+
+static bool find_vma_works(void)
+{
+	auto_clean(probe_bpf_freep) struct probe_bpf *s = load_one("probe_find_vma", false);
+	auto_clean(link_freep) struct bpf_link *l = NULL;
+
+	if (!s)
+		return false;
+	l = attach_self(s->progs.probe_find_vma, false, false, getpid());
+	if (!l)
+		return false;
+	features_target();
+	return s->bss->vma_found == 1;
+}
+
+static bool loads_and_attaches(const char *program)
+{
+	auto_clean(probe_bpf_freep) struct probe_bpf *s = load_one(program, false);
+	auto_clean(link_freep) struct bpf_link *l = NULL;
+
+	if (!s)
+		return false;
+	l = bpf_program__attach(bpf_object__find_program_by_name(s->obj, program));
+	return l != NULL;
+}
+
+static double timed_calls(void)
+{
+	struct timespec a, b;
+
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	for (int i = 0; i < CALIBRATION_CALLS; i++)
+		features_target();
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	return ((b.tv_sec - a.tv_sec) * 1e9 + (b.tv_nsec - a.tv_nsec)) / CALIBRATION_CALLS;
+}
+
+/* The lesser of two runs: the machine may be busy with something else during one. */
+static double least_time(void)
+{
+	double a = timed_calls(), b = timed_calls();
+
+	return a < b ? a : b;
+}
+
+static void calibrate(struct features *f)
+{
+	bool multi = f->has[FEATURE_uprobe_multi];
+	auto_clean(probe_bpf_freep) struct probe_bpf *entry = load_one("probe_entry", multi);
+	auto_clean(probe_bpf_freep) struct probe_bpf *ret = load_one("probe_return", multi);
+	auto_clean(link_freep) struct bpf_link *le = NULL;
+	auto_clean(link_freep) struct bpf_link *lr = NULL;
+	double bare = least_time();
+
+	if (!entry || !ret)
+		return;
+	le = attach_self(entry->progs.probe_entry, multi, false, getpid());
+	if (!le)
+		return;
+	f->entry_ns = least_time() - bare;
+	lr = attach_self(ret->progs.probe_return, multi, true, getpid());
+	if (lr)
+		f->entry_return_ns = least_time() - bare;
+}
+
+static int bpf_allowed(struct err *err)
+{
+	auto_clean(probe_bpf_freep) struct probe_bpf *s = load_one("probe_tp", false);
+	int e = errno;
+
+	if (s)
+		return 0;
+	if (e == EPERM || e == EACCES)
+		return err_set(err, -EPERM,
+			       "the kernel refuses to load BPF programs (%s): run as root, or with "
+			       "CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_SYS_ADMIN",
+			       strerror(e));
+	return err_set(err, -EOPNOTSUPP, "this kernel does not load memtrace's BPF programs (%s)",
+		       strerror(e));
+}
+
+int features_probe(struct features *ret, struct err *err)
+{
+	const char *btf = self_btf_path();
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	note(ret, FEATURE_btf, access(btf, R_OK) == 0);
+	if (!ret->has[FEATURE_btf])
+		return err_set(err, -EOPNOTSUPP,
+			       "this kernel has no type information (%s is missing): a kernel built "
+			       "with CONFIG_DEBUG_INFO_BTF is needed",
+			       btf);
+	r = bpf_allowed(err);
+	note(ret, FEATURE_bpf_load, r == 0);
+	if (r)
+		return r;
+	note(ret, FEATURE_tp_btf, loads_and_attaches("probe_tp"));
+	if (!ret->has[FEATURE_tp_btf])
+		return err_set(err, -EOPNOTSUPP,
+			       "this kernel does not let BPF programs attach to tracepoints by type");
+	note(ret, FEATURE_uprobe, hits_all_threads("probe_entry", false, false) &&
+					  hits_all_threads("probe_return", false, true));
+	note(ret, FEATURE_uprobe_multi, hits_all_threads("probe_entry", true, false) &&
+						hits_all_threads("probe_return", true, true));
+	note(ret, FEATURE_find_vma, find_vma_works());
+	note(ret, FEATURE_task_file_iter, loads_and_attaches("probe_iter"));
+	if (!ret->has[FEATURE_find_vma])
+		return err_set(err, -EOPNOTSUPP,
+			       "this kernel lacks bpf_find_vma and bpf_loop (Linux 5.17 has both)");
+	if (ret->has[FEATURE_uprobe])
+		calibrate(ret);
+	return 0;
+}
+
+/* The child: once probed, forbids itself everything but leaving, and calls the function. */
+static void seccomp_child(int go)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_fprog prog = { .len = sizeof(filter) / sizeof(filter[0]), .filter = filter };
+	char byte;
+
+	if (read(go, &byte, 1) != 1 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+		_exit(2);
+	features_target();
+	_exit(0);
+}
+
+bool features_probe_seccomp(struct features *f)
+{
+	bool multi = f->has[FEATURE_uprobe_multi];
+	auto_clean(probe_bpf_freep) struct probe_bpf *s = load_one("probe_return", multi);
+	auto_clean(link_freep) struct bpf_link *l = NULL;
+	int go[2], status = -1;
+	pid_t child;
+
+	if (f->known[FEATURE_seccomp_uretprobe])
+		return f->has[FEATURE_seccomp_uretprobe];
+	note(f, FEATURE_seccomp_uretprobe, false);
+	if (!s || pipe(go))
+		return false;
+	child = fork();
+	if (child == 0)
+		seccomp_child(go[0]);
+	if (child > 0) {
+		l = attach_self(s->progs.probe_return, multi, true, child);
+		if (write(go[1], "x", 1) != 1)
+			close(go[1]);
+		waitpid(child, &status, 0);
+	}
+	close(go[0]);
+	close(go[1]);
+	note(f, FEATURE_seccomp_uretprobe,
+	     l && WIFEXITED(status) && WEXITSTATUS(status) == 0 && s->bss->return_hits == 1);
+	return f->has[FEATURE_seccomp_uretprobe];
+}

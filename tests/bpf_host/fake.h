@@ -1,0 +1,262 @@
+/*
+ * The machine under the BPF programs, on the host. Included once per test after the program.
+ * Maps are found by the address of their declaration. A deleted value is poisoned and its memory
+ * kept, so that use after delete is seen as 0xdd bytes, not by luck. User memory is a small table
+ * of words. Nothing here knows memtrace's records.
+ */
+#pragma once
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#define FAKE_MAPS    32
+#define FAKE_ENTRIES 4096
+#define FAKE_POISON  0xdd
+
+struct fake_entry {
+	bool used;
+	uint8_t key[8];
+	uint8_t *value; /* owned */
+};
+
+static struct fake_map {
+	void *id;
+	size_t max;		 /* 0: as declared */
+	long refuse;		 /* answer of the next update, once */
+	struct fake_entry *entry; /* owned */
+	size_t count;
+} fake_maps[FAKE_MAPS];
+
+static struct {
+	uint64_t now_ns, pid_tgid, cookie;
+	bool ring_full;
+	size_t sent;
+	uint8_t last[1024];
+	struct {
+		uint64_t addr, word;
+	} memory[64];
+	size_t words;
+	uint64_t code_start, code_end;
+	struct xol_area xol;
+	struct mm_struct mm;
+	struct task_struct task;
+	void *garbage[65536]; /* poisoned values, freed at reset */
+	size_t garbage_count;
+} fake;
+
+static struct fake_map *fake_map_of(void *id)
+{
+	for (int i = 0; i < FAKE_MAPS; i++) {
+		if (!fake_maps[i].id) {
+			fake_maps[i].id = id;
+			fake_maps[i].entry = calloc(FAKE_ENTRIES, sizeof(struct fake_entry));
+		}
+		if (fake_maps[i].id == id)
+			return &fake_maps[i];
+	}
+	abort();
+}
+
+static void fake_reset(void)
+{
+	for (int i = 0; i < FAKE_MAPS; i++) {
+		for (int k = 0; fake_maps[i].entry && k < FAKE_ENTRIES; k++)
+			free(fake_maps[i].entry[k].value);
+		free(fake_maps[i].entry);
+	}
+	for (size_t i = 0; i < fake.garbage_count; i++)
+		free(fake.garbage[i]);
+	memset(fake_maps, 0, sizeof(fake_maps));
+	memset(&fake, 0, sizeof(fake));
+	fake.task.mm = &fake.mm;
+	fake.mm.uprobes_state.xol_area = &fake.xol;
+	fake.xol.vaddr = 0x7fffffffe000;
+}
+
+static struct fake_entry *fake_find(struct fake_map *m, const void *key, size_t ks)
+{
+	for (int i = 0; i < FAKE_ENTRIES; i++)
+		if (m->entry[i].used && memcmp(m->entry[i].key, key, ks) == 0)
+			return &m->entry[i];
+	return NULL;
+}
+
+static struct fake_entry *fake_add(struct fake_map *m, const void *key, size_t ks, size_t vs)
+{
+	for (int i = 0; i < FAKE_ENTRIES; i++) {
+		if (m->entry[i].used)
+			continue;
+		m->entry[i].used = true;
+		memset(m->entry[i].key, 0, sizeof(m->entry[i].key));
+		memcpy(m->entry[i].key, key, ks);
+		m->entry[i].value = calloc(1, vs);
+		m->count++;
+		return &m->entry[i];
+	}
+	abort();
+}
+
+void *fake_lookup(void *map, const void *key, size_t ks, size_t vs, unsigned int type, size_t max)
+{
+	struct fake_map *m = fake_map_of(map);
+	struct fake_entry *e = fake_find(m, key, ks);
+
+	if (!e && type != BPF_MAP_TYPE_HASH) { /* arrays have every element from the start */
+		if (*(const uint32_t *)key >= (m->max ? m->max : max))
+			return NULL;
+		e = fake_add(m, key, ks, vs);
+	}
+	return e ? e->value : NULL;
+}
+
+long fake_update(void *map, const void *key, const void *value, size_t ks, size_t vs,
+		 unsigned int type, size_t max, unsigned long flags)
+{
+	struct fake_map *m = fake_map_of(map);
+	struct fake_entry *e = fake_find(m, key, ks);
+	long r = m->refuse;
+
+	m->refuse = 0;
+	if (r)
+		return r;
+	if (e && flags == BPF_NOEXIST)
+		return -EEXIST;
+	if (!e && type == BPF_MAP_TYPE_HASH && m->count >= (m->max ? m->max : max))
+		return -E2BIG;
+	if (!e)
+		e = fake_add(m, key, ks, vs);
+	memcpy(e->value, value, vs);
+	return 0;
+}
+
+long fake_delete(void *map, const void *key, size_t ks, size_t vs)
+{
+	struct fake_map *m = fake_map_of(map);
+	struct fake_entry *e = fake_find(m, key, ks);
+
+	if (!e)
+		return -ENOENT;
+	memset(e->value, FAKE_POISON, vs);
+	assert(fake.garbage_count < 65536);
+	fake.garbage[fake.garbage_count++] = e->value;
+	e->value = NULL;
+	e->used = false;
+	m->count--;
+	return 0;
+}
+
+static uint8_t fake_reserved[1024];
+
+void *bpf_ringbuf_reserve(void *map, uint64_t size, uint64_t flags)
+{
+	(void)map;
+	(void)flags;
+	assert(size <= sizeof(fake_reserved));
+	memset(fake_reserved, FAKE_POISON, sizeof(fake_reserved)); /* real ones are not zeroed */
+	return fake.ring_full ? NULL : fake_reserved;
+}
+
+void bpf_ringbuf_submit(void *data, uint64_t flags)
+{
+	(void)flags;
+	memcpy(fake.last, data, sizeof(fake.last));
+	fake.sent++;
+}
+
+long bpf_ringbuf_output(void *map, void *data, uint64_t size, uint64_t flags)
+{
+	(void)map;
+	(void)flags;
+	if (fake.ring_full)
+		return -EAGAIN;
+	memcpy(fake.last, data, size);
+	fake.sent++;
+	return 0;
+}
+
+uint64_t bpf_ringbuf_query(void *map, uint64_t what)
+{
+	(void)map;
+	return what == BPF_RB_RING_SIZE ? 4096 : 0;
+}
+
+uint64_t bpf_ktime_get_ns(void)
+{
+	return fake.now_ns;
+}
+
+uint64_t bpf_get_current_pid_tgid(void)
+{
+	return fake.pid_tgid;
+}
+
+uint32_t bpf_get_smp_processor_id(void)
+{
+	return 0;
+}
+
+uint64_t bpf_get_attach_cookie(void *ctx)
+{
+	(void)ctx;
+	return fake.cookie;
+}
+
+struct task_struct *bpf_get_current_task_btf(void)
+{
+	return &fake.task;
+}
+
+static void fake_poke(uint64_t addr, uint64_t word)
+{
+	for (size_t i = 0; i < fake.words; i++) {
+		if (fake.memory[i].addr == addr) {
+			fake.memory[i].word = word;
+			return;
+		}
+	}
+	assert(fake.words < 64);
+	fake.memory[fake.words].addr = addr;
+	fake.memory[fake.words++].word = word;
+}
+
+/* Word by word; a word that nobody wrote cannot be read. */
+long bpf_probe_read_user(void *to, uint32_t size, const void *from)
+{
+	for (uint32_t done = 0; done < size; done += 8) {
+		bool found = false;
+
+		for (size_t i = 0; i < fake.words && !found; i++) {
+			if (fake.memory[i].addr != (uintptr_t)from + done)
+				continue;
+			memcpy((uint8_t *)to + done, &fake.memory[i].word,
+			       size - done < 8 ? size - done : 8);
+			found = true;
+		}
+		if (!found)
+			return -EFAULT;
+	}
+	return 0;
+}
+
+long bpf_loop(uint32_t n, void *fn, void *ctx, uint64_t flags)
+{
+	long (*step)(uint64_t, void *) = fn;
+	uint32_t i;
+
+	(void)flags;
+	for (i = 0; i < n; i++)
+		if (step(i, ctx))
+			return i + 1;
+	return i;
+}
+
+long bpf_find_vma(struct task_struct *task, uint64_t addr, void *fn, void *ctx, uint64_t flags)
+{
+	long (*seen)(struct task_struct *, struct vm_area_struct *, void *) = fn;
+	struct vm_area_struct vma = { .vm_flags = 4 };
+
+	(void)flags;
+	if (addr < fake.code_start || addr >= fake.code_end)
+		return -ENOENT;
+	return seen(task, &vma, ctx);
+}

@@ -1,0 +1,11 @@
+/* Register access of x86-64 on the host. */
+#pragma once
+#define PT_REGS_PARM1(r) ((r)->di)
+#define PT_REGS_PARM2(r) ((r)->si)
+#define PT_REGS_PARM3(r) ((r)->dx)
+#define PT_REGS_PARM4(r) ((r)->cx)
+#define PT_REGS_PARM5(r) ((r)->r8)
+#define PT_REGS_RC(r)	 ((r)->ax)
+#define PT_REGS_SP(r)	 ((r)->sp)
+#define PT_REGS_FP(r)	 ((r)->bp)
+#define PT_REGS_IP(r)	 ((r)->ip)

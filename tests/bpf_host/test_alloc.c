@@ -1,0 +1,498 @@
+/* The accounting rules of alloc.bpf.c, each with a test that fails when the rule is broken. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include "../../bpf/core.bpf.c"
+#include "../../bpf/alloc.bpf.c"
+#include "fake.h"
+
+#include <cmocka.h>
+
+#define PID   100
+#define SECOND 1000000000ull
+
+static struct pt_regs regs;
+static uint32_t next_stack;
+
+/* One site per value of next_stack; unwinding has a test of its own. */
+__u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 site_kind)
+{
+	(void)ip;
+	(void)sp;
+	(void)bp;
+	(void)asid;
+	assert(site_kind == MT_SITE_HEAP);
+	return next_stack;
+}
+
+static struct mt_site *site(uint32_t n)
+{
+	return bpf_map_lookup_elem(&sites, &n);
+}
+
+static uint64_t live_bytes(uint32_t n)
+{
+	return site(n)->alloc_bytes - site(n)->free_bytes;
+}
+
+static uint64_t live_count(uint32_t n)
+{
+	return site(n)->alloc_count - site(n)->free_count;
+}
+
+static uint64_t counted(uint32_t counter)
+{
+	uint64_t *v = bpf_map_lookup_elem(&counters, &counter);
+
+	return *v;
+}
+
+static void thread(uint32_t tid)
+{
+	fake.pid_tgid = (uint64_t)PID << 32 | tid;
+}
+
+static void begin(void)
+{
+	struct mt_proc p = { .asid = 1 };
+	uint32_t pid = PID;
+
+	fake_reset();
+	fake_map_of(&live)->max = 100;
+	fake_map_of(&threads)->max = 100;
+	fake_map_of(&sites)->max = 100;
+	bpf_map_update_elem(&procs, &pid, &p, BPF_ANY);
+	memset(&regs, 0, sizeof(regs));
+	next_stack = 1;
+	fake.now_ns = 10 * SECOND;
+	thread(PID);
+}
+
+/* Calls and returns at stack pointer sp. The kernel plants its trampoline there. */
+static void enter(uint64_t cookie, uint64_t a, uint64_t b, uint64_t sp)
+{
+	fake.cookie = cookie;
+	regs.di = a;
+	regs.si = b;
+	regs.sp = sp;
+	mt_alloc_enter(&regs);
+	fake_poke(sp, fake.xol.vaddr);
+}
+
+static void leave(uint64_t result, uint64_t sp)
+{
+	regs.ax = result;
+	regs.sp = sp + 8;
+	mt_alloc_exit(&regs);
+}
+
+#define MALLOC	       MT_COOKIE(MT_FN_ALLOC, 1, 0, 0, 0)
+#define CALLOC	       MT_COOKIE(MT_FN_ALLOC, 1, 2, 0, 0)
+#define REALLOC	       MT_COOKIE(MT_FN_REALLOC, 2, 0, 1, 0)
+#define POSIX_MEMALIGN MT_COOKIE(MT_FN_POSIX_MEMALIGN, 3, 0, 1, 0)
+#define SP	       0x7ffc00001000
+
+static void do_malloc(uint64_t size, uint64_t addr)
+{
+	enter(MALLOC, size, 0, SP);
+	leave(addr, SP);
+}
+
+static void do_realloc(uint64_t old, uint64_t size, uint64_t addr)
+{
+	enter(REALLOC, old, size, SP);
+	leave(addr, SP);
+}
+
+static void do_free_at(uint64_t addr, uint64_t sp)
+{
+	fake.cookie = MT_COOKIE(MT_FN_FREE, 0, 0, 1, 0);
+	regs.di = addr;
+	regs.sp = sp;
+	mt_free_enter(&regs);
+}
+
+static void do_free(uint64_t addr)
+{
+	do_free_at(addr, SP);
+}
+
+static void a_block_lives_from_malloc_to_free(void **state)
+{
+	(void)state;
+	begin();
+	do_malloc(100, 0x1000);
+	assert_int_equal(live_bytes(1), 100);
+	assert_int_equal(live_count(1), 1);
+	do_free(0x1000);
+	assert_int_equal(live_bytes(1), 0);
+	assert_int_equal(site(1)->free_count, 1);
+	assert_int_equal(fake_map_of(&live)->count, 0);
+}
+
+static void a_failed_call_changes_nothing(void **state)
+{
+	(void)state;
+	begin();
+	do_malloc(100, 0);
+	assert_int_equal(site(1)->alloc_count, 0);
+	assert_int_equal(counted(MT_CNT_failed_allocs), 1);
+	assert_int_equal(fake_map_of(&live)->count, 0);
+}
+
+static void calloc_counts_the_product(void **state)
+{
+	(void)state;
+	begin();
+	enter(CALLOC, 8, 32, SP);
+	leave(0x1000, SP);
+	assert_int_equal(live_bytes(1), 256);
+}
+
+static void a_moving_realloc_is_a_death_and_a_birth(void **state)
+{
+	(void)state;
+	begin();
+	do_malloc(100, 0x1000);
+	next_stack = 2;
+	do_realloc(0x1000, 300, 0x2000);
+	assert_int_equal(live_count(1), 0);
+	assert_int_equal(live_bytes(2), 300);
+	assert_int_equal(fake_map_of(&live)->count, 1);
+}
+
+static void a_realloc_in_place_keeps_birth_and_site(void **state)
+{
+	uint64_t key = block_key(0x1000, 1);
+	struct mt_block *b;
+
+	(void)state;
+	begin();
+	do_malloc(100, 0x1000);
+	fake.now_ns += 5 * SECOND;
+	next_stack = 2;
+	do_realloc(0x1000, 300, 0x1000);
+	assert_int_equal(live_bytes(1), 300);
+	assert_int_equal(live_count(1), 1);
+	assert_int_equal(site(2)->alloc_count, 0);
+	b = bpf_map_lookup_elem(&live, &key);
+	assert_int_equal(b->born_ds, 100);
+	do_realloc(0x1000, 50, 0x1000);
+	assert_int_equal(live_bytes(1), 50);
+}
+
+static void a_failed_realloc_keeps_the_old_block(void **state)
+{
+	(void)state;
+	begin();
+	do_malloc(100, 0x1000);
+	do_realloc(0x1000, 1ull << 60, 0);
+	assert_int_equal(live_bytes(1), 100);
+	assert_int_equal(live_count(1), 1);
+	do_free(0x1000);
+	assert_int_equal(live_count(1), 0);
+	assert_int_equal(counted(MT_CNT_frees_unknown), 0);
+}
+
+static void realloc_to_nothing_is_a_free(void **state)
+{
+	(void)state;
+	begin();
+	do_malloc(100, 0x1000);
+	do_realloc(0x1000, 0, 0);
+	assert_int_equal(live_count(1), 0);
+	assert_int_equal(counted(MT_CNT_failed_allocs), 0);
+}
+
+static void realloc_of_nothing_is_a_malloc(void **state)
+{
+	(void)state;
+	begin();
+	do_realloc(0, 64, 0x1000);
+	assert_int_equal(live_bytes(1), 64);
+	assert_int_equal(counted(MT_CNT_frees_unknown), 0);
+}
+
+/* While realloc() runs, its old address may already be another thread's new block. */
+static void an_address_given_up_inside_realloc_may_be_reused_at_once(void **state)
+{
+	(void)state;
+	begin();
+	do_malloc(100, 0x1000);
+	enter(REALLOC, 0x1000, 300, SP);
+	thread(PID + 1);
+	next_stack = 3;
+	enter(MALLOC, 77, 0, SP + 0x100000);
+	leave(0x1000, SP + 0x100000);
+	thread(PID);
+	next_stack = 2;
+	leave(0x2000, SP);
+	assert_int_equal(live_count(1), 0);
+	assert_int_equal(live_bytes(2), 300);
+	assert_int_equal(live_bytes(3), 77);
+	assert_int_equal(counted(MT_CNT_frees_missed), 0);
+}
+
+static void of_nested_calls_only_the_outermost_counts(void **state)
+{
+	(void)state;
+	begin();
+	enter(CALLOC, 4, 25, SP);
+	enter(MALLOC, 100, 0, SP - 64);
+	leave(0x1000, SP - 64);
+	leave(0x1000, SP);
+	assert_int_equal(site(1)->alloc_count, 1);
+	assert_int_equal(live_bytes(1), 100);
+	assert_int_equal(counted(MT_CNT_nested), 1);
+	assert_int_equal(counted(MT_CNT_frees_missed), 0);
+}
+
+static void a_call_left_by_longjmp_does_not_swallow_later_ones(void **state)
+{
+	(void)state;
+	begin();
+	enter(MALLOC, 100, 0, SP);
+	fake_poke(SP, 0x1234); /* the frame is gone, its memory is somebody else's */
+	enter(MALLOC, 7, 0, SP - 512);
+	leave(0x1000, SP - 512);
+	assert_int_equal(live_bytes(1), 7);
+	assert_int_equal(counted(MT_CNT_abandoned), 1);
+}
+
+static void a_block_may_be_freed_by_another_thread(void **state)
+{
+	(void)state;
+	begin();
+	do_malloc(100, 0x1000);
+	thread(PID + 1);
+	do_free(0x1000);
+	assert_int_equal(live_count(1), 0);
+	assert_int_equal(counted(MT_CNT_frees), 1);
+}
+
+static void what_was_allocated_before_is_not_counted_when_freed(void **state)
+{
+	(void)state;
+	begin();
+	do_free(0x9000);
+	assert_int_equal(counted(MT_CNT_frees_unknown), 1);
+	assert_int_equal(counted(MT_CNT_frees), 0);
+	do_realloc(0x9100, 64, 0x9200);
+	assert_int_equal(counted(MT_CNT_frees_unknown), 2);
+	assert_int_equal(live_bytes(1), 64);
+}
+
+static void free_of_null_is_nothing(void **state)
+{
+	(void)state;
+	begin();
+	do_free(0);
+	assert_int_equal(counted(MT_CNT_frees_unknown), 0);
+}
+
+static void operator_delete_and_its_free_are_one_free(void **state)
+{
+	(void)state;
+	begin();
+	do_malloc(100, 0x1000);
+	do_free_at(0x1000, SP);
+	do_free_at(0x1000, SP - 32);
+	assert_int_equal(counted(MT_CNT_frees), 1);
+	assert_int_equal(counted(MT_CNT_frees_unknown), 0);
+}
+
+static void a_missed_free_is_noticed_when_the_address_returns(void **state)
+{
+	(void)state;
+	begin();
+	do_malloc(100, 0x1000);
+	next_stack = 2;
+	do_malloc(30, 0x1000);
+	assert_int_equal(live_count(1), 0);
+	assert_int_equal(live_bytes(2), 30);
+	assert_int_equal(counted(MT_CNT_frees_missed), 1);
+}
+
+static void a_full_live_set_refuses_and_counts(void **state)
+{
+	(void)state;
+	begin();
+	fake_map_of(&live)->max = 1;
+	do_malloc(100, 0x1000);
+	do_malloc(500, 0x2000);
+	assert_int_equal(counted(MT_CNT_live_full), 1);
+	assert_int_equal(counted(MT_CNT_live_full_bytes), 500);
+	assert_int_equal(live_bytes(1), 100);
+	do_free(0x2000);
+	assert_int_equal(live_bytes(1), 100);
+	do_free(0x1000);
+	do_malloc(5, 0x3000);
+	assert_int_equal(live_bytes(1), 5);
+}
+
+static void an_update_the_kernel_refuses_is_counted(void **state)
+{
+	(void)state;
+	begin();
+	fake_map_of(&live)->refuse = -ENOMEM;
+	do_malloc(100, 0x1000);
+	assert_int_equal(counted(MT_CNT_live_error), 1);
+	assert_int_equal(live_bytes(1), 0);
+}
+
+static void a_full_thread_table_is_counted(void **state)
+{
+	(void)state;
+	begin();
+	fake_map_of(&threads)->max = 1;
+	do_malloc(1, 0x1000);
+	thread(PID + 1);
+	do_malloc(1, 0x2000);
+	assert_int_equal(counted(MT_CNT_threads_full), 1);
+	assert_int_equal(counted(MT_CNT_returns_unmatched), 1);
+	assert_int_equal(live_count(1), 1);
+}
+
+static void posix_memalign_is_read_from_where_it_stores(void **state)
+{
+	(void)state;
+	begin();
+	fake.cookie = POSIX_MEMALIGN;
+	regs.dx = 4096;
+	enter(POSIX_MEMALIGN, SP + 64, 64, SP);
+	fake_poke(SP + 64, 0x5000);
+	leave(0, SP);
+	assert_int_equal(live_bytes(1), 4096);
+	enter(POSIX_MEMALIGN, SP + 64, 64, SP);
+	leave(12, SP); /* ENOMEM */
+	assert_int_equal(site(1)->alloc_count, 1);
+	assert_int_equal(counted(MT_CNT_failed_allocs), 1);
+}
+
+static void a_process_that_is_not_traced_is_left_alone(void **state)
+{
+	(void)state;
+	begin();
+	fake.pid_tgid = 7ull << 32 | 7;
+	do_malloc(100, 0x1000);
+	do_free(0x1000);
+	assert_int_equal(counted(MT_CNT_hits), 0);
+	assert_int_equal(fake_map_of(&live)->count, 0);
+}
+
+static void address_spaces_do_not_mix(void **state)
+{
+	struct mt_proc other = { .asid = 2 };
+	uint32_t pid = 200;
+
+	(void)state;
+	begin();
+	bpf_map_update_elem(&procs, &pid, &other, BPF_ANY);
+	do_malloc(100, 0x1000);
+	fake.pid_tgid = 200ull << 32 | 200;
+	do_free(0x1000);
+	assert_int_equal(live_bytes(1), 100);
+	assert_int_equal(counted(MT_CNT_frees_unknown), 1);
+}
+
+static void births_and_deaths_meet_in_their_epoch(void **state)
+{
+	struct mt_site *s;
+
+	(void)state;
+	begin();
+	do_malloc(1, 0x1000);
+	do_malloc(1, 0x2000);
+	fake.now_ns += 3 * SECOND;
+	do_malloc(1, 0x3000);
+	do_free(0x1000);
+	s = site(1);
+	assert_int_equal(s->fine[10], 10ull << 32 | 1);
+	assert_int_equal(s->fine[13], 13ull << 32 | 1);
+	assert_int_equal(s->coarse[0], 0ull << 32 | 2);
+	assert_int_equal(s->freed_by_age[2], 1); /* 3 s: [2,4) */
+}
+
+static void a_ring_slot_that_comes_round_again_starts_anew(void **state)
+{
+	struct mt_site *s;
+
+	(void)state;
+	begin();
+	do_malloc(1, 0x1000);
+	fake.now_ns += MT_FINE_SLOTS * SECOND;
+	do_malloc(1, 0x2000);
+	s = site(1);
+	assert_int_equal(s->fine[10], (10ull + MT_FINE_SLOTS) << 32 | 1);
+	do_free(0x1000); /* born an age ago: must not be taken out of the newcomers */
+	assert_int_equal(s->fine[10], (10ull + MT_FINE_SLOTS) << 32 | 1);
+}
+
+static void ages_at_free_fall_into_their_buckets(void **state)
+{
+	static const struct {
+		uint32_t secs, bucket;
+	} cases[] = { { 0, 0 }, { 1, 1 }, { 2, 2 }, { 3, 2 }, { 4, 3 }, { 511, 9 }, { 512, 10 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		begin();
+		do_malloc(1, 0x1000);
+		fake.now_ns += cases[i].secs * SECOND;
+		do_free(0x1000);
+		assert_int_equal(site(1)->freed_by_age[cases[i].bucket], 1);
+	}
+}
+
+static void a_region_is_told_once_and_again_when_the_ring_was_full(void **state)
+{
+	struct mt_ev_region *e = (void *)fake.last;
+
+	(void)state;
+	begin();
+	fake.ring_full = true;
+	do_malloc(1, 0x40000010);
+	assert_int_equal(counted(MT_CNT_ring_full), 1);
+	fake.ring_full = false;
+	do_malloc(1, 0x40000020);
+	do_malloc(1, 0x40000030);
+	assert_int_equal(fake.sent, 1);
+	assert_int_equal(e->addr, 0x40000000);
+	assert_int_equal(e->reserved, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_block_lives_from_malloc_to_free),
+		cmocka_unit_test(a_failed_call_changes_nothing),
+		cmocka_unit_test(calloc_counts_the_product),
+		cmocka_unit_test(a_moving_realloc_is_a_death_and_a_birth),
+		cmocka_unit_test(a_realloc_in_place_keeps_birth_and_site),
+		cmocka_unit_test(a_failed_realloc_keeps_the_old_block),
+		cmocka_unit_test(realloc_to_nothing_is_a_free),
+		cmocka_unit_test(realloc_of_nothing_is_a_malloc),
+		cmocka_unit_test(an_address_given_up_inside_realloc_may_be_reused_at_once),
+		cmocka_unit_test(of_nested_calls_only_the_outermost_counts),
+		cmocka_unit_test(a_call_left_by_longjmp_does_not_swallow_later_ones),
+		cmocka_unit_test(a_block_may_be_freed_by_another_thread),
+		cmocka_unit_test(what_was_allocated_before_is_not_counted_when_freed),
+		cmocka_unit_test(free_of_null_is_nothing),
+		cmocka_unit_test(operator_delete_and_its_free_are_one_free),
+		cmocka_unit_test(a_missed_free_is_noticed_when_the_address_returns),
+		cmocka_unit_test(a_full_live_set_refuses_and_counts),
+		cmocka_unit_test(an_update_the_kernel_refuses_is_counted),
+		cmocka_unit_test(a_full_thread_table_is_counted),
+		cmocka_unit_test(posix_memalign_is_read_from_where_it_stores),
+		cmocka_unit_test(a_process_that_is_not_traced_is_left_alone),
+		cmocka_unit_test(address_spaces_do_not_mix),
+		cmocka_unit_test(births_and_deaths_meet_in_their_epoch),
+		cmocka_unit_test(a_ring_slot_that_comes_round_again_starts_anew),
+		cmocka_unit_test(ages_at_free_fall_into_their_buckets),
+		cmocka_unit_test(a_region_is_told_once_and_again_when_the_ring_was_full),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

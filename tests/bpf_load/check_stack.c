@@ -1,0 +1,98 @@
+/*
+ * Loads every BPF program with the verifier's statistics on and checks what CI must: each
+ * sub-program uses at most 48 bytes of BPF stack (from 64 on newer kernels give it a per-CPU stack
+ * that a preempting thread overwrites), and prints the price of each program. Root needed.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memtrace/wire.h"
+#include "memtrace.skel.h"
+
+#define STACK_LIMIT 48
+#define LOG_BYTES   (1 << 20)
+#define PROGRAMS    64
+
+static int quiet(enum libbpf_print_level level, const char *format, va_list ap)
+{
+	return level == LIBBPF_WARN ? vfprintf(stderr, format, ap) : 0;
+}
+
+/* "stack depth 24+8+32": every part counts. Returns the largest. */
+static int deepest(const char *log)
+{
+	const char *p = strstr(log, "stack depth ");
+	int most = 0;
+
+	if (!p)
+		return -1;
+	p += strlen("stack depth ");
+	while (*p >= '0' && *p <= '9') {
+		int n = strtol(p, (char **)&p, 10);
+
+		most = n > most ? n : most;
+		if (*p == '+')
+			p++;
+	}
+	return most;
+}
+
+static int judge(const char *name, const char *log)
+{
+	const char *insns = strstr(log, "processed ");
+	int most = deepest(log);
+
+	printf("%-16s %6ld instructions verified, %2d bytes of stack at most\n", name,
+	       insns ? strtol(insns + strlen("processed "), NULL, 10) : -1L, most);
+	if (most < 0)
+		fprintf(stderr, "%s: the verifier's log does not tell the stack depth\n", name);
+	if (most > STACK_LIMIT)
+		fprintf(stderr, "%s: more than %d bytes of stack in a sub-program\n", name,
+			STACK_LIMIT);
+	return most < 0 || most > STACK_LIMIT;
+}
+
+int main(void)
+{
+	char *log[PROGRAMS] = { 0 };
+	struct bpf_program *p;
+	struct memtrace_bpf *s;
+	int n = 0, bad = 0;
+
+	libbpf_set_print(quiet);
+	s = memtrace_bpf__open();
+	if (!s)
+		return 1;
+	bpf_map__set_max_entries(s->maps.live, 1024);
+	bpf_map__set_max_entries(s->maps.threads, 1024);
+	bpf_map__set_max_entries(s->maps.site_index, 1024);
+	bpf_map__set_max_entries(s->maps.sites, 1024);
+	bpf_map__set_max_entries(s->maps.events, 1 << 16);
+	bpf_map__set_max_entries(s->maps.scratch, 4);
+	bpf_map__set_max_entries(s->maps.busy, 4);
+	bpf_map__set_max_entries(s->maps.syscalls, 512);
+	s->rodata->cfg.site_capacity = 1024;
+	s->rodata->cfg.max_frames = MT_MAX_FRAMES;
+	s->rodata->cfg.follow = 1;	/* the longest paths */
+	s->rodata->cfg.send_events = 1;
+	bpf_object__for_each_program(p, s->obj) {
+		log[n] = calloc(1, LOG_BYTES);
+		if (n == PROGRAMS - 1 || !log[n])
+			return 1;
+		bpf_program__set_autoload(p, true);
+		bpf_program__set_log_level(p, 4);
+		bpf_program__set_log_buf(p, log[n++], LOG_BYTES);
+	}
+	if (memtrace_bpf__load(s)) {
+		fprintf(stderr, "the kernel refused the programs\n");
+		return 1;
+	}
+	n = 0;
+	bpf_object__for_each_program(p, s->obj)
+		bad += judge(bpf_program__name(p), log[n++]);
+	memtrace_bpf__destroy(s);
+	return bad != 0;
+}
