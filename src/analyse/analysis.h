@@ -57,7 +57,7 @@ struct ledger {
 	struct class_row rows[CLASS_MAX]; /* resident rows add up to external_bytes */
 	struct module_row *modules;	  /* owned: native_modules split up, largest first */
 	size_t module_count;
-	uint64_t live_bytes, live_count;  /* of traced heap sites */
+	uint64_t live_bytes, live_count;  /* of traced heap sites; FACT_UNKNOWN: none traced */
 	uint64_t slack_bytes;		  /* FACT_UNKNOWN when not measured */
 	double alloc_per_s, free_per_s;
 };

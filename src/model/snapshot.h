@@ -96,6 +96,7 @@ struct snap_counters {
 	uint64_t ranges_refused;
 	uint64_t fds_refused;
 	uint64_t symbols_refused;
+	uint64_t tasks_refused; /* processes and threads */
 };
 
 struct snapshot {

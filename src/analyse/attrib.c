@@ -1,0 +1,255 @@
+/*
+ * Attribution by stacks. Assumes that frames come innermost first and that a module index may be
+ * anything: one out of range counts as no module. Confidences are fixed per kind of evidence and
+ * only order the answers; they are not measured frequencies.
+ */
+#include "analyse/attrib.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyse/glob.h"
+#include "analyse/peers.h"
+#include "analyse/plumbing.h"
+#include "base/cleanup.h"
+
+#define NO_FRAME UINT32_MAX
+
+struct module_rule {
+	const char *stem;
+	enum module_kind kind;
+};
+
+static const struct module_rule module_rules[] = {
+#define MODULE(stem, kind) { stem, MODULE_##kind },
+#include "analyse/modules.def"
+#undef MODULE
+};
+
+/* What a walk from the innermost frame found. */
+struct walk {
+	uint32_t owner;	  /* first frame that is not plumbing; NO_FRAME when there is none */
+	uint32_t wrapper; /* outermost wrapper frame with a module; NO_FRAME when there is none */
+	uint32_t stray;	  /* first native frame outside every module */
+	bool through_wrapper; /* a wrapper was passed before the owner */
+};
+
+/* Sockets of one site that are open now. */
+struct tally {
+	uint64_t site_id;
+	size_t site; /* index into snapshot.sites */
+	uint64_t sockets, databases;
+};
+
+static const struct snap_module *frame_module(const struct snapshot *s, const struct snap_frame *f)
+{
+	return f->module < s->module_count ? &s->modules[f->module] : NULL;
+}
+
+static bool frame_is_managed(const struct snap_frame *f)
+{
+	return f->kind == FRAME_JIT || f->kind == FRAME_INTERPRETED;
+}
+
+static struct walk walk_stack(const struct snapshot *s, const struct snap_site *site)
+{
+	struct walk w = { NO_FRAME, NO_FRAME, NO_FRAME, false };
+	bool whole_allocators = site->kind != MT_SITE_HEAP;
+	uint32_t i;
+
+	for (i = 0; i < site->stack.count; i++) {
+		const struct snap_frame *f = &site->stack.frames[i];
+		const struct snap_module *m = frame_module(s, f);
+		enum plumbing is;
+
+		if (f->kind == FRAME_KERNEL)
+			continue;
+		is = plumbing_find(m, f->symbol, whole_allocators);
+		if (is == PLUMBING_WRAPPER && m)
+			w.wrapper = i;
+		w.through_wrapper |= is == PLUMBING_WRAPPER;
+		if (is != PLUMBING_NONE)
+			continue;
+		if (m || f->symbol || frame_is_managed(f)) {
+			w.owner = i;
+			break;
+		}
+		if (w.stray == NO_FRAME)
+			w.stray = i;
+	}
+	return w;
+}
+
+static uint32_t find_main_exe(const struct snapshot *s)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->module_count; i++) {
+		if (s->modules[i].main_exe)
+			return i;
+	}
+	return SNAP_NO_MODULE;
+}
+
+static struct owner owner_is(uint32_t module, uint32_t frame, double confidence, const char *why)
+{
+	return (struct owner){ .class = CLASS_application,
+			       .module = module,
+			       .frame = frame,
+			       .confidence = confidence,
+			       .evidence = why };
+}
+
+static struct owner owner_in_frame(const struct snapshot *s, const struct snap_site *site,
+				   const struct walk *w)
+{
+	const struct snap_frame *f = &site->stack.frames[w->owner];
+
+	if (!frame_module(s, f))
+		return owner_is(SNAP_NO_MODULE, w->owner, 0.6,
+				"asked for by generated code outside every module");
+	if (!f->symbol)
+		return owner_is(f->module, w->owner, 0.85,
+				"first module behind the allocator; its function has no name");
+	if (w->through_wrapper)
+		return owner_is(f->module, w->owner, 0.9,
+				"first function behind the allocator and known wrappers");
+	return owner_is(f->module, w->owner, 0.95, "first function behind the allocator");
+}
+
+/* Every frame is plumbing, or nothing is known of it. */
+static struct owner owner_of_plumbing(const struct snapshot *s, const struct snap_site *site,
+				      const struct walk *w)
+{
+	bool complete = site->stack.end == MT_END_start;
+
+	if (w->wrapper != NO_FRAME)
+		return owner_is(site->stack.frames[w->wrapper].module, w->wrapper,
+				complete ? 0.6 : 0.5,
+				"only wrappers are on the stack; the outermost one owns it");
+	if (w->stray != NO_FRAME)
+		return owner_is(SNAP_NO_MODULE, w->stray, 0.4,
+				"asked for by code outside every module");
+	if (complete)
+		return owner_is(find_main_exe(s), 0, 0.3,
+				"only allocator and C library frames are on the stack");
+	return owner_is(find_main_exe(s), 0, 0.2,
+			"the stack ends inside the allocator or the C library; "
+			"the main program is a guess");
+}
+
+/* A library, as opposed to the program itself or code without a file. */
+static bool owner_is_library(const struct snapshot *s, const struct owner *o)
+{
+	return o->module != SNAP_NO_MODULE && !s->modules[o->module].main_exe;
+}
+
+/* What a system call made needs no stack to be classified; the owner still says who called. */
+static void set_class(const struct snapshot *s, enum mt_site_kind kind, struct owner *o)
+{
+	switch (kind) {
+	case MT_SITE_FD: o->class = CLASS_file_handles; break;
+	case MT_SITE_SOCKET: o->class = CLASS_network_connections; break;
+	case MT_SITE_THREAD: o->class = CLASS_thread_stacks; break;
+	default:
+		if (owner_is_library(s, o))
+			o->class = CLASS_native_modules;
+		return;
+	}
+	o->confidence = 1;
+	o->evidence = "by the kind of the system call";
+}
+
+static int compare_tallies(const void *a, const void *b)
+{
+	const struct tally *x = a, *y = b;
+
+	return (x->site_id > y->site_id) - (x->site_id < y->site_id);
+}
+
+/* Sockets by what is at their other end: one pass over the descriptors, joined by site id. */
+static void count_sockets(const struct snapshot *s, struct tally *list, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < s->fd_count; i++) {
+		struct tally key = { .site_id = s->fds[i].site_id }, *t;
+
+		if (s->fds[i].fact.kind != FD_SOCKET || !key.site_id)
+			continue;
+		t = bsearch(&key, list, count, sizeof(*list), compare_tallies);
+		if (!t)
+			continue;
+		t->sockets++;
+		t->databases += peers_find(&s->fds[i].fact).class == CLASS_database_connections;
+	}
+}
+
+static void set_database_class(struct owner *owners, const struct tally *list, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		struct owner *o = &owners[list[i].site];
+
+		if (list[i].databases <= list[i].sockets / 2)
+			continue;
+		o->class = CLASS_database_connections;
+		o->confidence = 0.9;
+		o->evidence = "most open sockets of this site lead to a database server";
+	}
+}
+
+enum module_kind attrib_find_kind(const char *file_name)
+{
+	size_t stem = plumbing_stem(file_name), i;
+
+	for (i = 0; i < sizeof(module_rules) / sizeof(module_rules[0]); i++) {
+		if (glob_match(module_rules[i].stem, file_name, stem))
+			return module_rules[i].kind;
+	}
+	return MODULE_OTHER;
+}
+
+struct owner attrib_find_owner(const struct snapshot *s, const struct snap_site *site)
+{
+	struct walk w = walk_stack(s, site);
+	struct owner o;
+
+	if (!site->stack.count) {
+		o = owner_is(SNAP_NO_MODULE, 0, 0.1, "the allocation was seen without its stack");
+		o.class = CLASS_unexplained;
+	} else if (w.owner != NO_FRAME) {
+		o = owner_in_frame(s, site, &w);
+	} else {
+		o = owner_of_plumbing(s, site, &w);
+	}
+	if (owner_is_library(s, &o) && s->modules[o.module].name)
+		o.kind = attrib_find_kind(s->modules[o.module].name);
+	set_class(s, site->kind, &o);
+	return o;
+}
+
+int attrib_find_owners(const struct snapshot *s, struct owner *ret)
+{
+	auto_free struct tally *tallies = NULL;
+	size_t count = 0, i;
+
+	if (s->fd_count && s->site_count) {
+		tallies = calloc(s->site_count, sizeof(*tallies));
+		if (!tallies)
+			return -ENOMEM;
+	}
+	for (i = 0; i < s->site_count; i++) {
+		ret[i] = attrib_find_owner(s, &s->sites[i]);
+		if (tallies && s->sites[i].kind == MT_SITE_SOCKET)
+			tallies[count++] = (struct tally){ .site_id = s->sites[i].id, .site = i };
+	}
+	if (!count)
+		return 0;
+	qsort(tallies, count, sizeof(*tallies), compare_tallies);
+	count_sockets(s, tallies, count);
+	set_database_class(ret, tallies, count);
+	return 0;
+}

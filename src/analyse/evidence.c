@@ -1,0 +1,128 @@
+/* Sentences of evidence. Decimal units (kB = 1000 bytes), thousands separated by commas. */
+#include "analyse/evidence.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct text {
+	char s[48];
+};
+
+static struct text count_text(double n)
+{
+	struct text digits, t = {};
+	int len, at = 0;
+
+	n = isfinite(n) ? fmin(fmax(n, 0), 1e18) : 0;
+	len = snprintf(digits.s, sizeof(digits.s), "%.0f", n);
+	for (int i = 0; i < len; i++) {
+		if (i && (len - i) % 3 == 0)
+			t.s[at++] = ',';
+		t.s[at++] = digits.s[i];
+	}
+	return t;
+}
+
+static struct text bytes_text(double bytes)
+{
+	static const char *const unit[] = { "B", "kB", "MB", "GB", "TB" };
+	struct text t;
+	size_t u = 0;
+
+	if (!isfinite(bytes))
+		bytes = 0;
+	for (; fabs(bytes) >= 999.5 && u < 4; u++)
+		bytes /= 1000;
+	snprintf(t.s, sizeof(t.s), "%.*f %s", u && fabs(bytes) < 99.95 ? 1 : 0, bytes, unit[u]);
+	return t;
+}
+
+static const char *things_name(enum mt_site_kind kind)
+{
+	switch (kind) {
+	case MT_SITE_FD: return "descriptors";
+	case MT_SITE_SOCKET: return "sockets";
+	case MT_SITE_THREAD: return "threads";
+	case MT_SITE_MMAP:
+	case MT_SITE_BRK: return "mappings";
+	default: return "blocks";
+	}
+}
+
+int evidence_add(struct finding *f, const char *format, ...)
+{
+	char *sentence;
+	va_list ap;
+	int r;
+
+	if (f->evidence_count >= FINDING_EVIDENCE_MAX)
+		return 0;
+	va_start(ap, format);
+	r = vasprintf(&sentence, format, ap);
+	va_end(ap);
+	if (r < 0)
+		return -ENOMEM;
+	f->evidence[f->evidence_count++] = sentence;
+	return 0;
+}
+
+static int add_lifetimes(const struct evidence *e, struct finding *f)
+{
+	const struct suspicion *s = e->s;
+	const char *things = things_name(e->kind);
+
+	switch (s->opinion) {
+	case SUSPECT_SURVIVES:
+		return evidence_add(f, "%s of %s %s that reached an age of %.0f s were never freed",
+				    count_text(s->old_count).s,
+				    count_text(s->old_count + s->old_freed).s, things, s->cut_s);
+	case SUSPECT_KEPT:
+		return evidence_add(f, "%s of %s %s were freed: a leak or unbounded cache",
+				    e->freed_count > 0 ? count_text(e->freed_count).s : "none",
+				    count_text(e->allocated_count).s, things);
+	default:
+		return evidence_add(f, "judged by the curve alone: %s",
+				    e->process_level ? "no call site of this memory is known"
+						     : "how long these live is not known");
+	}
+}
+
+static int add_growth(const struct evidence *e, struct finding *f)
+{
+	const struct suspicion *s = e->s;
+
+	if (suspect_counts_things(e->kind))
+		return evidence_add(f,
+				    "grew by %s %s, %.2f a second over %.0f s, 95 %% interval "
+				    "%.2f to %.2f",
+				    count_text(s->growth_count).s, things_name(e->kind),
+				    s->count_per_s, s->window_s, s->low_per_s, s->high_per_s);
+	return evidence_add(f, "grew %s/s over %.0f s, 95 %% interval %s/s to %s/s",
+			    bytes_text(s->bytes_per_s).s, s->window_s, bytes_text(s->low_per_s).s,
+			    bytes_text(s->high_per_s).s);
+}
+
+int evidence_write(const struct evidence *e, struct finding *f)
+{
+	int r = add_lifetimes(e, f);
+
+	if (r == 0)
+		r = add_growth(e, f);
+	if (r == 0 && isfinite(e->s->third_ratio))
+		r = evidence_add(f,
+				 "does not slow down: the last third grew %.2f times as much as "
+				 "the first",
+				 e->s->third_ratio);
+	if (r == 0 && e->paths > 1)
+		r = evidence_add(f, "%zu call paths of one owner taken together", e->paths);
+	if (r == 0 && e->contradicted)
+		r = evidence_add(f,
+				 "external memory grew %s while this grew %s: most of it is not "
+				 "touched yet, or takes the place of memory freed elsewhere",
+				 bytes_text(e->external_growth_bytes).s,
+				 bytes_text(e->s->growth_bytes).s);
+	return r;
+}

@@ -1,0 +1,20 @@
+/* The sentences that say why something is called a leak, each with its figures. */
+#pragma once
+#include "analyse/analysis.h"
+#include "analyse/suspect.h"
+
+struct evidence {
+	const struct suspicion *s;
+	enum mt_site_kind kind;
+	double allocated_count, freed_count; /* since tracing began */
+	size_t paths;			     /* call paths of one owner judged together */
+	bool process_level;		     /* the whole process, no site is known */
+	bool contradicted;		     /* external memory grew much less */
+	double external_growth_bytes;	     /* over the same window; NAN when not known */
+};
+
+/* Appends sentences to f->evidence (owned by it). -ENOMEM: some may have been added. */
+int evidence_write(const struct evidence *e, struct finding *f);
+
+/* Appends one sentence; full lists refuse silently, -ENOMEM otherwise. */
+__attribute__((format(printf, 2, 3))) int evidence_add(struct finding *f, const char *format, ...);

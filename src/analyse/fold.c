@@ -1,0 +1,134 @@
+/*
+ * Folding. A group's key is made of its owner's build id (or name), the offset of the owner's
+ * frame and the kind, so that it survives restarts; a site without an owner is its own group.
+ */
+#include "analyse/fold.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+uint64_t fold_mix(uint64_t hash, uint64_t value)
+{
+	hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
+	return hash ^ (hash >> 29);
+}
+
+static uint64_t mix_text(uint64_t hash, const char *text)
+{
+	for (; text && *text; text++)
+		hash = fold_mix(hash, (unsigned char)*text);
+	return hash;
+}
+
+static uint64_t key_of(const struct snapshot *snap, const struct snap_site *site,
+		       const struct owner *owner)
+{
+	uint64_t hash = fold_mix(1, site->kind);
+	const struct snap_module *module;
+
+	if (!owner || owner->module >= snap->module_count || owner->frame >= site->stack.count)
+		return fold_mix(fold_mix(hash, 2), site->id);
+	module = &snap->modules[owner->module];
+	hash = mix_text(hash,
+			module->build_id && *module->build_id ? module->build_id : module->name);
+	return fold_mix(hash, site->stack.frames[owner->frame].offset);
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct fold_member *x = a, *y = b;
+
+	if (x->key != y->key)
+		return x->key < y->key ? -1 : 1;
+	return (x->site > y->site) - (x->site < y->site);
+}
+
+int fold_sites(const struct snapshot *snap, const struct owner *owners, struct fold_member **ret)
+{
+	struct fold_member *m = calloc(snap->site_count ? snap->site_count : 1, sizeof(*m));
+
+	if (!m)
+		return -ENOMEM;
+	for (size_t i = 0; i < snap->site_count; i++) {
+		m[i].key = key_of(snap, &snap->sites[i], owners ? &owners[i] : NULL);
+		m[i].site = i;
+	}
+	qsort(m, snap->site_count, sizeof(*m), by_key);
+	*ret = m;
+	return 0;
+}
+
+static double known(uint64_t value)
+{
+	return value == FACT_UNKNOWN ? 0 : (double)value;
+}
+
+void fold_add_totals(const struct snap_site *site, struct fold_totals *totals)
+{
+	totals->live_bytes += known(site->live_bytes);
+	totals->live_count += known(site->live_count);
+	totals->allocated_count += known(site->allocated_count);
+	totals->freed_count += known(site->freed_count);
+	for (int b = 0; b < MT_AGE_BUCKETS && site->ages_known; b++) {
+		totals->live_by_age[b] += known(site->live_by_age[b]);
+		totals->freed_by_age[b] += known(site->freed_by_age[b]);
+	}
+}
+
+void fold_unit(const struct snapshot *snap, const struct owner *owners,
+	       const struct fold_member *members, size_t count, struct suspect_unit *ret)
+{
+	size_t first = members[0].site;
+	struct suspect_unit u = {
+		.kind = snap->sites[first].kind,
+		.collected = owners && owners[first].class == CLASS_buffers,
+		.now_s = snap->elapsed_s,
+		.ages_known = true,
+	};
+	struct fold_totals totals = {};
+
+	u.born_s = u.now_s;
+	for (size_t i = 0; i < count; i++) {
+		const struct snap_site *site = &snap->sites[members[i].site];
+
+		fold_add_totals(site, &totals);
+		u.born_s = fmax(fmin(u.born_s, site->first_seen_s), 0);
+		u.ages_known = u.ages_known && site->ages_known;
+		robust_grid_add(&site->live_count_series, site->first_seen_s, u.now_s, u.count);
+		robust_grid_add(&site->live_bytes_series, site->first_seen_s, u.now_s, u.bytes);
+	}
+	for (int b = 0; b < MT_AGE_BUCKETS; b++) {
+		u.live_by_age[b] = totals.live_by_age[b];
+		u.freed_by_age[b] = totals.freed_by_age[b];
+	}
+	u.live_bytes = totals.live_bytes;
+	u.live_count = totals.live_count;
+	u.allocated_count = totals.allocated_count;
+	u.freed_count = totals.freed_count;
+	*ret = u;
+}
+
+size_t fold_worst(const struct snapshot *snap, const struct fold_member *members, size_t count,
+		  double cut_s)
+{
+	size_t worst = members[0].site;
+	double most = -1;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct snap_site *site = &snap->sites[members[i].site];
+		struct fold_totals one = {};
+		double held;
+
+		fold_add_totals(site, &one);
+		if (cut_s > 0)
+			held = survival_sum(one.live_by_age, survival_bucket(cut_s));
+		else
+			held = suspect_counts_things(site->kind) ? one.live_count : one.live_bytes;
+		if (held > most) {
+			most = held;
+			worst = members[i].site;
+		}
+	}
+	return worst;
+}

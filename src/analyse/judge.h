@@ -1,0 +1,51 @@
+/*
+ * The judge: series in, findings out. It remembers what must outlive a tick (hits in a row, what
+ * was reported, when it was first seen) and nothing else; no clock, no I/O. A judge belongs to
+ * one process: the caller makes a new one when the process restarts.
+ */
+#pragma once
+#include "analyse/analysis.h"
+#include "analyse/recommend.h"
+#include "analyse/records.h"
+#include "analyse/suspect.h"
+
+#define JUDGE_RECORDS_MAX 4096 /* suspects remembered; more are refused and counted */
+
+/* Every threshold of the verdict; judge_defaults() says why each has its value. */
+struct judge_cfg {
+	struct suspect_cfg suspect;
+	struct recommend_cfg recommend;
+	double min_elapsed_s;	    /* no verdict before */
+	double hold_s;		    /* an opinion must hold this long, over two ticks at least */
+	double sparse_tick_s;	    /* ticks this far apart need not be two ... */
+	double sparse_elapsed_s;    /* ... once this much was seen */
+	double quiet_s;		    /* a finding that grew no more for this long has stopped */
+	double quiet_share;	    /* ... and for this share of the time that it grew */
+	double quiet_pace;	    /* growth below this share of its old pace is another story */
+	double gone_share;	    /* freed share of what was held at the highest */
+	double idle_s;		    /* a program with no allocation elsewhere for this long idles */
+	double process_bytes;	    /* least growth of a whole process to speak of */
+	double process_confidence;  /* highest, without a site */
+	double covered_share;	    /* of process growth: sites that explain it */
+	double contradicted_bytes;  /* growth from which external memory must show it */
+	double contradicted_share;  /* ... at least this share of it */
+	double contradicted_factor; /* on confidence otherwise */
+};
+
+struct judge_cfg judge_defaults(void);
+
+struct judge; /* opaque */
+
+int judge_new(struct judge **ret);
+void judge_free(struct judge *j); /* NULL is fine */
+void judge_freep(struct judge **j);
+
+/*
+ * Judges one tick. owners (parallel to the snapshot's sites) and ledger may be NULL.
+ * On success *ret is the caller's, to be released with findings_done(); it holds every finding so
+ * far, also those gone. -ENOMEM; *ret is then untouched.
+ */
+int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct snapshot *snap,
+	       const struct owner *owners, const struct ledger *ledger, struct findings *ret);
+
+uint64_t judge_refused(const struct judge *j);

@@ -1,0 +1,254 @@
+/*
+ * Rows of the ledger from its sums: which are exact, which are estimates and why, and which were
+ * not measured. The rules are in ledger.h.
+ */
+#include "analyse/ledger.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyse/ledger_sums.h"
+#include "analyse/peers.h"
+#include "base/cleanup.h"
+
+static struct class_row unavailable(const char *why)
+{
+	return (struct class_row){ FACT_UNKNOWN, FACT_UNKNOWN, NAN, 0, HOW_UNAVAILABLE, why };
+}
+
+static struct class_row known(uint64_t bytes, double confidence)
+{
+	return (struct class_row){ bytes, FACT_UNKNOWN, NAN, confidence, HOW_EXACT, NULL };
+}
+
+static struct class_row estimate(uint64_t bytes, double confidence, const char *why)
+{
+	return (struct class_row){ bytes, FACT_UNKNOWN, NAN, confidence, HOW_ESTIMATE, why };
+}
+
+/* application, native_modules, and what owners may say of the runtime. */
+static struct class_row owned_row(const struct snapshot *s, const struct ledger_sums *t,
+				  enum resource_class class)
+{
+	const struct class_sum *c = &t->class[class];
+	bool asked_for = class == CLASS_application || class == CLASS_native_modules;
+	double confidence = ledger_sums_confidence(c->weight, c->weighted_confidence);
+
+	if (!c->weight && !asked_for)
+		return unavailable("the language runtime is not read");
+	if (!c->weight && !s->heap_traced)
+		return unavailable("allocations are not traced");
+	if (!s->heap_traced)
+		return estimate(c->bytes, confidence, "mappings only: allocations are not traced");
+	if (!c->from_heap)
+		return known(c->bytes, confidence);
+	if (t->live_bytes > t->allocator_bytes)
+		return estimate(c->bytes, confidence,
+				"more is live than resident: scaled down in proportion");
+	return estimate(c->bytes, confidence, "live bytes are counted as resident");
+}
+
+static struct class_row preexisting_row(const struct snapshot *s, const struct ledger_sums *t)
+{
+	const struct class_sum *c = &t->class[CLASS_preexisting];
+
+	if (s->heap_traced && !t->rest_split)
+		return estimate(c->bytes, 0.5,
+				"mappings only: what allocators held at attach is not known");
+	if (!c->from_heap)
+		return known(c->bytes, 1);
+	if (!s->heap_traced)
+		return estimate(c->bytes, 0.8,
+				"allocations are not traced: all that allocators hold counts");
+	return estimate(c->bytes, 0.7,
+			"in allocators: what was resident at attach and is not known to be gone");
+}
+
+static struct class_row slack_row(const struct snapshot *s, const struct ledger_sums *t)
+{
+	if (!s->heap_traced)
+		return unavailable("allocations are not traced");
+	if (!t->rest_split)
+		return unavailable("what allocators held at attach is not known");
+	return estimate(t->class[CLASS_allocator_slack].bytes, 0.7,
+			"resident in allocators, neither live nor from before the trace");
+}
+
+static struct class_row resident_row(const struct snapshot *s, const struct ledger_sums *t,
+				     enum resource_class class)
+{
+	switch (class) {
+	case CLASS_application:
+	case CLASS_native_modules:
+	case CLASS_buffers:
+	case CLASS_runtime: return owned_row(s, t, class);
+	case CLASS_preexisting: return preexisting_row(s, t);
+	case CLASS_allocator_slack: return slack_row(s, t);
+	default: return known(t->class[class].bytes, 1);
+	}
+}
+
+static void fill_resident(const struct snapshot *s, struct ledger_sums *t, struct ledger *l)
+{
+	uint64_t unexplained = ledger_sums_close(l->external_bytes, t);
+	int c;
+
+	for (c = 1; c < CLASS_MAX; c++) {
+		if (!ledger_sums_resident(c))
+			continue;
+		l->rows[c] = resident_row(s, t, c);
+		if (!t->class[c].cut || l->rows[c].how == HOW_UNAVAILABLE)
+			continue;
+		l->rows[c].how = HOW_ESTIMATE;
+		l->rows[c].why = "cut: the ranges hold more than the process counts";
+	}
+	l->rows[CLASS_unexplained] = known(unexplained, 1);
+	l->slack_bytes = l->rows[CLASS_allocator_slack].bytes;
+	l->coverage_ratio = 1;
+	if (l->external_bytes)
+		l->coverage_ratio = (double)(l->external_bytes - unexplained) / l->external_bytes;
+}
+
+/* Nothing can be placed: all of external is unexplained, if even that is known. */
+static void fill_nothing(struct ledger *l)
+{
+	static const char why[] = "residency by address range could not be read";
+	int c;
+
+	for (c = 1; c < CLASS_MAX; c++) {
+		if (ledger_sums_resident(c))
+			l->rows[c] = unavailable(why);
+	}
+	if (l->external_bytes != FACT_UNKNOWN)
+		l->rows[CLASS_unexplained] = estimate(l->external_bytes, 1, why);
+}
+
+static void fill_counts(const struct snapshot *s, const struct ledger_sums *t, struct ledger *l)
+{
+	if (t->class[CLASS_application].count || s->heap_traced)
+		l->rows[CLASS_application].count = t->class[CLASS_application].count;
+	if (t->class[CLASS_native_modules].count || s->heap_traced)
+		l->rows[CLASS_native_modules].count = t->class[CLASS_native_modules].count;
+	l->rows[CLASS_thread_stacks].count = s->thread_count;
+}
+
+static void fill_socket_memory(const struct snapshot *s, uint64_t *sockets, struct class_row *row)
+{
+	uint64_t bytes = 0, measured = 0;
+	size_t i;
+
+	for (i = 0; i < s->fd_count; i++) {
+		if (s->fds[i].fact.kind != FD_SOCKET)
+			continue;
+		measured += s->fds[i].fact.kernel_bytes != FACT_UNKNOWN;
+		bytes = ledger_sums_plus(bytes, s->fds[i].fact.kernel_bytes);
+		++*sockets;
+	}
+	if (*sockets && !measured)
+		*row = unavailable("the kernel's socket memory could not be read");
+	else if (measured < *sockets)
+		*row = estimate(bytes, 0.7, "some sockets could not be measured");
+	else
+		*row = known(bytes, 1);
+	row->count = *sockets;
+}
+
+/* Classes that are counted, not measured in resident bytes. */
+static void fill_descriptors(const struct snapshot *s, struct ledger *l)
+{
+	static const enum resource_class counted[] = { CLASS_file_handles,
+						       CLASS_network_connections,
+						       CLASS_database_connections };
+	uint64_t counts[CLASS_MAX] = { 0 }, sockets = 0;
+	bool seen = s->fds_known || s->fd_count;
+	struct class_row *row;
+	size_t i;
+
+	for (i = 0; i < s->fd_count; i++)
+		counts[peers_find(&s->fds[i].fact).class]++;
+	for (i = 0; i < sizeof(counted) / sizeof(counted[0]); i++) {
+		row = &l->rows[counted[i]];
+		*row = unavailable("the descriptor table could not be read");
+		if (!seen)
+			continue;
+		*row = known(FACT_UNKNOWN, counted[i] == CLASS_file_handles ? 1 : 0.8);
+		row->count = counts[counted[i]];
+		if (!s->fds_known) {
+			row->how = HOW_ESTIMATE;
+			row->why = "only descriptors whose opening or closing was seen";
+		}
+	}
+	l->rows[CLASS_websocket_connections] = unavailable("connections are not read");
+	l->rows[CLASS_kernel_socket_buffers] =
+		unavailable("the descriptor table could not be read");
+	if (seen)
+		fill_socket_memory(s, &sockets, &l->rows[CLASS_kernel_socket_buffers]);
+}
+
+/* Moves the state to this tick and takes the rates from it. */
+static void fill_rates(const struct snapshot *s, const struct ledger_sums *t,
+		       struct ledger_state *st, struct ledger *l)
+{
+	struct class_row rows[CLASS_MAX];
+	int c;
+
+	memcpy(rows, l->rows, sizeof(rows));
+	if (!s->residency_known)
+		rows[CLASS_unexplained].bytes = FACT_UNKNOWN; /* it is the whole, not a part */
+	ledger_state_add(st, s->elapsed_s, rows, t->allocs, t->frees);
+	for (c = 1; c < CLASS_MAX; c++)
+		l->rows[c].growth_bytes_per_s = ledger_state_slope(st, c);
+	l->alloc_per_s = s->heap_traced ? st->alloc_per_s : NAN;
+	l->free_per_s = s->heap_traced ? st->free_per_s : NAN;
+}
+
+static uint64_t external_of(const struct proc_fact *p)
+{
+	return p->rss_bytes == FACT_UNKNOWN ? FACT_UNKNOWN
+					    : ledger_sums_plus(p->rss_bytes, p->swap_bytes);
+}
+
+int ledger_build(const struct snapshot *s, const struct owner *owners, struct ledger_state *st,
+		 struct ledger *ret)
+{
+	struct ledger l = { .external_bytes = external_of(&s->proc),
+			    .coverage_ratio = NAN,
+			    .slack_bytes = FACT_UNKNOWN };
+	auto_free struct module_sum *modules = NULL;
+	struct ledger_sums t = { .gone_bytes = st->gone_bytes };
+	int r;
+
+	modules = calloc(s->module_count + 1, sizeof(*modules));
+	if (!modules)
+		return -ENOMEM;
+	t.modules = modules;
+	ledger_sums_sites(s, owners, &t);
+	l.rows[CLASS_NONE] = unavailable("no class");
+	if (s->residency_known && l.external_bytes != FACT_UNKNOWN) {
+		r = ledger_sums_ranges(s, owners, st, &t);
+		if (r < 0)
+			return r;
+		fill_resident(s, &t, &l);
+		r = ledger_sums_modules(s, &t, &l.modules, &l.module_count);
+		if (r < 0)
+			return r;
+	} else {
+		fill_nothing(&l);
+	}
+	fill_counts(s, &t, &l);
+	fill_descriptors(s, &l);
+	l.live_bytes = s->heap_traced ? t.live_bytes : FACT_UNKNOWN;
+	l.live_count = s->heap_traced ? t.live_count : FACT_UNKNOWN;
+	st->gone_bytes = t.gone_bytes;
+	fill_rates(s, &t, st, &l);
+	*ret = l;
+	return 0;
+}
+
+void ledger_done(struct ledger *l)
+{
+	free(l->modules);
+	*l = (struct ledger){ 0 };
+}

@@ -1,0 +1,31 @@
+/*
+ * The ledger of one tick: external memory split into classes that add up to it exactly.
+ * Pure: everything comes from the snapshot, the owners and the caller's ledger_state.
+ *
+ * Rules of the sum (resident classes; swapped bytes count with the range they belong to):
+ *  - ranges give code, mapped_files, shared_memory, thread_stacks, preexisting (mapped before the
+ *    trace) and, by the owner of the site that mapped them, application and native_modules;
+ *  - allocator ranges hold R bytes; L are live in traced heap sites, A were resident at attach.
+ *    Owners get min(L, R), in proportion to their live bytes when L > R; of the rest, preexisting
+ *    keeps what is left of A, never more than it kept before; what remains is allocator_slack;
+ *  - `unexplained` is external minus all of these, and closes the sum;
+ *  - when they are together more than external (the process changed between two readings), they
+ *    are cut until they fit, estimates first, in this order: allocator_slack, preexisting,
+ *    native_modules, application, buffers, runtime, mapped_files, shared_memory, code,
+ *    thread_stacks.
+ */
+#pragma once
+#include "analyse/analysis.h"
+#include "analyse/ledger_state.h"
+
+/*
+ * Builds the ledger of s into *ret and moves *st on to it. owners are parallel to s->sites
+ * (attrib.h). 0 or -ENOMEM; on an error neither *st nor *ret changes. ledger_done() releases *ret.
+ * Without residency every resident row is unavailable and `unexplained` holds all of external.
+ * alloc_per_s and free_per_s are calls per second since the tick before; NAN at the first.
+ */
+int ledger_build(const struct snapshot *s, const struct owner *owners, struct ledger_state *st,
+		 struct ledger *ret);
+
+/* Releases what the ledger owns; a ledger of zeros is fine. */
+void ledger_done(struct ledger *l);

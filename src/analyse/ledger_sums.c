@@ -1,0 +1,321 @@
+/*
+ * Summing for the ledger. Every number comes from the target or from a race with it, so nothing
+ * is assumed: ranges may overlap, sites may claim more than there is, owners may be out of range.
+ * Shares are differences of running totals in 128 bits: that is why they add up.
+ */
+#include "analyse/ledger_sums.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "analyse/attrib.h"
+#include "analyse/ledger_state.h"
+#include "base/cleanup.h"
+
+struct site_key {
+	uint32_t number;
+	uint32_t index; /* into snapshot.sites */
+};
+
+static const bool class_resident[CLASS_MAX] = {
+#define CLASS(id, name, resident, summary) [id] = resident,
+#include "memtrace/classes.def"
+#undef CLASS
+};
+
+/* Order in which classes give way when the parts are more than the whole; estimates first. */
+static const enum resource_class cut_order[] = {
+	CLASS_allocator_slack, CLASS_preexisting,   CLASS_native_modules,
+	CLASS_application,     CLASS_buffers,	    CLASS_runtime,
+	CLASS_mapped_files,    CLASS_shared_memory, CLASS_code,
+	CLASS_thread_stacks,
+};
+
+static uint64_t min_bytes(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+bool ledger_sums_resident(enum resource_class class)
+{
+	return class > CLASS_NONE && class < CLASS_MAX && class_resident[class];
+}
+
+uint64_t ledger_sums_plus(uint64_t sum, uint64_t v)
+{
+	if (v == FACT_UNKNOWN)
+		return sum;
+	return v > FACT_UNKNOWN - 1 - sum ? FACT_UNKNOWN - 1 : sum + v;
+}
+
+uint64_t ledger_sums_share(uint64_t whole, uint64_t part, uint64_t total)
+{
+	return (unsigned __int128)whole * part / total;
+}
+
+double ledger_sums_confidence(double weight, double weighted_confidence)
+{
+	return weight > 0 ? weighted_confidence / weight : 1;
+}
+
+/* Bytes of a range that count; no more than it is long. */
+static uint64_t range_bytes(const struct snapshot *s, const struct snap_range *r)
+{
+	uint64_t bytes = ledger_sums_plus(0, r->resident_bytes);
+
+	if (s->proc.swap_bytes != FACT_UNKNOWN)
+		bytes = ledger_sums_plus(bytes, r->swapped_bytes);
+	return r->end > r->start ? min_bytes(bytes, r->end - r->start) : 0;
+}
+
+/* Class that an owner may fill: not those that the ledger computes itself. */
+static enum resource_class site_class(const struct snapshot *s, const struct owner *o)
+{
+	if (!ledger_sums_resident(o->class))
+		return CLASS_unexplained;
+	if (o->class == CLASS_preexisting || o->class == CLASS_allocator_slack)
+		return CLASS_unexplained;
+	if (o->class == CLASS_native_modules && o->module >= s->module_count)
+		return CLASS_unexplained;
+	return o->class;
+}
+
+static void add_owned(const struct snapshot *s, struct ledger_sums *t, const struct owner *o,
+		      uint64_t bytes)
+{
+	struct class_sum *c = &t->class[site_class(s, o)];
+	double weight = (double)bytes + 1;
+	struct module_sum *m;
+
+	c->bytes = ledger_sums_plus(c->bytes, bytes);
+	c->weight += weight;
+	c->weighted_confidence += weight * o->confidence;
+	if (c != &t->class[CLASS_native_modules])
+		return;
+	m = &t->modules[o->module];
+	m->bytes = ledger_sums_plus(m->bytes, bytes);
+	m->weight += weight;
+	m->weighted_confidence += weight * o->confidence;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	const struct site_key *x = a, *y = b;
+
+	return (x->number > y->number) - (x->number < y->number);
+}
+
+/* Site numbers in order, for look-ups by number. */
+static int index_sites(const struct snapshot *s, struct site_key **ret)
+{
+	struct site_key *keys = calloc(s->site_count + 1, sizeof(*keys));
+	size_t i;
+
+	if (!keys)
+		return -ENOMEM;
+	for (i = 0; i < s->site_count; i++)
+		keys[i] = (struct site_key){ s->sites[i].site, i };
+	qsort(keys, s->site_count, sizeof(*keys), compare_keys);
+	*ret = keys;
+	return 0;
+}
+
+static void add_site_range(const struct snapshot *s, const struct owner *owners,
+			   const struct site_key *keys, const struct snap_range *r,
+			   struct ledger_sums *t)
+{
+	struct site_key wanted = { .number = r->site };
+	const struct site_key *k;
+
+	k = bsearch(&wanted, keys, s->site_count, sizeof(*keys), compare_keys);
+	if (k)
+		add_owned(s, t, &owners[k->index], range_bytes(s, r));
+}
+
+/* Class of the ranges that need nobody's opinion; CLASS_unexplained for the others. */
+static enum resource_class range_class(enum range_use use)
+{
+	switch (use) {
+	case RANGE_STACK: return CLASS_thread_stacks;
+	case RANGE_CODE: return CLASS_code;
+	case RANGE_FILE: return CLASS_mapped_files;
+	case RANGE_SHM: return CLASS_shared_memory;
+	case RANGE_BEFORE: return CLASS_preexisting;
+	default: return CLASS_unexplained;
+	}
+}
+
+static int add_ranges(const struct snapshot *s, const struct owner *owners, struct ledger_sums *t)
+{
+	auto_free struct site_key *keys = NULL;
+	size_t i;
+	int r;
+
+	r = index_sites(s, &keys);
+	if (r < 0)
+		return r;
+	for (i = 0; i < s->range_count; i++) {
+		const struct snap_range *range = &s->ranges[i];
+		struct class_sum *c = &t->class[range_class(range->use)];
+		uint64_t bytes = range_bytes(s, range);
+
+		if (range->use == RANGE_ALLOCATOR)
+			t->allocator_bytes = ledger_sums_plus(t->allocator_bytes, bytes);
+		else if (range->use == RANGE_SITE)
+			add_site_range(s, owners, keys, range, t);
+		else
+			c->bytes = ledger_sums_plus(c->bytes, bytes);
+	}
+	return 0;
+}
+
+void ledger_sums_sites(const struct snapshot *s, const struct owner *owners, struct ledger_sums *t)
+{
+	size_t i;
+
+	for (i = 0; i < s->site_count; i++) {
+		const struct snap_site *site = &s->sites[i];
+		enum resource_class class = site_class(s, &owners[i]);
+		struct module_sum *m;
+
+		if (site->kind == MT_SITE_HEAP) {
+			t->live_bytes = ledger_sums_plus(t->live_bytes, site->live_bytes);
+			t->live_count = ledger_sums_plus(t->live_count, site->live_count);
+			t->allocs = ledger_sums_plus(t->allocs, site->allocated_count);
+			t->frees = ledger_sums_plus(t->frees, site->freed_count);
+		} else if (site->kind != MT_SITE_MMAP && site->kind != MT_SITE_BRK) {
+			continue;
+		}
+		t->class[class].count = ledger_sums_plus(t->class[class].count, site->live_count);
+		if (class != CLASS_native_modules)
+			continue;
+		m = &t->modules[owners[i].module];
+		m->count = ledger_sums_plus(m->count, site->live_count);
+	}
+}
+
+/* Gives `bytes` to the owners of heap sites, in proportion to what they hold. */
+static void share_heap(const struct snapshot *s, const struct owner *owners, uint64_t bytes,
+		       struct ledger_sums *t)
+{
+	uint64_t seen = 0, given = 0, upto;
+	size_t i;
+
+	for (i = 0; t->live_bytes && i < s->site_count; i++) {
+		if (s->sites[i].kind != MT_SITE_HEAP)
+			continue;
+		seen = ledger_sums_plus(seen, s->sites[i].live_bytes);
+		upto = ledger_sums_share(bytes, seen, t->live_bytes);
+		add_owned(s, t, &owners[i], upto - given);
+		t->class[site_class(s, &owners[i])].from_heap = true;
+		given = upto;
+	}
+}
+
+/* Splits what allocators hold, see ledger.h. */
+static void split_allocator(const struct snapshot *s, const struct owner *owners,
+			    const struct ledger_state *st, struct ledger_sums *t)
+{
+	uint64_t at_attach = s->allocator_at_attach_bytes, held = t->allocator_bytes, rest, kept;
+	struct class_sum *before = &t->class[CLASS_preexisting];
+
+	t->gone_bytes = st->gone_bytes;
+	if (!s->heap_traced) {
+		before->bytes = ledger_sums_plus(before->bytes, held);
+		before->from_heap = held > 0;
+		return;
+	}
+	share_heap(s, owners, min_bytes(t->live_bytes, held), t);
+	rest = held - min_bytes(t->live_bytes, held);
+	if (at_attach == FACT_UNKNOWN)
+		return;
+	/*
+	 * A grows while more of the old ranges prove to be allocators', so what is remembered is
+	 * not the smallest remainder but the largest part of A that was seen to be gone.
+	 */
+	if (at_attach > rest && at_attach - rest > t->gone_bytes)
+		t->gone_bytes = at_attach - rest;
+	kept = at_attach > t->gone_bytes ? at_attach - t->gone_bytes : 0;
+	kept = min_bytes(kept, rest);
+	before->bytes = ledger_sums_plus(before->bytes, kept);
+	before->from_heap = true;
+	t->class[CLASS_allocator_slack].bytes = rest - kept;
+	t->rest_split = true;
+}
+
+int ledger_sums_ranges(const struct snapshot *s, const struct owner *owners,
+		       const struct ledger_state *st, struct ledger_sums *t)
+{
+	int r;
+
+	r = add_ranges(s, owners, t);
+	if (r < 0)
+		return r;
+	split_allocator(s, owners, st, t);
+	return 0;
+}
+
+uint64_t ledger_sums_close(uint64_t external_bytes, struct ledger_sums *t)
+{
+	unsigned __int128 parts = 0, over;
+	size_t i;
+
+	for (i = 0; i < sizeof(cut_order) / sizeof(cut_order[0]); i++)
+		parts += t->class[cut_order[i]].bytes;
+	if (parts <= external_bytes)
+		return external_bytes - (uint64_t)parts;
+	over = parts - external_bytes;
+	for (i = 0; over && i < sizeof(cut_order) / sizeof(cut_order[0]); i++) {
+		struct class_sum *c = &t->class[cut_order[i]];
+		uint64_t by = over < c->bytes ? (uint64_t)over : c->bytes;
+
+		c->bytes -= by;
+		c->cut = by > 0;
+		over -= by;
+	}
+	return 0;
+}
+
+static int compare_modules(const void *a, const void *b)
+{
+	const struct module_row *x = a, *y = b;
+
+	if (x->bytes != y->bytes)
+		return x->bytes < y->bytes ? 1 : -1;
+	return (x->module > y->module) - (x->module < y->module);
+}
+
+int ledger_sums_modules(const struct snapshot *s, const struct ledger_sums *t,
+			struct module_row **ret, size_t *ret_count)
+{
+	uint64_t whole = t->class[CLASS_native_modules].bytes, total = 0, seen = 0, given = 0;
+	auto_free struct module_row *list = NULL;
+	size_t count = 0, i;
+
+	list = calloc(s->module_count + 1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	for (i = 0; i < s->module_count; i++)
+		total = ledger_sums_plus(total, t->modules[i].bytes);
+	for (i = 0; i < s->module_count; i++) {
+		const struct module_sum *m = &t->modules[i];
+		uint64_t upto;
+
+		if (!m->bytes && !m->count)
+			continue;
+		seen = ledger_sums_plus(seen, m->bytes);
+		upto = total ? ledger_sums_share(whole, seen, total) : 0;
+		list[count++] = (struct module_row){
+			.module = i,
+			.kind = s->modules[i].name ? attrib_find_kind(s->modules[i].name) : 0,
+			.bytes = upto - given,
+			.count = m->count,
+			.confidence = ledger_sums_confidence(m->weight, m->weighted_confidence),
+		};
+		given = upto;
+	}
+	qsort(list, count, sizeof(*list), compare_modules);
+	*ret = steal(list);
+	*ret_count = count;
+	return 0;
+}

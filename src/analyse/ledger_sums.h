@@ -1,0 +1,57 @@
+/*
+ * The sums behind a ledger: bytes, counts and confidence by class and by module, before they
+ * become rows. Private to the ledger; its rules are in ledger.h. Sums saturate below
+ * FACT_UNKNOWN, and parts always add up to their whole.
+ */
+#pragma once
+#include "analyse/analysis.h"
+
+struct ledger_state;
+
+struct module_sum {
+	uint64_t bytes, count;
+	double weight, weighted_confidence;
+};
+
+struct class_sum {
+	uint64_t bytes, count;
+	double weight, weighted_confidence; /* of the owners that put it here */
+	bool from_heap;			    /* bytes of allocator ranges are in it */
+	bool cut;			    /* made smaller to fit */
+};
+
+struct ledger_sums {
+	struct class_sum class[CLASS_MAX];
+	struct module_sum *modules;	 /* borrowed: zeros, one per module of the snapshot */
+	uint64_t allocator_bytes;	 /* R: resident in allocator ranges */
+	uint64_t live_bytes, live_count; /* L: of traced heap sites */
+	uint64_t allocs, frees;		 /* calls since tracing began, of heap sites */
+	uint64_t gone_bytes;		 /* the next ledger_state.gone_bytes */
+	bool rest_split;		 /* what is not live was split: preexisting and slack */
+};
+
+/* Whether a class is part of the sum. */
+bool ledger_sums_resident(enum resource_class class);
+
+/* sum + v; FACT_UNKNOWN adds nothing and is never the result. */
+uint64_t ledger_sums_plus(uint64_t sum, uint64_t v);
+
+/* whole x part / total, rounded down, without overflow; needs part <= total and total > 0. */
+uint64_t ledger_sums_share(uint64_t whole, uint64_t part, uint64_t total);
+
+/* Weighted mean of owners' confidences; 1 when nobody's was used. */
+double ledger_sums_confidence(double weight, double weighted_confidence);
+
+/* Totals of the sites, whatever is resident. */
+void ledger_sums_sites(const struct snapshot *s, const struct owner *owners, struct ledger_sums *t);
+
+/* Adds what the ranges hold; after ledger_sums_sites(). -ENOMEM. */
+int ledger_sums_ranges(const struct snapshot *s, const struct owner *owners,
+		       const struct ledger_state *st, struct ledger_sums *t);
+
+/* Makes the parts fit into external and returns what they leave, which is unexplained. */
+uint64_t ledger_sums_close(uint64_t external_bytes, struct ledger_sums *t);
+
+/* Splits native_modules, after ledger_sums_close(); the caller frees *ret. -ENOMEM. */
+int ledger_sums_modules(const struct snapshot *s, const struct ledger_sums *t,
+			struct module_row **ret, size_t *ret_count);

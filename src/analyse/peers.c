@@ -1,0 +1,129 @@
+/*
+ * Sockets by port and path. A port is a convention, not a proof: ports that other programs use
+ * too have a lower confidence. What is said on the connection is not read here.
+ */
+#include "analyse/peers.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "analyse/glob.h"
+
+struct port_rule {
+	uint16_t port;
+	double confidence;
+	const char *product;
+};
+
+struct path_rule {
+	const char *path;
+	const char *product;
+};
+
+static const struct port_rule port_rules[] = {
+	{ 5432, 0.9, "postgresql" },   { 6432, 0.8, "pgbouncer" },  { 3306, 0.9, "mysql" },
+	{ 6379, 0.9, "redis" },	       { 27017, 0.9, "mongodb" },   { 27018, 0.8, "mongodb" },
+	{ 27019, 0.8, "mongodb" },     { 1433, 0.9, "mssql" },	    { 1521, 0.9, "oracle" },
+	{ 9042, 0.9, "cassandra" },    { 11211, 0.9, "memcached" }, { 9200, 0.8, "elasticsearch" },
+	{ 26257, 0.9, "cockroachdb" }, { 9000, 0.5, "clickhouse" }, { 8123, 0.6, "clickhouse" },
+};
+
+static const struct path_rule path_rules[] = {
+	{ "*.s.PGSQL.*", "postgresql" }, { "*mysql*.sock", "mysql" },
+	{ "*mysqlx.sock", "mysql" },	 { "*mariadb*.sock", "mysql" },
+	{ "*redis*.sock", "redis" },	 { "*mongodb-*.sock", "mongodb" },
+};
+
+static const uint8_t mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
+static struct peer find_port(uint16_t port)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(port_rules) / sizeof(port_rules[0]); i++) {
+		if (port_rules[i].port == port)
+			return (struct peer){ CLASS_database_connections, port_rules[i].product,
+					      port_rules[i].confidence, "by the peer's port" };
+	}
+	return (struct peer){ CLASS_network_connections, NULL, 0.7,
+			      "the peer's port is no database port known" };
+}
+
+static struct peer find_path(const char *path, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(path_rules) / sizeof(path_rules[0]); i++) {
+		if (glob_match(path_rules[i].path, path, len))
+			return (struct peer){ CLASS_database_connections, path_rules[i].product,
+					      0.9, "by the path of the unix socket" };
+	}
+	return (struct peer){ CLASS_network_connections, NULL, 0.7,
+			      "the unix socket has no path of a database known" };
+}
+
+struct peer peers_find(const struct fd_fact *f)
+{
+	if (f->kind != FD_SOCKET)
+		return (struct peer){ CLASS_file_handles, NULL, 1, "not a socket" };
+	if (f->listening)
+		return (struct peer){ CLASS_network_connections, NULL, 1, "a listening socket" };
+	if (f->family == AF_UNIX)
+		return find_path(f->path, strnlen(f->path, sizeof(f->path)));
+	if ((f->family == AF_INET || f->family == AF_INET6) && f->peer_port)
+		return find_port(f->peer_port);
+	return (struct peer){ CLASS_network_connections, NULL, 0.7, "a socket without a peer" };
+}
+
+/* A terminated copy of a path with nothing in it that could disturb a terminal. */
+static void copy_printable(const char *from, size_t len, char *to)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		to[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
+	to[len] = '\0';
+}
+
+static int format_internet(const struct fd_fact *f, char *text, size_t size)
+{
+	char address[INET6_ADDRSTRLEN];
+	bool mapped = f->family == AF_INET6 &&
+		      !memcmp(f->peer_addr, mapped_prefix, sizeof(mapped_prefix));
+
+	if (f->family == AF_INET6 && !mapped) {
+		inet_ntop(AF_INET6, f->peer_addr, address, sizeof(address));
+		return snprintf(text, size, "[%s]:%u", address, f->peer_port);
+	}
+	inet_ntop(AF_INET, f->peer_addr + (mapped ? 12 : 0), address, sizeof(address));
+	return snprintf(text, size, "%s:%u", address, f->peer_port);
+}
+
+int peers_format_address(const struct fd_fact *f, char *buf, size_t size)
+{
+	char text[PEERS_ADDRESS_BYTES], path[sizeof(f->path) + 1];
+	size_t path_len = strnlen(f->path, sizeof(f->path));
+	bool internet = f->family == AF_INET || f->family == AF_INET6;
+	int len;
+
+	if (f->kind != FD_SOCKET)
+		return -ENODATA;
+	if (f->family == AF_UNIX && path_len) {
+		copy_printable(f->path, path_len, path);
+		len = snprintf(text, sizeof(text), "unix:%s", path);
+	} else if (internet && f->listening) {
+		len = snprintf(text, sizeof(text), "listening on port %u", f->local_port);
+	} else if (internet && f->peer_port) {
+		len = format_internet(f, text, sizeof(text));
+	} else {
+		return -ENODATA;
+	}
+	if ((size_t)len >= size)
+		return -ENOSPC;
+	memcpy(buf, text, len + 1);
+	return len;
+}

@@ -1,0 +1,284 @@
+/*
+ * Opinion on one source, from strongest to weakest: survival (survival.h), growth of things that
+ * are never freed, growth of a curve of which nothing else is known.
+ * A source that frees nothing has no contrast of ages. It is believed when its growth is steady
+ * and when lives of a usual length (longest_life_s) would have ended more of its things by now
+ * than did end: n things watched for s seconds exclude lives shorter than about n * s / 5.
+ */
+#include "analyse/suspect.h"
+
+#include <errno.h>
+#include <math.h>
+
+#define GRID_LAST (ROBUST_GRID - 1)
+#define BIN_COUNT 16	 /* growth of fewer things is judged by bytes: they come in large pieces */
+#define ONSET 0.8	 /* growth below this share of the next window: it began there */
+#define ONSET_SIGMAS 2.8 /* two standard errors of a difference */
+#define EXPLAINED 0.97	 /* a line that explains this share is called linear */
+#define EXPONENT_X 1.6	 /* growth of each third over the one before, to be called exponential */
+#define WAIT_MAX_S 600	 /* nobody waits longer for a verdict; said as not known */
+
+struct suspect_cfg suspect_defaults(void)
+{
+	return (struct suspect_cfg){
+		.min_bytes = 64 << 10, /* below this, start-up noise of any library */
+		.min_count = 32,       /* a Poisson count this large is known to 18 % */
+		.min_things = 8,       /* a pool of workers or connections is often this large */
+		.min_window_s = 14,    /* thirds of 5 s: a burst of work does not fill all */
+		.collected_window_s =
+			40,	      /* collections come up to 30 s apart, the first at any time */
+		.shape_window_s = 60, /* the task of a minute, seen whole */
+		.watch_window_s = 6,
+		.min_significance = 4, /* t with 7 degrees of freedom: 0.3 %, for many sites */
+		.min_significance_shape = 6,
+		.min_weakest_third = 0.25,
+		.min_recent = 0.3,
+		.max_slowing = 1.0, /* a cache with time constant T reaches this in a window T */
+		.max_log_slowing = 0.55,
+		.max_slowing_shape = 0.5,
+		.longest_life_s = 180,	     /* sessions, caches with expiry, request contexts */
+		.longest_life_things_s = 60, /* keep-alive times are seldom longer */
+		.doubt = -2.3,		     /* 0.5 % */
+		.watch_doubt = -0.7,	     /* 20 % */
+		.survival = survival_defaults(),
+	};
+}
+
+bool suspect_counts_things(enum mt_site_kind kind)
+{
+	return kind == MT_SITE_FD || kind == MT_SITE_SOCKET || kind == MT_SITE_THREAD;
+}
+
+static bool above_floor(const struct suspect_cfg *cfg, const struct suspect_unit *u, double bytes,
+			double count)
+{
+	if (suspect_counts_things(u->kind))
+		return count >= cfg->min_things;
+	return bytes >= cfg->min_bytes || count >= cfg->min_count;
+}
+
+/*
+ * Steady growth over the last of `part` parts of the time; *ret_trend is filled either way.
+ * Every curve looks straight in a short window. A part window is believed as the onset of
+ * something when the stretch before it grew less, and else only when its growth is clearly
+ * straighter than the tail of a logarithm, which loses 2 / (2 * part - 1) of its pace there.
+ */
+static bool grows_in(const struct suspect_cfg *cfg, const struct suspect_unit *u, size_t part,
+		     double max_slowing, struct robust_trend *ret_trend)
+{
+	size_t cells = GRID_LAST / part, first = GRID_LAST - cells;
+	double count = u->count[GRID_LAST] - u->count[first];
+	double bytes = u->bytes[GRID_LAST] - u->bytes[first];
+	bool counted = suspect_counts_things(u->kind) || count >= BIN_COUNT;
+	const double *grid = counted ? u->count : u->bytes;
+	struct robust_trend t = {};
+	double highest = 0, onset, slowing;
+
+	if (robust_trend_fit(grid, first, GRID_LAST, counted, &t) < 0)
+		return false;
+	*ret_trend = t;
+	slowing = t.slowing + t.slowing_error;
+	for (size_t i = 0; i < first; i++)
+		highest = fmax(highest, grid[i]);
+	onset = fmin(ONSET, 1 - ONSET_SIGMAS / fmax(t.significance, 1));
+	if (part > 1 && grid[first] - grid[first - cells] > onset * t.growth) {
+		max_slowing = fmin(max_slowing, cfg->max_log_slowing * 2 / (2.0 * part - 1));
+		slowing = t.slowing + 2 * t.slowing_error;
+	}
+	return above_floor(cfg, u, bytes, count) && t.significance >= cfg->min_significance &&
+	       t.weakest_third >= cfg->min_weakest_third && t.recent >= cfg->min_recent &&
+	       slowing < max_slowing && grid[GRID_LAST] > highest;
+}
+
+/* The longest of the last whole, half, quarter and eighth that grows; its first grid point, or
+ * GRID_LAST when none does. */
+static size_t growing_window(const struct suspect_cfg *cfg, const struct suspect_unit *u,
+			     double min_window_s, double max_slowing, struct robust_trend *ret)
+{
+	for (size_t part = 1; part <= 8 && u->now_s / part >= min_window_s; part *= 2)
+		if (grows_in(cfg, u, part, max_slowing, ret))
+			return GRID_LAST - GRID_LAST / part;
+	return GRID_LAST;
+}
+
+/* log10 of the chance that things with lives of this mean length ended as seldom as these. */
+static double kept_by_chance(const struct suspect_unit *u, double life_s)
+{
+	double step = u->now_s / GRID_LAST, watched = 0;
+
+	for (size_t i = 1; i < ROBUST_GRID; i++)
+		watched += (u->count[i - 1] + u->count[i]) / 2 * step;
+	return robust_poisson_tail(watched / life_s, u->freed_count);
+}
+
+static enum pattern pattern_of(const struct robust_line *line, const struct robust_trend *t)
+{
+	if (t->third[0] > 0 && t->third[1] >= EXPONENT_X * t->third[0] &&
+	    t->third[2] >= EXPONENT_X * t->third[1])
+		return PATTERN_EXPONENTIAL;
+	return line->fit >= EXPLAINED ? PATTERN_LINEAR : PATTERN_SUSTAINED;
+}
+
+static double line_of(const struct suspect_unit *u, const double *grid, size_t first,
+		      struct robust_line *ret)
+{
+	double t[ROBUST_GRID];
+
+	for (size_t i = 0; i < ROBUST_GRID; i++)
+		t[i] = u->now_s * i / GRID_LAST;
+	if (robust_line_fit(t + first, grid + first, ROBUST_GRID - first, ret) < 0)
+		return 0;
+	return ret->slope;
+}
+
+/* Figures of growth since grid point first, the same for every opinion. */
+static void measure_growth(const struct suspect_unit *u, size_t first, const struct robust_trend *t,
+			   struct suspicion *s)
+{
+	struct robust_line bytes = {}, count = {};
+	const struct robust_line *main = &bytes;
+
+	s->window_s = u->now_s * (GRID_LAST - first) / GRID_LAST;
+	s->growth_bytes = u->bytes[GRID_LAST] - u->bytes[first];
+	s->growth_count = u->count[GRID_LAST] - u->count[first];
+	s->bytes_per_s = line_of(u, u->bytes, first, &bytes);
+	s->count_per_s = line_of(u, u->count, first, &count);
+	if (suspect_counts_things(u->kind))
+		main = &count;
+	s->low_per_s = main->low;
+	s->high_per_s = main->high;
+	s->slowing = t->slowing;
+	s->third_ratio = t->third[0] > 0 ? t->third[2] / t->third[0] : NAN;
+	s->pattern = pattern_of(main, t);
+	s->size_bytes = u->live_bytes;
+	s->count = u->live_count;
+}
+
+static bool judge_survival(const struct suspect_cfg *cfg, const struct suspect_unit *u,
+			   struct suspicion *ret)
+{
+	double mean_bytes = u->live_count > 0 ? u->live_bytes / u->live_count : 0, margin, held;
+	struct suspicion s = { .opinion = SUSPECT_SURVIVES, .pattern = PATTERN_SUSTAINED };
+	struct survival v;
+
+	double window_s = u->collected ? cfg->collected_window_s : cfg->min_window_s;
+	double watched_s = u->now_s - u->born_s;
+
+	if (!u->ages_known ||
+	    !survival_test(&cfg->survival, u->live_by_age, u->freed_by_age, watched_s, &v))
+		return false;
+	/* Those leaked too recently to be old come on top, at the pace of the old. */
+	held = fmin(v.old_count + v.rate_per_s * v.cut_s, u->live_count);
+	margin = 1.96 * sqrt(v.rate_per_s * v.window_s) / v.window_s;
+	if (watched_s < window_s)
+		s.opinion = SUSPECT_WATCH;
+	s.known_in_s = window_s - watched_s;
+	s.third_ratio = NAN;
+	s.cut_s = v.cut_s;
+	s.old_count = v.old_count;
+	s.old_freed = v.old_freed;
+	s.window_s = v.window_s;
+	s.count = held;
+	s.size_bytes = held * mean_bytes;
+	s.count_per_s = v.rate_per_s;
+	s.bytes_per_s = v.rate_per_s * mean_bytes;
+	s.low_per_s = fmax(v.rate_per_s - margin, 0) * mean_bytes;
+	s.high_per_s = (v.rate_per_s + margin) * mean_bytes;
+	if (suspect_counts_things(u->kind)) {
+		s.low_per_s = fmax(v.rate_per_s - margin, 0);
+		s.high_per_s = v.rate_per_s + margin;
+	}
+	s.growth_count = v.rate_per_s * v.window_s;
+	s.growth_bytes = s.growth_count * mean_bytes;
+	s.confidence = fmin(0.8 + 0.02 * (v.score + cfg->survival.doubt), 0.97);
+	if (v.freed_share < 0.1) /* too few die to know what is usual */
+		s.confidence = fmin(s.confidence, 0.8);
+	*ret = s;
+	return true;
+}
+
+/* Things watched gather with the square of time, and so does certainty about their lives. */
+static double wait_for_certainty(double now_s, double chance, double wanted)
+{
+	double wait = now_s * sqrt(wanted / chance) - now_s;
+
+	return wait < WAIT_MAX_S ? fmax(wait, 0) : NAN;
+}
+
+/* Grows, and nothing of it ever goes. */
+static bool judge_kept(const struct suspect_cfg *cfg, const struct suspect_unit *u,
+		       struct suspicion *ret)
+{
+	bool things = suspect_counts_things(u->kind);
+	double window_s = u->collected ? cfg->collected_window_s : cfg->min_window_s;
+	double least_s = u->now_s < cfg->min_window_s ? cfg->watch_window_s : cfg->min_window_s;
+	struct suspicion s = { .opinion = SUSPECT_KEPT };
+	struct robust_trend t;
+	double chance;
+	size_t first = growing_window(cfg, u, least_s, cfg->max_slowing, &t);
+
+	if (first == GRID_LAST)
+		return false;
+	chance = kept_by_chance(u, things ? cfg->longest_life_things_s : cfg->longest_life_s);
+	if (chance > cfg->watch_doubt)
+		return false;
+	measure_growth(u, first, &t, &s);
+	if (!(s.low_per_s > 0))
+		return false;
+	s.confidence = fmin(0.55 + 0.1 * log2(fmax(s.window_s / cfg->min_window_s, 1)), 0.8);
+	if (chance > cfg->doubt || s.window_s < window_s) {
+		s.opinion = SUSPECT_WATCH;
+		s.known_in_s = fmax(wait_for_certainty(u->now_s, chance, cfg->doubt),
+				    window_s - s.window_s);
+	}
+	*ret = s;
+	return true;
+}
+
+/*
+ * Grows in a straight line, where neither ages nor a number of things can speak: mappings and
+ * descriptors without ages, a single buffer that grows in place.
+ */
+static bool judge_shape(const struct suspect_cfg *cfg, const struct suspect_unit *u,
+			struct suspicion *ret)
+{
+	struct suspicion s = { .opinion = SUSPECT_SHAPE, .confidence = 0.55 };
+	struct robust_trend t;
+	size_t first;
+
+	if (u->ages_known && u->live_count > BIN_COUNT)
+		return false;
+	first = growing_window(cfg, u, cfg->min_window_s, cfg->max_slowing_shape, &t);
+	if (first == GRID_LAST)
+		return false;
+	measure_growth(u, first, &t, &s);
+	if (!(s.low_per_s > 0) || t.significance < cfg->min_significance_shape)
+		return false;
+	if (s.window_s < cfg->shape_window_s) {
+		s.opinion = SUSPECT_WATCH;
+		s.known_in_s = cfg->shape_window_s - s.window_s;
+	}
+	*ret = s;
+	return true;
+}
+
+static bool worth_judging(const struct suspect_cfg *cfg, const struct suspect_unit *u)
+{
+	if (!(u->now_s > 0) || !isfinite(u->now_s))
+		return false;
+	if (suspect_counts_things(u->kind))
+		return u->live_count >= cfg->min_things;
+	return u->live_bytes >= cfg->min_bytes || u->live_count >= cfg->survival.min_survivors;
+}
+
+void suspect_judge(const struct suspect_cfg *cfg, const struct suspect_unit *unit,
+		   struct suspicion *ret)
+{
+	struct suspicion s = {}, weaker = {};
+
+	if (worth_judging(cfg, unit) && !judge_survival(cfg, unit, &s) &&
+	    (!judge_kept(cfg, unit, &s) || s.opinion == SUSPECT_WATCH) &&
+	    judge_shape(cfg, unit, &weaker) && weaker.opinion > s.opinion)
+		s = weaker;
+	*ret = s;
+}

@@ -1,0 +1,541 @@
+/*
+ * The life of a run: features, kernel side, model, output, then the processes; one loop thread.
+ * Events go bytes -> event -> model; once per tick facts are read, a snapshot is judged, and at
+ * each interval the sink is told. Stages start in order and stop in reverse.
+ */
+#include "app/app.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "app/cost.h"
+#include "app/launch.h"
+#include "app/output.h"
+#include "app/start_info.h"
+#include "app/tracee.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "decode/decode.h"
+
+#define POLL_NS		 100000000ull  /* how often the ring is looked at without being woken */
+#define ACCOUNT_NS	 1000000000ull /* points of the series */
+#define TICK_MAX_NS	 2000000000ull /* judged at least this often */
+#define THREADS_MAX_SEEN 16384	       /* threads that may be inside an allocator */
+#define MAX_FRAMES	 MT_MAX_FRAMES
+#define TRACEES_MAX	 256
+#define OVER_BUDGET_TICKS 3 /* in a row, before the probes are taken out */
+
+struct app {
+	const struct opts *opts; /* borrowed */
+	struct features features;
+	struct collector *collector;   /* owned */
+	struct model *model;	       /* owned */
+	struct symbolizer *symbolizer; /* owned */
+	struct loop *loop;	       /* owned */
+	struct output output;
+	struct point_spec *specs; /* owned */
+	struct run run;
+	struct launch launch;
+	struct cost cost;
+
+	struct tracee *tracee[TRACEES_MAX]; /* owned */
+	size_t tracee_count, alive_count;
+	struct {
+		uint32_t pid, parent, asid;
+	} born[TRACEES_MAX]; /* children whose fork was seen, to be attached outside the callback */
+	size_t born_count;
+
+	struct snap_counters counters;
+	uint64_t started_ns, account_due_ns, tick_due_ns, report_due_ns, tick_ns;
+	enum end_reason end_reason;
+	int output_error; /* first failure of the sink */
+	bool leak_found;
+};
+
+static struct tracee *tracee_of(const struct app *a, uint32_t pid)
+{
+	for (size_t i = 0; i < a->tracee_count; i++)
+		if (a->tracee[i]->pid == pid && !a->tracee[i]->ended)
+			return a->tracee[i];
+	return NULL;
+}
+
+/* A sink that cannot write ends the run; the first reason is what the user is told. */
+static void check_output(struct app *a, int r)
+{
+	if (r >= 0 || a->output_error)
+		return;
+	a->output_error = r;
+	loop_stop(a->loop);
+}
+
+static void tell_process(struct app *a, const struct tracee *t, enum process_event what,
+			 const char *reason)
+{
+	struct process_info info = { .event = what, .parent_pid = t->parent_pid, .reason = reason };
+	struct record_head head;
+
+	tracee_head(t, clock_monotonic_ns(), clock_realtime_ns(), &head);
+	check_output(a, a->output.sink->ops->process(a->output.sink->priv, &head, &info));
+}
+
+/* --- events --------------------------------------------------------------------------------- */
+
+static void on_fork(struct app *a, const struct mt_ev_task *e)
+{
+	if (!e->child_asid || e->shares_mm || !a->opts->follow)
+		return;
+	if (a->born_count == TRACEES_MAX) {
+		log_warn("too many children at once, process %u is not followed", e->child_tgid);
+		return;
+	}
+	a->born[a->born_count].pid = e->child_tgid;
+	a->born[a->born_count].parent = e->hdr.tgid;
+	a->born[a->born_count++].asid = e->child_asid;
+}
+
+static void tell_event(struct app *a, const struct event *ev)
+{
+	struct tracee *t = tracee_of(a, ev->hdr.tgid);
+	struct event_info info = { .event = ev };
+	struct record_head head;
+
+	if (!t || ev->kind == MT_KIND_site || ev->kind == MT_KIND_region)
+		return;
+	tracee_head(t, clock_monotonic_ns(), clock_realtime_ns(), &head);
+	check_output(a, a->output.sink->ops->event(a->output.sink->priv, &head, &info));
+}
+
+/* Called for each record; the bytes are only valid during the call. */
+static int on_record(void *ctx, void *bytes, size_t len)
+{
+	struct app *a = ctx;
+	struct tracee *t;
+	struct event ev;
+
+	if (decode_event(bytes, len, &ev)) {
+		a->counters.bad_records++; /* counted, never fatal */
+		return 0;
+	}
+	t = tracee_of(a, ev.hdr.tgid);
+	model_apply(a->model, &ev);
+	if (ev.kind == MT_KIND_fork)
+		on_fork(a, &ev.task);
+	if (t && ev.kind == MT_KIND_exec)
+		tracee_executed(t, ev.task.child_asid);
+	if (t && ev.kind == MT_KIND_exit)
+		t->alive = false;
+	if (t && ev.kind == MT_KIND_sys && ev.sys.op == MT_SYS_MMAP && (ev.sys.arg[2] & 4))
+		t->maps_dirty = true; /* code was mapped: maybe an allocator with it */
+	if (a->opts->events)
+		tell_event(a, &ev);
+	return 0;
+}
+
+/* --- reports -------------------------------------------------------------------------------- */
+
+static void read_counters(struct app *a)
+{
+	collector_counters(a->collector, a->counters.v);
+}
+
+static void tell_tick(struct app *a, struct tracee *t, uint64_t now_ns)
+{
+	struct overhead_info overhead;
+	struct analysis analysis;
+	struct record_head head;
+
+	if (!tracee_analysis(t, &analysis))
+		return;
+	t->snap->seq = t->seq++;
+	tracee_head(t, now_ns, clock_realtime_ns(), &head);
+	cost_info(&a->cost, t, false, now_ns, &overhead);
+	check_output(a, a->output.sink->ops->tick(a->output.sink->priv, &head, &analysis, &overhead));
+}
+
+static void end_tracee(struct app *a, struct tracee *t, enum end_reason reason, const char *why)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	struct overhead_info overhead;
+	struct analysis analysis;
+	struct record_head head;
+	struct end_info info = { .reason = reason, .why = why };
+	int r;
+
+	if (t->ended)
+		return;
+	model_account(a->model, collector_sites(a->collector, &(size_t){ 0 }), 0, now_ns);
+	r = tracee_tick(t, now_ns, &a->counters, true);
+	if (r)
+		log_debug("process %u: last tick: %s", t->pid, strerror(-r));
+	if (!a->output_error)
+		tell_tick(a, t, now_ns);
+	tracee_head(t, now_ns, clock_realtime_ns(), &head);
+	cost_info(&a->cost, t, true, now_ns, &overhead);
+	info.duration_s = (now_ns - t->begun_ns) / 1e9;
+	info.overhead = &overhead;
+	if (tracee_analysis(t, &analysis)) {
+		info.last = &analysis;
+		a->leak_found |= analysis.findings->verdict == VERDICT_LEAK;
+	}
+	if (!a->output_error)
+		check_output(a, a->output.sink->ops->end(a->output.sink->priv, &head, &info));
+	t->ended = true;
+	collector_remove_process(a->collector, t->pid);
+	if (a->opts->follow || a->opts->pid_count > 1)
+		collector_purge(a->collector, t->asid);
+	a->alive_count--;
+}
+
+static int add_tracee(struct app *a, uint32_t pid, uint32_t parent, uint32_t asid, struct err *err)
+{
+	struct record_head head;
+	struct tracee *t;
+	int r;
+
+	if (a->tracee_count == TRACEES_MAX)
+		return err_set(err, -ENOSPC, "more than %d processes", TRACEES_MAX);
+	r = tracee_new(&a->run, pid, asid, &t, err);
+	if (r)
+		return r;
+	t->parent_pid = parent;
+	a->tracee[a->tracee_count++] = t;
+	a->alive_count++;
+	tracee_head(t, clock_monotonic_ns(), clock_realtime_ns(), &head);
+	check_output(a, start_info_send(t, a->output.sink, &head));
+	tell_process(a, t, PROCESS_ATTACH, NULL);
+	return 0;
+}
+
+/* Children that were forked meanwhile. One that is gone already is no error. */
+static void attach_born(struct app *a)
+{
+	for (size_t i = 0; i < a->born_count; i++) {
+		struct err err = { 0 };
+
+		if (add_tracee(a, a->born[i].pid, a->born[i].parent, a->born[i].asid, &err))
+			log_debug("child %u: %s", a->born[i].pid, err.text);
+	}
+	a->born_count = 0;
+}
+
+static void hold_budget(struct app *a, struct tracee *t, uint64_t now_ns)
+{
+	struct overhead_info o;
+	char reason[TRACEE_TEXT_BYTES];
+
+	cost_info(&a->cost, t, false, now_ns, &o);
+	if (a->opts->budget_pct == 0 || !t->heap_traced ||
+	    !(o.target_cpu_ratio_est * 100 > a->opts->budget_pct)) {
+		t->over_budget_ticks = 0;
+		return;
+	}
+	snprintf(reason, sizeof(reason), "probes cost an estimated %.0f %% of the target's CPU, the "
+					 "budget is %g %%",
+		 o.target_cpu_ratio_est * 100, a->opts->budget_pct);
+	if (!a->opts->budget_given) { /* told, not enforced: see README, Limits */
+		snprintf(t->mode_reason, sizeof(t->mode_reason), "%s", reason);
+		return;
+	}
+	if (++t->over_budget_ticks < OVER_BUDGET_TICKS)
+		return;
+	tracee_step_down(t, reason);
+	log_warn("process %u: %s; allocator probes are out, watching only", t->pid, reason);
+	tell_process(a, t, PROCESS_DETACH, reason);
+}
+
+static void account(struct app *a, uint64_t now_ns)
+{
+	size_t n;
+	const struct mt_site *sites = collector_sites(a->collector, &n);
+
+	read_counters(a);
+	model_account(a->model, sites, n, now_ns);
+	a->account_due_ns = now_ns + ACCOUNT_NS;
+}
+
+static void tick_all(struct app *a, uint64_t now_ns, bool report)
+{
+	cost_read(&a->cost, a->run.proc, now_ns, a->counters.v[MT_CNT_hits]);
+	for (size_t i = 0; i < a->tracee_count; i++) {
+		struct tracee *t = a->tracee[i];
+
+		if (t->ended || !t->alive)
+			continue;
+		if (tracee_tick(t, now_ns, &a->counters, false) == 0 && report)
+			tell_tick(a, t, now_ns);
+		hold_budget(a, t, now_ns);
+	}
+}
+
+static void end_the_gone(struct app *a)
+{
+	for (size_t i = 0; i < a->tracee_count; i++)
+		if (!a->tracee[i]->alive && !a->tracee[i]->ended)
+			end_tracee(a, a->tracee[i], END_TARGET_EXIT, NULL);
+	if (a->alive_count == 0) {
+		a->end_reason = END_TARGET_EXIT;
+		loop_stop(a->loop);
+	}
+}
+
+/* Ten times a second: events, then whatever is due. */
+static int on_timer(void *ctx, uint64_t expirations)
+{
+	struct app *a = ctx;
+	uint64_t now_ns;
+	bool report;
+
+	(void)expirations;
+	collector_poll(a->collector);
+	attach_born(a);
+	for (size_t i = 0; i < a->tracee_count; i++)
+		if (a->tracee[i]->maps_dirty && a->tracee[i]->alive)
+			tracee_scan(a->tracee[i]);
+	now_ns = clock_monotonic_ns();
+	if (now_ns >= a->account_due_ns)
+		account(a, now_ns);
+	report = now_ns >= a->report_due_ns;
+	if (report || now_ns >= a->tick_due_ns) {
+		read_counters(a);
+		tick_all(a, now_ns, report);
+		a->tick_due_ns = now_ns + a->tick_ns;
+		if (report)
+			a->report_due_ns += (uint64_t)(a->opts->interval_s * 1e9);
+	}
+	end_the_gone(a);
+	return 0;
+}
+
+static int on_ring(void *ctx, uint32_t events)
+{
+	struct app *a = ctx;
+
+	(void)events;
+	collector_poll(a->collector);
+	return 0;
+}
+
+static int on_signal(void *ctx, int signal)
+{
+	struct app *a = ctx;
+
+	(void)signal;
+	a->end_reason = END_SIGNAL;
+	loop_stop(a->loop);
+	return 0;
+}
+
+static int on_duration(void *ctx, uint64_t expirations)
+{
+	struct app *a = ctx;
+
+	(void)expirations;
+	a->end_reason = END_DURATION;
+	loop_stop(a->loop);
+	return 0;
+}
+
+/* --- stages --------------------------------------------------------------------------------- */
+
+static int parse_specs(struct app *a, struct err *err)
+{
+	a->specs = calloc(a->opts->alloc_count + 1, sizeof(*a->specs));
+	if (!a->specs)
+		return -ENOMEM;
+	for (size_t i = 0; i < a->opts->alloc_count; i++) {
+		int r = points_parse_spec(a->opts->allocs[i], &a->specs[i], err);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int start_kernel_side(struct app *a, struct err *err)
+{
+	struct collector_cfg cfg = {
+		.boot_ns = a->started_ns,
+		.live_max = a->opts->live_max,
+		.sites_max = a->opts->sites_max,
+		.threads_max = THREADS_MAX_SEEN,
+		.ring_bytes = a->opts->ring_bytes,
+		.max_frames = MAX_FRAMES,
+		.send_events = a->opts->events,
+		.follow = a->opts->follow,
+		.features = &a->features,
+	};
+	int r = features_probe(&a->features, err);
+
+	if (!r)
+		r = collector_new(&cfg, on_record, a, &a->collector, err);
+	if (!r)
+		r = collector_start(a->collector, err);
+	return r;
+}
+
+static int start_user_side(struct app *a)
+{
+	struct symbolizer_cfg symbols = SYMBOLIZER_CFG_DEFAULT(clock_monotonic_ns);
+	struct model_cfg model = { .boot_ns = a->started_ns,
+				   .page_bytes = sysconf(_SC_PAGESIZE) };
+	int r = model_new(&model, &a->model);
+
+	if (!r)
+		r = symbolizer_new(&symbols, &a->symbolizer);
+	a->run = (struct run){ .opts = a->opts,
+			       .features = &a->features,
+			       .collector = a->collector,
+			       .model = a->model,
+			       .symbolizer = a->symbolizer,
+			       .specs = a->specs,
+			       .spec_count = a->opts->alloc_count,
+			       .judge_cfg = judge_defaults(),
+			       .proc = "/proc",
+			       .cgroup_root = "/sys/fs/cgroup" };
+	return r;
+}
+
+static int start_loop(struct app *a)
+{
+	int r = loop_new(&a->loop);
+
+	if (!r)
+		r = loop_add_signal(a->loop, SIGINT, on_signal, a, NULL);
+	if (!r)
+		r = loop_add_signal(a->loop, SIGTERM, on_signal, a, NULL);
+	if (!r)
+		r = loop_add_signal(a->loop, SIGHUP, on_signal, a, NULL);
+	if (!r)
+		r = loop_add_fd(a->loop, collector_fd(a->collector), EPOLLIN, on_ring, a, NULL);
+	if (!r)
+		r = loop_add_timer(a->loop, POLL_NS, POLL_NS, on_timer, a, NULL);
+	if (!r && a->opts->duration_s > 0)
+		r = loop_add_timer(a->loop, (uint64_t)(a->opts->duration_s * 1e9), 0, on_duration, a,
+				   NULL);
+	return r;
+}
+
+/* Attaches what the command line names. Fails only when nothing could be attached. */
+static int start_processes(struct app *a, struct err *err)
+{
+	bool keep_stdout = !a->opts->json || a->opts->output;
+	int r = 0;
+
+	if (a->opts->command == CLI_RUN) {
+		r = launch_start(a->opts->run_argv, keep_stdout, &a->launch, err);
+		if (!r)
+			r = add_tracee(a, a->launch.pid, 0, 0, err);
+		if (r)
+			launch_abort(&a->launch);
+		launch_release(&a->launch);
+		return r;
+	}
+	for (size_t i = 0; i < a->opts->pid_count; i++) {
+		struct err e = { 0 };
+		int one = add_tracee(a, a->opts->pids[i], 0, 0, &e);
+
+		if (one && a->opts->pid_count > 1)
+			log_warn("%s; going on with the others", e.text);
+		if (one && !r) {
+			r = one;
+			*err = e;
+		}
+	}
+	return a->tracee_count ? 0 : r;
+}
+
+static void stop(struct app *a)
+{
+	for (size_t i = 0; i < a->tracee_count; i++)
+		tracee_free(a->tracee[i]);
+	loop_free(a->loop);
+	symbolizer_free(a->symbolizer);
+	model_free(a->model);
+	collector_free(a->collector);
+	free(a->specs);
+}
+
+static int start(struct app *a, struct err *err)
+{
+	uint64_t now;
+	int r = parse_specs(a, err);
+
+	if (!r)
+		r = output_open(&a->output, a->opts, err);
+	if (!r)
+		r = start_kernel_side(a, err);
+	if (!r)
+		r = start_user_side(a);
+	if (!r)
+		r = start_loop(a);
+	if (!r)
+		r = start_processes(a, err);
+	if (r)
+		return err_set(err, r, "cannot start (%s)", strerror(-r));
+	now = clock_monotonic_ns();
+	cost_begin(&a->cost, a->run.proc, now);
+	a->tick_ns = a->opts->interval_s * 1e9;
+	if (a->tick_ns > TICK_MAX_NS)
+		a->tick_ns = TICK_MAX_NS;
+	a->account_due_ns = now;
+	a->tick_due_ns = now + a->tick_ns;
+	a->report_due_ns = now + (uint64_t)(a->opts->interval_s * 1e9);
+	return 0;
+}
+
+static void finish(struct app *a)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+
+	collector_poll(a->collector);
+	account(a, now_ns);
+	cost_read(&a->cost, a->run.proc, now_ns, a->counters.v[MT_CNT_hits]);
+	for (size_t i = 0; i < a->tracee_count; i++)
+		end_tracee(a, a->tracee[i],
+			   a->tracee[i]->alive ? a->end_reason : END_TARGET_EXIT, NULL);
+}
+
+static int status_of(int r)
+{
+	if (r == -EPERM || r == -EOPNOTSUPP)
+		return EXIT_CANNOT;
+	return r == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+}
+
+int app_run(const struct opts *opts)
+{
+	auto_free struct app *a = calloc(1, sizeof(*a));
+	struct err err = { 0 };
+	int r;
+
+	if (!a)
+		return EXIT_FAILED;
+	a->opts = opts;
+	a->end_reason = END_ERROR;
+	a->started_ns = clock_monotonic_ns();
+	r = start(a, &err);
+	if (!r) {
+		r = a->output_error ? 0 : loop_run(a->loop);
+		finish(a);
+	} else {
+		log_error("%s", err.text);
+	}
+	stop(a);
+	if (!r && !a->output_error)
+		a->output_error = output_flush(&a->output);
+	if (a->output_error)
+		log_error("%s", output_explain(&a->output, a->output_error));
+	output_close(&a->output);
+	if (r)
+		return status_of(r);
+	if (a->output_error)
+		return EXIT_FAILED;
+	return opts->fail_on_leak && a->leak_found ? EXIT_LEAK : EXIT_OK;
+}

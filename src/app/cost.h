@@ -1,0 +1,20 @@
+/* What tracing costs: memtrace's own CPU and memory, and an estimate of the target's share. */
+#pragma once
+#include "app/tracee.h"
+#include "report/sink.h"
+
+struct cost {
+	uint64_t begun_ns, begun_cpu_ns;  /* of the whole run */
+	uint64_t before_ns, before_cpu_ns, before_hits; /* of the last reading */
+	uint64_t hits;
+	double hits_per_s; /* NAN before the second reading */
+	double cpu_ratio;
+	uint64_t rss_bytes;
+};
+
+void cost_begin(struct cost *c, const char *proc, uint64_t now_ns);
+void cost_read(struct cost *c, const char *proc, uint64_t now_ns, uint64_t hits);
+
+/* Of one tracee now; total: over the whole run. */
+void cost_info(const struct cost *c, const struct tracee *t, bool total, uint64_t now_ns,
+	       struct overhead_info *ret);

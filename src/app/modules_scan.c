@@ -1,0 +1,242 @@
+/*
+ * A mapped file is opened as it is mapped (/proc/PID/map_files), whatever its name means now;
+ * where the kernel does not allow that, by its path in the target's own root, if it is still the
+ * same file. One opening serves the description, the search for allocators and the attachment.
+ */
+#include "app/modules_scan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "app/tracee.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "sys/elf.h"
+
+#define PENDING_BATCH 64
+#define EXPLAIN_BYTES 512
+
+static void elf_freep(struct elf_file **f)
+{
+	elf_close(*f);
+}
+
+int modules_scan_exe(const char *proc, uint32_t pid, struct exe_facts *ret)
+{
+	auto_clean(elf_freep) struct elf_file *f = NULL;
+	auto_close int fd = -1;
+	char path[64];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/%u/exe", proc, pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = elf_open_fd(fd, &f, NULL);
+	if (r)
+		return r;
+	ret->is_32bit = !elf_is_64(f);
+	ret->is_go = elf_is_go(f);
+	return 0;
+}
+
+static const char *file_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static int open_mapped(const struct tracee *t, const struct module_request *m)
+{
+	char path[FACT_PATH_BYTES + 64];
+	struct stat st;
+	int fd = -1;
+
+	if (m->start) {
+		snprintf(path, sizeof(path), "%s/%u/map_files/%lx-%lx", t->run->proc, t->pid,
+			 (unsigned long)m->start, (unsigned long)m->end);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	if (fd >= 0 || m->deleted)
+		return fd;
+	snprintf(path, sizeof(path), "%s/%u/root%s", t->run->proc, t->pid, m->path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != m->inode || !S_ISREG(st.st_mode))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* Libraries whose functions allocate on behalf of their callers. */
+static bool is_plumbing(const char *name, bool allocator)
+{
+	static const char *const patterns[] = { "libc.so*", "libc-*.so*", "ld-*", "libstdc++*",
+						"libc++*", "libc.musl-*" };
+
+	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++)
+		if (fnmatch(patterns[i], name, 0) == 0)
+			return true;
+	return allocator;
+}
+
+static void note_plumbing(struct tracee *t, const struct module_request *m, bool allocator)
+{
+	if (m->main_exe || !m->start || t->plumbing_count == MT_PLUMBING_RANGES ||
+	    !is_plumbing(file_name(m->path), allocator))
+		return;
+	t->plumbing[t->plumbing_count][0] = m->start;
+	t->plumbing[t->plumbing_count][1] = m->end;
+	t->plumbing_count++;
+	collector_set_plumbing(t->run->collector, t->pid, t->plumbing, t->plumbing_count);
+}
+
+static void note_runtime(struct tracee *t, const char *name, bool main_exe)
+{
+	if (fnmatch("libjvm.so*", name, 0) == 0)
+		t->runtime = "jvm";
+	else if (fnmatch("libpython*", name, 0) == 0 || (main_exe && !strncmp(name, "python", 6)))
+		t->runtime = "cpython";
+	else if (fnmatch("libnode.so*", name, 0) == 0 || (main_exe && strcmp(name, "node") == 0))
+		t->runtime = "v8";
+}
+
+static void explain(const struct tracee *t, const struct target_points *points, const char *name)
+{
+	char line[EXPLAIN_BYTES];
+
+	for (size_t i = 0; t->run->opts->explain_probes && i < points->count; i++) {
+		target_format_point(&points->point[i], name, line, sizeof(line));
+		log_info("%s", line);
+	}
+}
+
+/* Frees apart from the others; reallocations first, for they end blocks too. */
+static int attach(struct tracee *t, int fd, const struct target_points *points, struct err *err)
+{
+	auto_free struct collector_point *frees = calloc(points->count, sizeof(*frees));
+	auto_free struct collector_point *allocs = calloc(points->count, sizeof(*allocs));
+	struct collector_probes probes = { .frees = frees, .allocs = allocs };
+
+	if (!frees || !allocs)
+		return -ENOMEM;
+	for (int realloc_turn = 1; realloc_turn >= 0; realloc_turn--) {
+		for (size_t i = 0; i < points->count; i++) {
+			const struct attach_point *p = &points->point[i];
+			struct collector_point at = { p->file_offset, p->cookie };
+			bool is_realloc = MT_COOKIE_FN(p->cookie) == MT_FN_REALLOC;
+
+			if (is_realloc != realloc_turn)
+				continue;
+			if (p->wants_return)
+				allocs[probes.alloc_count++] = at;
+			else
+				frees[probes.free_count++] = at;
+		}
+	}
+	return collector_attach(t->run->collector, t->pid, fd, &probes, err);
+}
+
+static bool probe_allocators(struct tracee *t, int fd, const struct elf_file *f,
+			     const struct module_request *m)
+{
+	struct target_module module = {
+		.file_name = file_name(m->path), .fd = fd, .main_exe = m->main_exe,
+		.nops = PROBE_NOPS_STEPPED, .specs = t->run->specs, .spec_count = t->run->spec_count,
+	};
+	struct tracee_allocator *a = &t->allocator[t->allocator_count];
+	struct target_points points;
+	struct err err = { 0 };
+	bool found;
+
+	if (!t->heap_wanted || target_examine(f, &module, &points))
+		return false;
+	found = points.count > 0;
+	explain(t, &points, module.file_name);
+	if (found && attach(t, fd, &points, &err)) {
+		log_warn("%s: %s, going on without its allocations", module.file_name, err.text);
+		tracee_unmeasured(t, "allocations", "%.60s: %.90s", module.file_name, err.text);
+	} else if (found) {
+		t->heap_traced = true;
+		if (t->allocator_count < TRACEE_ALLOCATORS_MAX) {
+			snprintf(a->name, sizeof(a->name), "%s", allocator_name(points.allocator));
+			snprintf(a->module, sizeof(a->module), "%s", module.file_name);
+			a->probes = points.count;
+			t->allocator_count++;
+		}
+	}
+	target_done(&points);
+	return found;
+}
+
+static void learn(struct tracee *t, const struct module_request *m)
+{
+	auto_clean(elf_freep) struct elf_file *f = NULL;
+	auto_close int fd = open_mapped(t, m);
+	struct module_fact fact = { 0 };
+	bool allocator;
+
+	note_runtime(t, file_name(m->path), m->main_exe);
+	if (fd < 0 || elf_open_fd(fd, &f, NULL)) {
+		model_set_module(t->run->model, t->pid, m->index, NULL, false);
+		return;
+	}
+	elf_describe(f, &fact);
+	allocator = probe_allocators(t, fd, f, m);
+	note_plumbing(t, m, allocator);
+	model_set_module(t->run->model, t->pid, m->index, &fact, allocator);
+}
+
+int modules_scan(struct tracee *t)
+{
+	auto_free struct module_request *pending = calloc(PENDING_BATCH, sizeof(*pending));
+	bool before = t->heap_traced;
+	int n;
+
+	if (!pending)
+		return -ENOMEM;
+	while ((n = model_modules_pending(t->run->model, t->pid, pending, PENDING_BATCH)) > 0)
+		for (int i = 0; i < n; i++)
+			learn(t, &pending[i]);
+	if (t->heap_traced != before)
+		model_set_heap_traced(t->run->model, t->pid, t->heap_traced);
+	return n;
+}
+
+static int symbol_file_of(struct tracee *t, const struct module_request *m, uint32_t *ret)
+{
+	char path[FACT_PATH_BYTES + 64];
+	struct symbol_file file = { .build_id = m->build_id, .dev = m->dev, .inode = m->inode,
+				    .path = path };
+
+	if (m->start)
+		snprintf(path, sizeof(path), "%s/%u/map_files/%lx-%lx", t->run->proc, t->pid,
+			 (unsigned long)m->start, (unsigned long)m->end);
+	else
+		snprintf(path, sizeof(path), "%s/%u/root%s", t->run->proc, t->pid, m->path);
+	return symbolizer_add_file(t->run->symbolizer, &file, ret);
+}
+
+void modules_scan_name(struct tracee *t, const struct frame_request *frame)
+{
+	struct model *model = t->run->model;
+	struct module_request m;
+	const char *name = NULL;
+	uint32_t file;
+	int r = -ENOENT;
+
+	if (frame->module != SNAP_NO_MODULE && !model_module(model, t->pid, frame->module, &m))
+		r = symbol_file_of(t, &m, &file);
+	if (!r) /* a return address: the call is before it */
+		r = symbolizer_resolve(t->run->symbolizer, file, frame->vaddr - 1, &name);
+	if (r == -EAGAIN)
+		model_set_name(model, frame->handle, NULL);
+	else
+		model_set_name(model, frame->handle, name ? name : "");
+}

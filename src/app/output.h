@@ -1,0 +1,21 @@
+/* Where the records go: standard output or a file, and the sink that writes them. */
+#pragma once
+#include <stdio.h>
+
+#include "base/err.h"
+#include "cli.h"
+#include "report/sink.h"
+
+struct output {
+	FILE *file;	   /* owned unless it is standard output */
+	struct sink *sink; /* owned */
+	char host[256];
+	char name[256]; /* for messages */
+	char text[512]; /* of output_explain() */
+};
+
+int output_open(struct output *o, const struct opts *opts, struct err *err);
+int output_flush(struct output *o); /* 0 or a negative errno */
+/* A sentence about a failed write; valid until the next call. */
+const char *output_explain(struct output *o, int error);
+void output_close(struct output *o);

@@ -1,0 +1,410 @@
+/*
+ * Attaching a process and reading it once per tick. The order of attaching matters: the kernel
+ * side learns of the process first, then the mappings are read, so that nothing mapped in between
+ * is missed; allocators are probed file by file.
+ */
+#include "app/tracee.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "analyse/attrib.h"
+#include "app/modules_scan.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mask.h"
+#include "base/str.h"
+#include "collect/fds.h"
+#include "sys/fdtable.h"
+#include "sys/maps.h"
+#include "sys/procfs.h"
+#include "sys/residency.h"
+#include "sys/threads.h"
+
+#define INVENTORY_SHARE	  50 /* an inventory may take 1/50 of the time between two */
+#define NAMES_PER_TICK	  512
+#define NAMES_BUDGET_NS	  30000000
+#define FINAL_BUDGET_NS	  2000000000
+#define THREAD_SP_MAX	  1024 /* stacks looked up per inventory; each costs a file */
+
+void tracee_unmeasured(struct tracee *t, const char *what, const char *why, ...)
+{
+	struct tracee_unmeasured *u = &t->unmeasured[t->unmeasured_count];
+	va_list ap;
+
+	if (t->unmeasured_count == TRACEE_UNMEASURED_MAX)
+		return;
+	u->what = what;
+	va_start(ap, why);
+	vsnprintf(u->why, sizeof(u->why), why, ap);
+	va_end(ap);
+	t->unmeasured_count++;
+}
+
+static void analysis_clear(struct tracee *t)
+{
+	snapshot_free(t->snap);
+	t->snap = NULL;
+	free(t->owners);
+	t->owners = NULL;
+	ledger_done(&t->ledger);
+	memset(&t->ledger, 0, sizeof(t->ledger));
+	findings_done(&t->findings);
+}
+
+void tracee_free(struct tracee *t)
+{
+	if (!t)
+		return;
+	collector_remove_process(t->run->collector, t->pid);
+	analysis_clear(t);
+	judge_free(t->judge);
+	free(t->cmdline);
+	free(t);
+}
+
+void tracee_freep(struct tracee **t)
+{
+	tracee_free(*t);
+}
+
+/* What only the executable itself tells: a 32-bit program, one in Go. */
+static void look_at_exe(struct tracee *t, struct preflight_facts *facts)
+{
+	struct exe_facts exe;
+
+	if (modules_scan_exe(t->run->proc, facts->pid, &exe) == 0) {
+		facts->is_32bit = exe.is_32bit;
+		facts->is_go = exe.is_go;
+	}
+}
+
+static int preflight(struct tracee *t, uint32_t asked, struct err *err)
+{
+	struct preflight_facts facts = { .force = t->run->opts->force };
+	int r = preflight_gather(t->run->proc, asked, &facts);
+
+	if (r)
+		return err_set(err, r, "cannot look at process %u (%s)", asked, strerror(-r));
+	if (facts.exists)
+		look_at_exe(t, &facts);
+	if (facts.seccomp_mode && facts.seccomp_mode != FACT_UNKNOWN)
+		facts.return_probes_safe_under_seccomp =
+			features_probe_seccomp(t->run->features);
+	preflight_judge(&facts, &t->preflight);
+	if (t->preflight.decision == PREFLIGHT_REFUSE)
+		return err_set(err, t->preflight.error, "%s", t->preflight.text);
+	t->pid = t->preflight.pid;
+	t->start_ticks = facts.start_ticks;
+	if (t->preflight.note[0])
+		log_info("%s", t->preflight.note);
+	if (t->preflight.decision == PREFLIGHT_LIMITED) {
+		log_warn("process %u: %s", t->pid, t->preflight.text);
+		tracee_unmeasured(t, "allocations", "%s", t->preflight.text);
+	}
+	return 0;
+}
+
+static void read_identity(struct tracee *t)
+{
+	struct limits_cfg limits = { .root = t->run->proc, .cgroup_root = t->run->cgroup_root };
+	auto_strbuf struct strbuf masked = { 0 };
+	struct procfs_cmdline cmdline;
+	bool deleted;
+
+	if (procfs_read_exe(t->run->proc, t->pid, t->exe, sizeof(t->exe), &deleted) < 0)
+		t->exe[0] = 0;
+	if (procfs_read_cmdline(t->run->proc, t->pid, &cmdline) == 0 &&
+	    mask_add_cmdline(&masked, cmdline.bytes, cmdline.len) == 0)
+		strbuf_take(&masked, &t->cmdline);
+	if (limits_read(&limits, t->pid, &t->limits))
+		t->limits = (struct limits){ .memory_bytes = FACT_UNKNOWN };
+	if (t->exe[0])
+		model_set_exe(t->run->model, t->pid, t->exe);
+}
+
+/* Everything that is not asked of the kernel side: who it is and how much it holds. */
+static int read_fact(struct tracee *t, uint64_t now_ns)
+{
+	struct proc_fact fact;
+	int r = procfs_read_fact(t->run->proc, t->pid, &fact);
+
+	if (!r && fact.start_ticks != t->start_ticks)
+		r = -ESRCH; /* the number is another process's now */
+	if (r)
+		return r;
+	t->fact = fact;
+	t->fact_ns = now_ns;
+	memcpy(t->comm, fact.comm, sizeof(t->comm));
+	if (t->cpu_before_at_ns && now_ns > t->cpu_before_at_ns)
+		t->cpu_ratio = (double)(fact.cpu_ns - t->cpu_before_ns) /
+			       (now_ns - t->cpu_before_at_ns);
+	t->cpu_before_ns = fact.cpu_ns;
+	t->cpu_before_at_ns = now_ns;
+	return model_set_proc(t->run->model, t->pid, &fact, now_ns);
+}
+
+static int enter(struct tracee *t, uint32_t asid, struct err *err)
+{
+	struct proc_id id;
+	int r;
+
+	t->begun_ns = clock_monotonic_ns();
+	if (asid) {
+		t->asid = asid;
+	} else {
+		r = collector_add_process(t->run->collector, t->pid, &t->asid);
+		if (r)
+			return err_set(err, r, "cannot enter process %u (%s)", t->pid, strerror(-r));
+	}
+	/* from here on its events count; is it still the process that was checked? */
+	r = procfs_identify(t->run->proc, t->pid, &id);
+	if (r || id.start_ticks != t->start_ticks)
+		return err_set(err, -ESRCH, "process %u exited while memtrace attached", t->pid);
+	r = model_add_process(t->run->model, t->pid, t->asid, t->start_ticks, t->begun_ns, "");
+	if (r)
+		return err_set(err, r, "cannot enter process %u (%s)", t->pid, strerror(-r));
+	return 0;
+}
+
+static void read_threads(struct tracee *t, uint64_t now_ns)
+{
+	struct thread_list list = { 0 };
+	auto_free uint32_t *tid = NULL;
+	auto_free uint64_t *sp = NULL;
+
+	if (threads_list(t->run->proc, t->pid, THREADS_MAX, &list))
+		return;
+	tid = calloc(list.count + 1, sizeof(*tid));
+	sp = calloc(list.count + 1, sizeof(*sp));
+	if (tid && sp) {
+		if (list.count <= THREAD_SP_MAX)
+			threads_fill_stack_pointers(t->run->proc, t->pid, &list);
+		for (size_t i = 0; i < list.count; i++) {
+			tid[i] = list.thread[i].tid;
+			sp[i] = list.thread[i].sp;
+		}
+		model_set_threads(t->run->model, t->pid, tid, list.count, now_ns);
+		model_set_thread_stacks(t->run->model, t->pid, sp, list.count);
+	}
+	threads_done(&list);
+}
+
+static void read_fds(struct tracee *t)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	auto_free struct fd_fact *facts = NULL;
+	struct fd_table table = { 0 };
+	size_t n = 0;
+	int r = fds_read(t->run->collector, t->pid, &facts, &n);
+
+	if (r == 0) {
+		model_set_fds(t->run->model, t->pid, facts, n, now_ns);
+		return;
+	}
+	if (fdtable_read(t->run->proc, t->pid, &table) == 0)
+		model_set_fds(t->run->model, t->pid, table.fd, table.count, now_ns);
+	fdtable_done(&table);
+}
+
+static void read_residency(struct tracee *t)
+{
+	struct residency_cfg cfg = { .root = t->run->proc };
+	struct residency_info info;
+	struct residency *ranges;
+	size_t n;
+
+	if (model_ranges(t->run->model, t->pid, &ranges, &n))
+		return;
+	if (residency_read(&cfg, t->pid, ranges, n, &info) == 0)
+		model_set_residency(t->run->model, t->pid, ranges, n);
+}
+
+/* What is mapped, resident, open and running. Costs milliseconds per resident GB. */
+static void inventory(struct tracee *t)
+{
+	uint64_t start = clock_monotonic_ns(), took;
+
+	tracee_scan(t);
+	read_threads(t, start);
+	read_residency(t);
+	read_fds(t);
+	took = clock_monotonic_ns() - start;
+	t->inventory_due_ns = start + took * INVENTORY_SHARE;
+	log_debug("process %u: inventory in %.1f ms", t->pid, took / 1e6);
+}
+
+int tracee_scan(struct tracee *t)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	struct vma_table maps = { 0 };
+	int r;
+
+	t->maps_dirty = false;
+	r = maps_read(t->run->proc, t->pid, &maps);
+	if (r)
+		return r;
+	r = model_set_vmas(t->run->model, t->pid, maps.vma, maps.count, now_ns);
+	maps_done(&maps);
+	return r ? r : modules_scan(t);
+}
+
+static void note_missing(struct tracee *t)
+{
+	tracee_unmeasured(t, "managed_heap",
+			  "heaps of language runtimes are not read by this version; they are part "
+			  "of external memory");
+	if (!t->run->features->has[FEATURE_task_file_iter])
+		tracee_unmeasured(t, "connections", "this kernel has no descriptor iterator: peers and "
+						    "socket memory are not known");
+	if (t->run->opts->mode == MODE_WATCH)
+		tracee_unmeasured(t, "allocations", "mode watch: allocators are not probed");
+	else if (t->heap_wanted && !t->heap_traced)
+		tracee_unmeasured(t, "allocations",
+				  "no allocator was found in the process's files (static and "
+				  "stripped?); --alloc can name one");
+}
+
+int tracee_new(const struct run *run, uint32_t pid, uint32_t asid, struct tracee **ret,
+	       struct err *err)
+{
+	auto_clean(tracee_freep) struct tracee *t = calloc(1, sizeof(*t));
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	t->run = run;
+	t->cpu_ratio = NAN;
+	t->alive = true;
+	t->runtime = "none";
+	ledger_state_init(&t->ledger_state);
+	r = judge_new(&t->judge);
+	if (!r)
+		r = preflight(t, pid, err);
+	if (!r)
+		r = enter(t, asid, err);
+	if (r)
+		return r;
+	t->heap_wanted = run->opts->mode != MODE_WATCH && t->preflight.allocator_probes &&
+			 t->preflight.return_probes;
+	read_identity(t);
+	r = read_fact(t, t->begun_ns);
+	if (!r)
+		r = tracee_scan(t);
+	if (r)
+		return err_set(err, r, "process %u exited while memtrace attached", t->pid);
+	model_set_heap_traced(run->model, t->pid, t->heap_traced);
+	inventory(t);
+	note_missing(t);
+	*ret = steal(t);
+	return 0;
+}
+
+void tracee_executed(struct tracee *t, uint32_t asid)
+{
+	struct proc_id id;
+
+	collector_detach(t->run->collector, t->pid);
+	t->asid = asid;
+	t->allocator_count = 0;
+	t->plumbing_count = 0;
+	t->heap_traced = false;
+	t->maps_dirty = true;
+	free(t->cmdline);
+	t->cmdline = NULL;
+	if (procfs_identify(t->run->proc, t->pid, &id) == 0)
+		model_add_process(t->run->model, t->pid, asid, id.start_ticks, clock_monotonic_ns(), "");
+	read_identity(t);
+	ledger_state_init(&t->ledger_state);
+	judge_free(t->judge);
+	t->judge = NULL;
+	if (judge_new(&t->judge))
+		log_warn("process %u: out of memory, going on without a verdict", t->pid);
+}
+
+/* Asks for names of frames until the budget of this tick is spent. */
+static void name_frames(struct tracee *t, uint64_t budget_ns)
+{
+	auto_free struct frame_request *want = calloc(NAMES_PER_TICK, sizeof(*want));
+	int n;
+
+	if (!want)
+		return;
+	n = model_unnamed(t->run->model, t->pid, want, NAMES_PER_TICK);
+	symbolizer_start_tick(t->run->symbolizer, budget_ns);
+	for (int i = 0; i < n; i++)
+		modules_scan_name(t, &want[i]);
+}
+
+static int analyse(struct tracee *t, uint64_t now_ns, const struct snap_counters *counters)
+{
+	auto_free struct owner *owners = NULL;
+	struct snapshot *snap;
+	int r = model_snapshot(t->run->model, t->pid, now_ns, counters, &snap);
+
+	if (r)
+		return r;
+	analysis_clear(t);
+	t->snap = snap;
+	owners = calloc(snap->site_count + 1, sizeof(*owners));
+	if (!owners)
+		return -ENOMEM;
+	r = attrib_find_owners(snap, owners);
+	if (r)
+		return r;
+	t->owners = steal(owners);
+	r = ledger_build(snap, t->owners, &t->ledger_state, &t->ledger);
+	if (r || !t->judge)
+		return r;
+	return judge_tick(t->judge, &t->run->judge_cfg, snap, t->owners, &t->ledger, &t->findings);
+}
+
+int tracee_tick(struct tracee *t, uint64_t now_ns, const struct snap_counters *counters, bool final)
+{
+	if (t->alive && read_fact(t, now_ns) == -ESRCH) {
+		t->alive = false;
+		model_set_exited(t->run->model, t->pid);
+	}
+	if (t->alive && (final || now_ns >= t->inventory_due_ns))
+		inventory(t);
+	name_frames(t, final ? FINAL_BUDGET_NS : NAMES_BUDGET_NS);
+	return analyse(t, now_ns, counters);
+}
+
+bool tracee_analysis(const struct tracee *t, struct analysis *ret)
+{
+	if (!t->snap || !t->owners)
+		return false;
+	*ret = (struct analysis){ .snap = t->snap,
+				  .owners = t->owners,
+				  .ledger = &t->ledger,
+				  .findings = &t->findings };
+	return true;
+}
+
+void tracee_step_down(struct tracee *t, const char *reason)
+{
+	collector_detach(t->run->collector, t->pid);
+	t->heap_traced = false;
+	t->heap_wanted = false;
+	t->stepped_down = true;
+	snprintf(t->mode_reason, sizeof(t->mode_reason), "%s", reason);
+	model_set_heap_traced(t->run->model, t->pid, false);
+}
+
+void tracee_head(const struct tracee *t, uint64_t now_ns, uint64_t realtime_ns,
+		 struct record_head *ret)
+{
+	*ret = (struct record_head){
+		.time_ns = realtime_ns,
+		.elapsed_s = (now_ns - t->begun_ns) / 1e9,
+		.pid = t->pid,
+		.comm = t->comm,
+		.container_id = t->limits.container_id[0] ? t->limits.container_id : NULL,
+		.cgroup = t->limits.cgroup[0] ? t->limits.cgroup : NULL,
+	};
+}

@@ -1,0 +1,120 @@
+/*
+ * One traced process: attached, examined, read once per tick, judged. Knows the collector, the
+ * model and /proc; what it finds is an analysis for the sinks. Speaks to the user where it must.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "analyse/analysis.h"
+#include "analyse/judge.h"
+#include "analyse/ledger.h"
+#include "base/err.h"
+#include "cli.h"
+#include "collect/collector.h"
+#include "collect/target.h"
+#include "model/model.h"
+#include "report/sink.h"
+#include "symbol/symbolizer.h"
+#include "sys/limits.h"
+#include "sys/preflight.h"
+
+#define TRACEE_ALLOCATORS_MAX 16
+#define TRACEE_UNMEASURED_MAX 16
+#define TRACEE_TEXT_BYTES     160
+
+/* What all tracees of a run share; borrowed by each. */
+struct run {
+	const struct opts *opts;
+	struct features *features;
+	struct collector *collector;
+	struct model *model;
+	struct symbolizer *symbolizer;
+	const struct point_spec *specs;
+	size_t spec_count;
+	struct judge_cfg judge_cfg;
+	const char *proc;	 /* "/proc" */
+	const char *cgroup_root; /* "/sys/fs/cgroup" */
+};
+
+struct tracee_allocator {
+	char name[32];
+	char module[TRACEE_TEXT_BYTES];
+	uint32_t probes;
+};
+
+struct tracee_unmeasured {
+	const char *what; /* static */
+	char why[TRACEE_TEXT_BYTES];
+};
+
+struct tracee {
+	const struct run *run; /* borrowed */
+	uint32_t pid, asid, parent_pid;
+	uint64_t start_ticks, begun_ns, seq;
+	bool alive, maps_dirty, ended;
+	struct preflight preflight;
+	bool heap_wanted; /* allocator probes may go in */
+	bool heap_traced; /* at least one allocator is probed */
+	bool stepped_down; /* the probes were taken out to hold the budget */
+	char mode_reason[TRACEE_TEXT_BYTES];
+	uint32_t over_budget_ticks;
+
+	struct tracee_allocator allocator[TRACEE_ALLOCATORS_MAX];
+	size_t allocator_count;
+	struct tracee_unmeasured unmeasured[TRACEE_UNMEASURED_MAX];
+	size_t unmeasured_count;
+	uint64_t plumbing[MT_PLUMBING_RANGES][2];
+	size_t plumbing_count;
+
+	char comm[32];
+	char exe[4096];
+	char *cmdline; /* owned: masked */
+	const char *runtime; /* static: "v8", "jvm", "cpython", "go", "none" */
+	struct limits limits;
+	struct proc_fact fact;
+	uint64_t fact_ns;	      /* when fact was read */
+	uint64_t cpu_before_ns, cpu_before_at_ns; /* of the last tick */
+	double cpu_ratio;	      /* CPUs that the target uses; NAN when not known */
+	uint64_t inventory_due_ns;    /* not before: keeps the inventory's cost small */
+
+	struct ledger_state ledger_state;
+	struct judge *judge;	 /* owned */
+	struct snapshot *snap;	 /* owned: of the last tick, NULL before */
+	struct owner *owners;	 /* owned */
+	struct ledger ledger;	 /* owned content */
+	struct findings findings; /* owned content */
+};
+
+/*
+ * Checks a process and begins to trace it: probes in, first inventory taken. asid 0: a new one.
+ * -ESRCH (no such process, or it exited meanwhile), -EPERM and others with *err filled.
+ */
+int tracee_new(const struct run *run, uint32_t pid, uint32_t asid, struct tracee **ret,
+	       struct err *err);
+void tracee_free(struct tracee *t);
+void tracee_freep(struct tracee **t);
+
+/* Reads the memory map again and probes allocators that came with new files. */
+int tracee_scan(struct tracee *t);
+
+/* The process executed another program under a new address space id. */
+void tracee_executed(struct tracee *t, uint32_t asid);
+
+/* Facts, snapshot, ledger, judgement. final: everything is read whatever it costs. */
+int tracee_tick(struct tracee *t, uint64_t now_ns, const struct snap_counters *counters,
+		bool final);
+
+/* The result of the last tick; *ret borrows from the tracee. False before the first tick. */
+bool tracee_analysis(const struct tracee *t, struct analysis *ret);
+
+/* Takes the allocator probes out, for a reason that the reports repeat. */
+void tracee_step_down(struct tracee *t, const char *reason);
+
+void tracee_head(const struct tracee *t, uint64_t now_ns, uint64_t realtime_ns,
+		 struct record_head *ret);
+
+/* Notes that something cannot be measured; `what` is static. The first 16 are kept. */
+__attribute__((format(printf, 3, 4))) void tracee_unmeasured(struct tracee *t, const char *what,
+							      const char *why, ...);

@@ -1,0 +1,14 @@
+/* The two clocks and the one way to print a moment. Only app and collect read clocks. */
+#pragma once
+#include <stdint.h>
+
+#define CLOCK_UTC_BYTES 28 /* "2025-01-31T23:59:59.123456Z" and its NUL */
+
+/* Nanoseconds that never go back; their origin means nothing. */
+uint64_t clock_monotonic_ns(void);
+
+/* Nanoseconds since 1970 UTC; may jump when somebody sets the clock. */
+uint64_t clock_realtime_ns(void);
+
+/* RFC 3339 in UTC, rounded down to microseconds. Returns buf. */
+const char *clock_format_utc(uint64_t realtime_ns, char buf[static CLOCK_UTC_BYTES]);

@@ -1,0 +1,157 @@
+/* Thin helpers over jansson. Doubles carry 12 digits: microseconds survive in times of days. */
+#include "base/json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+
+#define DUMP_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(12))
+
+int json_put(json_t *object, const char *key, json_t *value)
+{
+	return json_object_set_new(object, key, value) ? -ENOMEM : 0;
+}
+
+json_t *json_clean_string(const void *bytes, size_t len)
+{
+	auto_strbuf struct strbuf b = {};
+
+	if (str_add_clean_max(&b, bytes, len, JSON_STRING_MAX) < 0)
+		return NULL;
+	return json_stringn_nocheck(strbuf_text(&b), b.len);
+}
+
+int json_put_string(json_t *object, const char *key, const char *text)
+{
+	if (!text)
+		return 0;
+	return json_put(object, key, json_clean_string(text, strlen(text)));
+}
+
+static json_t *integer(uint64_t value)
+{
+	return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
+}
+
+int json_put_double_if_known(json_t *object, const char *key, double value)
+{
+	return isfinite(value) ? json_put(object, key, json_real(value)) : 0;
+}
+
+int json_put_u64_if_known(json_t *object, const char *key, uint64_t value)
+{
+	return value != UINT64_MAX ? json_put(object, key, integer(value)) : 0;
+}
+
+int json_put_double_or_null(json_t *object, const char *key, double value)
+{
+	return json_put(object, key, isfinite(value) ? json_real(value) : json_null());
+}
+
+int json_put_u64_or_null(json_t *object, const char *key, uint64_t value)
+{
+	return json_put(object, key, value != UINT64_MAX ? integer(value) : json_null());
+}
+
+int json_put_hex64(json_t *object, const char *key, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%016" PRIx64, value);
+	return json_put(object, key, json_string_nocheck(text));
+}
+
+int json_put_decimal64(json_t *object, const char *key, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	return json_put(object, key, json_string_nocheck(text));
+}
+
+int json_put_time(json_t *object, const char *key, uint64_t realtime_ns)
+{
+	char text[CLOCK_UTC_BYTES];
+
+	return json_put(object, key, json_string_nocheck(clock_format_utc(realtime_ns, text)));
+}
+
+/* jansson's own allocation functions are never replaced here, so free() releases its text. */
+static int dump_line(const json_t *object, char **ret, size_t *ret_len)
+{
+	auto_free char *text = json_dumps(object, DUMP_FLAGS);
+	size_t len;
+
+	if (!text)
+		return -ENOMEM;
+	len = strlen(text);
+	text[len] = '\n'; /* in place of the NUL: from here on it is bytes, not a string */
+	*ret = steal(text);
+	*ret_len = len + 1;
+	return 0;
+}
+
+static int wait_writable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	return poll(&p, 1, -1) < 0 && errno != EINTR ? -errno : 0;
+}
+
+static int write_all(int fd, const char *bytes, size_t len)
+{
+	ssize_t n;
+	int r;
+
+	while (len) {
+		n = write(fd, bytes, len);
+		if (n == 0)
+			return -EIO;
+		if (n > 0) {
+			bytes += n;
+			len -= (size_t)n;
+			continue;
+		}
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN)
+			return -errno;
+		r = wait_writable(fd);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int flush(FILE *f)
+{
+	errno = 0;
+	if (!fflush(f))
+		return 0;
+	return errno ? -errno : -EIO;
+}
+
+int json_write_line(FILE *f, const json_t *object)
+{
+	auto_free char *line = NULL;
+	size_t len;
+	int r;
+
+	r = dump_line(object, &line, &len);
+	if (r < 0)
+		return r;
+	r = flush(f);
+	if (r < 0)
+		return r;
+	/* Past stdio: it would cut long lines into blocks and lose part of one on EAGAIN. */
+	if (fileno(f) >= 0)
+		return write_all(fileno(f), line, len);
+	fwrite(line, 1, len, f);
+	return ferror(f) ? -EIO : flush(f);
+}

@@ -1,0 +1,45 @@
+/*
+ * What memtrace needs on top of jansson: fields that are left out when they were not measured,
+ * foreign strings made printable, ids as strings, and lines written whole.
+ * The put functions return 0 or -ENOMEM. They never take over `object`.
+ */
+#pragma once
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define JSON_STRING_MAX 4096 /* bytes; longer foreign strings are cut and end in "..." */
+
+/* Puts a new reference (taken over, even on failure; NULL is -ENOMEM) under key. */
+int json_put(json_t *object, const char *key, json_t *value);
+
+/* Foreign bytes as a new JSON string, see str_add_clean_max(); NULL when out of memory. */
+json_t *json_clean_string(const void *bytes, size_t len);
+
+/* A C string, cleaned; the field is left out when text is NULL. */
+int json_put_string(json_t *object, const char *key, const char *text);
+
+/* Left out when value is NAN or infinite. */
+int json_put_double_if_known(json_t *object, const char *key, double value);
+
+/* Left out when value is UINT64_MAX (FACT_UNKNOWN); beyond INT64_MAX it stays there. */
+int json_put_u64_if_known(json_t *object, const char *key, uint64_t value);
+
+/* The same two with null in place of absence, for fields that every record must have. */
+int json_put_double_or_null(json_t *object, const char *key, double value);
+int json_put_u64_or_null(json_t *object, const char *key, uint64_t value);
+
+/* Ids and addresses, which could pass 2^53: 16 hex digits, or decimal. */
+int json_put_hex64(json_t *object, const char *key, uint64_t value);
+int json_put_decimal64(json_t *object, const char *key, uint64_t value);
+
+/* RFC 3339 in UTC with microseconds. */
+int json_put_time(json_t *object, const char *key, uint64_t realtime_ns);
+
+/*
+ * Writes object as one compact line, after what f still held; waits when f is non-blocking and
+ * full. 0, -ENOMEM, or why it was refused (-EPIPE when SIGPIPE is ignored, -ENOSPC, ...); part of
+ * the line may then have been written.
+ */
+int json_write_line(FILE *f, const json_t *object);

@@ -1,0 +1,138 @@
+/*
+ * The table of options and what can be said about a row without parsing anything. A new option is
+ * a row here and a field of struct opts.
+ */
+#include "cli.h"
+
+#include <stdio.h>
+
+#define CMD(c) (1u << CLI_##c)
+#define TRACING (CMD(TRACE) | CMD(RUN))
+#define ANY (~0u)
+#define AT(f) offsetof(struct opts, f)
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static const struct cli_command_row command_table[] = {
+	{ CLI_TRACE, "trace", "[trace] -p PID [options]", "trace running processes" },
+	{ CLI_RUN, "run", "run [options] -- CMD...", "start a command and trace it" },
+	{ CLI_DOCTOR, "doctor", "doctor [--json]", "say what this host can and cannot do" },
+	{ CLI_SCHEMA, "schema", "schema", "print the JSON Schema of --json" },
+	{ CLI_HELP, "help", "help [--man]", "print this help, or the man page" },
+	{ CLI_VERSION, "version", "version", "print the version" },
+};
+
+/* Letters are for what is typed daily. Rows of a group stay together. */
+static const struct opt opt_table[] = {
+#define GROUP "What to trace"
+	{ "pid", 'p', OPT_PIDS, 0, "PID", GROUP,
+	  "trace this process; may be repeated, up to 64 times", NULL, CMD(TRACE) },
+	{ "follow", 0, OPT_FLAG, AT(follow), NULL, GROUP, "trace the children of the process too",
+	  NULL, TRACING },
+	{ "duration", 0, OPT_SECONDS, AT(duration_s), "SEC", GROUP,
+	  "stop after this time; 0: when the process ends or on SIGINT", "0", TRACING, 0,
+	  31536000 },
+#undef GROUP
+#define GROUP "How to measure"
+	{ "mode", 0, OPT_MODE, AT(mode), "MODE", GROUP,
+	  "watch: no allocator probes; sample: some allocations, within the budget; full: every "
+	  "allocation; auto: what the budget allows",
+	  "auto", TRACING },
+	{ "budget", 0, OPT_PERCENT, AT(budget_pct), "PERCENT", GROUP,
+	  "bound on what tracing costs, in percent of the process's CPU time; 0: no bound", "5",
+	  TRACING, 0, 100 },
+	{ "alloc", 0, OPT_ALLOCS, 0, "SPEC", GROUP,
+	  "trace an allocator that memtrace does not know, such as "
+	  "'libpool.so:pool_get(size=arg1):pool_put(ptr=arg1)'; may be repeated, up to 32 times",
+	  NULL, TRACING },
+	{ "explain-probes", 0, OPT_FLAG, AT(explain_probes), NULL, GROUP,
+	  "list the allocator probes: where each one sits, why there, and what it costs", NULL,
+	  TRACING },
+	{ "force", 0, OPT_FLAG, AT(force), NULL, GROUP,
+	  "trace although the checks before attaching advise against it", NULL, TRACING },
+#undef GROUP
+#define GROUP "What to report"
+	{ "json", 0, OPT_FLAG, AT(json), NULL, GROUP,
+	  "write JSON lines instead of text; 'memtrace schema' describes them", NULL,
+	  TRACING | CMD(DOCTOR) },
+	{ "output", 'o', OPT_TEXT, AT(output), "FILE", GROUP,
+	  "write the report to FILE instead of standard output", NULL, TRACING },
+	{ "interval", 0, OPT_SECONDS, AT(interval_s), "SEC", GROUP, "report this often", "5",
+	  TRACING, 0.1, 86400 },
+	{ "top", 0, OPT_NUMBER, AT(top), "N", GROUP, "call sites in each report", "10", TRACING, 0,
+	  10000 },
+	{ "events", 0, OPT_FLAG, AT(events), NULL, GROUP,
+	  "report every single allocation and resource event; expensive", NULL, TRACING },
+	{ "fail-on-leak", 0, OPT_FLAG, AT(fail_on_leak), NULL, GROUP,
+	  "exit with status 3 when a leak was found", NULL, TRACING },
+#undef GROUP
+#define GROUP "Limits"
+	{ "live-max", 0, OPT_NUMBER, AT(live_max), "N", GROUP,
+	  "live blocks recorded at most; what is over is counted as lost", "4194304", TRACING, 1024,
+	  268435456 },
+	{ "sites-max", 0, OPT_NUMBER, AT(sites_max), "N", GROUP,
+	  "call sites recorded at most; what is over is counted as lost", "8192", TRACING, 16,
+	  1048576 },
+	{ "ring-bytes", 0, OPT_POW2SIZE, AT(ring_bytes), "SIZE", GROUP,
+	  "buffer between kernel and memtrace; a power of two", "4M", TRACING, 0x1p16, 0x1p30 },
+#undef GROUP
+#define GROUP "Other"
+	{ "verbose", 'v', OPT_REPEAT, AT(verbose), NULL, GROUP,
+	  "say more on standard error; may be repeated", NULL, ANY },
+	{ "quiet", 'q', OPT_FLAG, AT(quiet), NULL, GROUP,
+	  "say nothing but errors on standard error", NULL, ANY },
+	{ "help", 'h', OPT_HELP, 0, NULL, GROUP, "print this help", NULL, ANY },
+	{ "version", 'V', OPT_VERSION, 0, NULL, GROUP, "print the version", NULL, ANY },
+	{ "man", 0, OPT_FLAG, AT(man), NULL, GROUP, "print the man page (with 'memtrace help')",
+	  NULL, CMD(HELP) },
+#undef GROUP
+};
+
+const struct opt *cli_options(size_t *ret_count)
+{
+	*ret_count = COUNT(opt_table);
+	return opt_table;
+}
+
+const struct cli_command_row *cli_commands(size_t *ret_count)
+{
+	*ret_count = COUNT(command_table);
+	return command_table;
+}
+
+const char *cli_mode_name(enum trace_mode mode)
+{
+	switch (mode) {
+	case MODE_AUTO: return "auto";
+	case MODE_WATCH: return "watch";
+	case MODE_SAMPLE: return "sample";
+	case MODE_FULL: return "full";
+	}
+	return "unknown";
+}
+
+const char *cli_accepted(const struct opt *row, char *buf, size_t size)
+{
+	switch (row->type) {
+	case OPT_PIDS: snprintf(buf, size, "a process id from 1 to %d", INT32_MAX); break;
+	case OPT_NUMBER:
+		snprintf(buf, size, "a whole number from %.0f to %.0f", row->min, row->max);
+		break;
+	case OPT_POW2SIZE:
+		snprintf(buf, size, "a power of two from %.0fK to %.0fM, such as %s",
+			 row->min / 0x1p10, row->max / 0x1p20, row->preset);
+		break;
+	case OPT_SECONDS:
+		snprintf(buf, size, "seconds from %g to %.0f, or a time such as 500ms, 10s or 5m",
+			 row->min, row->max);
+		break;
+	case OPT_PERCENT:
+		snprintf(buf, size, "a percentage from %g to %g, such as 5 or 2.5%%", row->min,
+			 row->max);
+		break;
+	case OPT_MODE: snprintf(buf, size, "auto, watch, sample or full"); break;
+	case OPT_ALLOCS: /* its form is checked elsewhere */
+	case OPT_TEXT: snprintf(buf, size, "a %s", row->arg); break;
+	default: snprintf(buf, size, "no value");
+	}
+	return buf;
+}

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: GPL-2.0-only
+ *
+ * From the symbols of one file to its attach points: collect the functions by address, drop what
+ * must not be probed, choose the instruction of each, then make sure that no other code of the
+ * module arrives between a function's entry and its site.
+ *
+ * C++ operators count only where the module brings its own malloc: in jemalloc, tcmalloc and
+ * mimalloc they do not pass through it, while libstdc++'s, also linked statically beside glibc or
+ * musl, do. Rust's shims (__rust_alloc) always end somewhere: in malloc of libc by default, in the
+ * C functions of an allocator crate (_rjem_mallocx, mi_malloc_aligned), which the table knows. So
+ * they count only with a #[global_allocator] (__rg_alloc) in a module without such functions: that
+ * is an allocator written in Rust. Where one of these does end in a probed function all the same,
+ * the outermost call counts and nothing is counted twice.
+ */
+#include "collect/target.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "collect/probe_refs.h"
+
+#define BODY_BYTES_MAX (64u << 10) /* asked for when choosing a site */
+#define BODY_BYTES_MIN 64	   /* asked for when the size is not known: for the text */
+
+/* A function that may be probed: every name of one address. */
+struct candidate {
+	uint64_t vaddr;
+	uint64_t size; /* 0 also when its names disagree */
+	struct point_call call;
+	uint32_t families; /* bit = enum point_family */
+	bool conflict;
+	char name[TARGET_NAME_BYTES];
+};
+
+struct scan {
+	const struct target_module *module; /* borrowed */
+	struct candidate *list;		    /* owned, ordered by address */
+	size_t count;
+	uint32_t refused, ifuncs;
+	uint32_t markers; /* see allocator_guess() */
+	bool rust_global; /* #[global_allocator] is used */
+};
+
+static void scan_done(struct scan *s)
+{
+	free(s->list);
+}
+
+void target_done(struct target_points *points)
+{
+	free(points->point);
+	*points = (struct target_points){};
+}
+
+/* Adds a name unless it is there already or there is no room for it. */
+static void add_name(struct candidate *c, const char *name)
+{
+	size_t used = strlen(c->name), len = strcspn(name, "@"), at, n;
+
+	for (at = 0; at < used; at += n + 1) {
+		n = strcspn(c->name + at, "/");
+		if (n == len && !memcmp(c->name + at, name, len))
+			return;
+	}
+	if (used + len + 2 > sizeof(c->name))
+		return;
+	snprintf(c->name + used, sizeof(c->name) - used, "%s%.*s", used ? "/" : "", (int)len, name);
+}
+
+static bool same_call(const struct point_call *a, const struct point_call *b)
+{
+	return a->fn == b->fn && a->size_arg == b->size_arg && a->count_arg == b->count_arg &&
+	       a->ptr_arg == b->ptr_arg;
+}
+
+/* One more name of a known address. What the user says of a function goes before the table. */
+static void merge_candidate(struct candidate *c, const struct candidate *more)
+{
+	const uint32_t custom = 1u << POINT_CUSTOM;
+
+	if (c->size != more->size)
+		c->size = 0;
+	if (!same_call(&c->call, &more->call)) {
+		if (!(c->families & custom) == !(more->families & custom))
+			c->conflict = true;
+		else if (more->families & custom)
+			c->call = more->call;
+	}
+	c->families |= more->families;
+	add_name(c, more->name);
+}
+
+static void put_candidate(struct scan *s, const struct candidate *c)
+{
+	size_t low = 0, high = s->count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (s->list[mid].vaddr < c->vaddr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low < s->count && s->list[low].vaddr == c->vaddr) {
+		merge_candidate(&s->list[low], c);
+		return;
+	}
+	if (s->count == TARGET_POINTS_MAX) {
+		s->refused++;
+		return;
+	}
+	memmove(&s->list[low + 1], &s->list[low], (s->count - low) * sizeof(*c));
+	s->list[low] = *c;
+	s->count++;
+}
+
+/* The user's word for a symbol of this module, or NULL. */
+static const struct point_call *find_custom(const struct target_module *m, const char *symbol)
+{
+	size_t i, k, len = strcspn(symbol, "@");
+	const struct point_spec *spec;
+
+	for (i = 0; i < m->spec_count; i++) {
+		spec = &m->specs[i];
+		for (k = 0; k < spec->count; k++)
+			if (strlen(spec->function[k].name) == len &&
+			    !memcmp(spec->function[k].name, symbol, len) &&
+			    points_spec_matches(spec, m->file_name, m->main_exe))
+				return &spec->function[k].call;
+	}
+	return NULL;
+}
+
+/* A static function called "free" is somebody's own; with an allocator's prefix it is not. */
+static bool is_somebody_elses(const struct elf_symbol *sym, const struct point *row)
+{
+	return row->family != POINT_RUST && !sym->global && !sym->dynamic &&
+	       !points_has_prefix(sym->name);
+}
+
+static int on_symbol(void *ctx, const struct elf_symbol *sym)
+{
+	struct scan *s = ctx;
+	const struct point_call *custom = find_custom(s->module, sym->name);
+	const struct point *row = points_find(sym->name);
+	struct candidate c = { .vaddr = sym->vaddr, .size = sym->size };
+
+	s->markers |= allocator_marker(sym->name);
+	if (strstr(sym->name, "__rg_alloc"))
+		s->rust_global = true;
+	if (custom) {
+		c.call = *custom;
+		c.families = 1u << POINT_CUSTOM;
+		add_name(&c, sym->name);
+	} else if (row && !is_somebody_elses(sym, row)) {
+		c.call = row->call;
+		c.families = 1u << row->family;
+		add_name(&c, row->family == POINT_RUST ? row->symbol : sym->name);
+	} else {
+		return 0;
+	}
+	if (sym->ifunc)
+		s->ifuncs++;
+	else
+		put_candidate(s, &c);
+	return 0;
+}
+
+static bool has_family(const struct scan *s, enum point_family family)
+{
+	size_t i;
+
+	for (i = 0; i < s->count; i++)
+		if (s->list[i].families & 1u << family && s->list[i].call.fn != MT_FN_FREE)
+			return true;
+	return false;
+}
+
+static enum allocator guess(const struct scan *s)
+{
+	enum allocator a = allocator_guess(s->markers, s->module->file_name);
+
+	if (a != ALLOCATOR_UNKNOWN || has_family(s, POINT_C))
+		return a;
+	if (has_family(s, POINT_CUSTOM))
+		return ALLOCATOR_CUSTOM;
+	return s->rust_global ? ALLOCATOR_RUST : ALLOCATOR_UNKNOWN;
+}
+
+/* Drops what must not be probed and counts why. */
+static void filter_candidates(struct scan *s, struct target_points *p)
+{
+	bool own_malloc = has_family(s, POINT_C);
+	bool libc = p->allocator == ALLOCATOR_GLIBC || p->allocator == ALLOCATOR_MUSL;
+	uint32_t counted = 1u << POINT_C | 1u << POINT_CUSTOM;
+	size_t i, kept = 0;
+
+	if (own_malloc && !libc)
+		counted |= 1u << POINT_CXX;
+	if (!own_malloc && s->rust_global)
+		counted |= 1u << POINT_RUST;
+	for (i = 0; i < s->count; i++) {
+		if (!(s->list[i].families & counted))
+			p->delegating++;
+		else if (s->list[i].conflict)
+			p->conflicts++;
+		else if (s->module->go)
+			p->returnless++; /* frees, too: without allocations they say nothing */
+		else
+			s->list[kept++] = s->list[i];
+	}
+	s->count = kept;
+}
+
+static enum probe_arch arch_of(const struct elf_file *f)
+{
+	switch (elf_machine(f)) {
+	case EM_X86_64: return PROBE_X86_64;
+	case EM_AARCH64: return PROBE_ARM64;
+	default: return PROBE_OTHER;
+	}
+}
+
+/* Fills the query of a candidate; -ENOENT when the file has no code there. */
+static int make_query(const struct elf_file *f, const struct target_module *m,
+		      const struct candidate *c, struct probe_query *ret)
+{
+	uint64_t want = c->size ? c->size : BODY_BYTES_MIN;
+	struct probe_query q = {
+		.size = c->size,
+		.vaddr = c->vaddr,
+		.arch = arch_of(f),
+		.nops = m->nops,
+		.args = points_args(&c->call),
+		.wants_return = points_wants_return(&c->call),
+	};
+
+	if (want > BODY_BYTES_MAX)
+		want = BODY_BYTES_MAX;
+	if (elf_code(f, c->vaddr, (size_t)want, &q.code, &q.len) < 0 || !q.len)
+		return -ENOENT;
+	*ret = q;
+	return 0;
+}
+
+static int make_point(const struct elf_file *f, const struct target_module *m,
+		      const struct candidate *c, struct attach_point *ret)
+{
+	struct attach_point p = { .wants_return = points_wants_return(&c->call) };
+	struct probe_query q;
+
+	if (make_query(f, m, c, &q) < 0)
+		return -ENOENT;
+	probe_site_choose(&q, &p.site);
+	if (elf_vaddr_to_offset(f, c->vaddr + p.site.offset, &p.file_offset) < 0)
+		return -ENOENT;
+	snprintf(p.name, sizeof(p.name), "%s", c->name);
+	*ret = p;
+	return 0;
+}
+
+/* What the second look at the module is about; range k belongs to point index[k]. */
+struct intruders {
+	struct probe_range range[TARGET_POINTS_MAX];
+	size_t index[TARGET_POINTS_MAX];
+	size_t count;
+};
+
+static int on_symbol_again(void *ctx, const struct elf_symbol *sym)
+{
+	struct intruders *in = ctx;
+	size_t k;
+
+	for (k = 0; k < in->count; k++)
+		if (sym->vaddr >= in->range[k].first && sym->vaddr <= in->range[k].last)
+			in->range[k].referenced = true;
+	return 0;
+}
+
+/* Sends sites back to the entry that other code or another symbol can reach half-way. */
+static int refuse_intruders(const struct elf_file *f, const struct scan *s, struct target_points *p)
+{
+	auto_free struct intruders *in = calloc(1, sizeof(*in));
+	struct attach_point *point;
+	struct module_fact fact;
+	struct probe_query q;
+	bool all_seen;
+	size_t i, k;
+
+	if (!in)
+		return -ENOMEM;
+	for (i = 0; i < p->count; i++) {
+		point = &p->point[i];
+		if (!point->site.offset)
+			continue;
+		in->index[in->count] = i;
+		in->range[in->count++] = (struct probe_range){
+			.first = s->list[i].vaddr + 1,
+			.last = s->list[i].vaddr + point->site.offset +
+				(point->site.cost == PROBE_COST_NOP5 ? 4 : 0),
+		};
+	}
+	if (!in->count)
+		return 0;
+	elf_describe(f, &fact);
+	all_seen = elf_each_function(f, on_symbol_again, in) == 0 &&
+		   probe_refs_mark(s->module->fd, &fact, in->range, in->count) == 0;
+	for (k = 0; k < in->count; k++) {
+		if (all_seen && !in->range[k].referenced)
+			continue;
+		i = in->index[k];
+		if (make_query(f, s->module, &s->list[i], &q) < 0)
+			continue;
+		p->point[i].file_offset -= p->point[i].site.offset;
+		probe_site_use_entry(&q,
+				     all_seen ? "entry: other code may jump behind it"
+					      : "entry: not all of the module's code can be read",
+				     &p->point[i].site);
+	}
+	return 0;
+}
+
+/* Chooses a site for each candidate; candidates without code leave the list. */
+static int make_points(const struct elf_file *f, struct scan *s, struct target_points *p)
+{
+	const struct point_call *call;
+	size_t i;
+	int r;
+
+	p->point = calloc(s->count ? s->count : 1, sizeof(*p->point));
+	if (!p->point)
+		return -ENOMEM;
+	for (i = 0; i < s->count; i++) {
+		if (make_point(f, s->module, &s->list[i], &p->point[p->count]) < 0)
+			p->unreadable++;
+		else
+			s->list[p->count++] = s->list[i];
+	}
+	s->count = p->count;
+	r = refuse_intruders(f, s, p);
+	if (r < 0)
+		return r;
+	for (i = 0; i < p->count; i++) {
+		call = &s->list[i].call;
+		p->point[i].cookie = MT_COOKIE(call->fn, call->size_arg, call->count_arg,
+					       call->ptr_arg, p->point[i].site.pushed_bytes / 8);
+	}
+	return 0;
+}
+
+static const char *why_none(const struct target_points *p)
+{
+	if (p->count)
+		return NULL;
+	if (p->returnless)
+		return "written in Go: return probes would break its stacks";
+	if (p->conflicts)
+		return "names of one address ask for different readings";
+	if (p->unreadable)
+		return "the code of its allocator functions is not in the file";
+	if (p->ifuncs)
+		return "its allocator functions are resolved at run time";
+	if (p->delegating)
+		return "its allocator functions call another module's";
+	return "no allocator function among its symbols";
+}
+
+int target_examine(const struct elf_file *f, const struct target_module *m,
+		   struct target_points *ret)
+{
+	auto_clean(target_done) struct target_points p = {};
+	auto_clean(scan_done) struct scan s = { .module = m };
+	int r;
+
+	if (!elf_is_64(f)) {
+		p.why_none = "32-bit code passes arguments on the stack";
+		*ret = p;
+		return 0;
+	}
+	s.list = calloc(TARGET_POINTS_MAX, sizeof(*s.list));
+	if (!s.list)
+		return -ENOMEM;
+	p.incomplete = elf_each_function(f, on_symbol, &s) < 0;
+	p.refused = s.refused;
+	p.ifuncs = s.ifuncs;
+	p.allocator = guess(&s);
+	filter_candidates(&s, &p);
+	r = make_points(f, &s, &p);
+	if (r < 0)
+		return r;
+	if (!p.count)
+		p.allocator = ALLOCATOR_UNKNOWN;
+	p.why_none = why_none(&p);
+	*ret = p;
+	p.point = NULL;
+	return 0;
+}
+
+void target_format_point(const struct attach_point *point, const char *module, char *ret,
+			 size_t len)
+{
+	const struct probe_site *s = &point->site;
+	const char *entry = s->entry_text[0] ? s->entry_text : "?";
+
+	if (!s->offset)
+		snprintf(ret, len, "%s %s%s: at the entry '%s', %s (%s)", module, point->name,
+			 point->wants_return ? " +return" : "", entry, probe_cost_name(s->cost),
+			 s->why);
+	else
+		snprintf(ret, len,
+			 "%s %s%s: entry '%s', probed at +%llu '%s', %s, %u bytes pushed (%s)",
+			 module, point->name, point->wants_return ? " +return" : "", entry,
+			 (unsigned long long)s->offset, s->site_text, probe_cost_name(s->cost),
+			 s->pushed_bytes, s->why);
+}

@@ -1,0 +1,134 @@
+/*
+ * What is known of the traced processes: events change it, facts correct it once per tick, and
+ * model_snapshot() freezes it for everyone above. Time is an argument: CLOCK_MONOTONIC in
+ * nanoseconds; with a fact it is the moment before its reading began, so that events which are
+ * newer than the fact stand. Every function returns 0 (or a count) or a negative errno: -ESRCH for
+ * a process that is not in the model, -ENOMEM, and what it says besides. After an error the model
+ * is consistent. All tables are bounded; what they refuse is counted in the snapshot's counters.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "decode/event.h"
+#include "decode/fact.h"
+#include "model/snapshot.h"
+
+struct model; /* opaque */
+
+/* Most elements of each table, per process unless it says otherwise; 0: the default. */
+struct model_limits {
+	size_t processes; /* default 1024 */
+	size_t sites;	  /* of all processes; default 65536 */
+	size_t mappings;  /* default 65536: more than the kernel allows by default */
+	size_t ranges;	  /* default 65536 */
+	size_t regions;	  /* default 16384: 32 GiB of allocator memory */
+	size_t fds;	  /* default 65536 */
+	size_t threads;	  /* default 65536 */
+	size_t frames;	  /* default 65536 */
+	size_t modules;	  /* default 4096 */
+	size_t series;	  /* sites with a history, of all processes; default 2048 */
+	size_t points;	  /* in one history; default 128 */
+};
+
+struct model_cfg {
+	struct model_limits limits;
+	uint64_t boot_ns;    /* mt_config.boot_ns: epoch 0 of births */
+	uint64_t page_bytes; /* of the machine; 0: 4096 */
+};
+
+int model_new(const struct model_cfg *cfg, struct model **ret);
+void model_free(struct model *m);
+void model_freep(struct model **m);
+
+/*
+ * Enters a process. The same one again updates start_ticks and comm; another one under the same
+ * number (asid or start_ticks differ) replaces it. -EEXIST when the asid is another process's,
+ * -ENOSPC. Forked children that are traced enter by their event.
+ */
+int model_add_process(struct model *m, uint32_t pid, uint32_t asid, uint64_t start_ticks,
+		      uint64_t now_ns, const char *comm);
+void model_remove_process(struct model *m, uint32_t pid);
+bool model_has_process(const struct model *m, uint32_t pid);
+/* The process is gone though no event said so. */
+int model_set_exited(struct model *m, uint32_t pid);
+
+/* An event of no known process changes nothing. */
+int model_apply(struct model *m, const struct event *ev);
+
+/*
+ * Once per second: reads the kernel's accounting (n sites, written meanwhile) and adds a point to
+ * the history of the sites that hold most.
+ */
+int model_account(struct model *m, const struct mt_site *table, size_t n, uint64_t now_ns);
+
+/* Adds a point of rss + swap - managed to the history of external memory. */
+int model_set_proc(struct model *m, uint32_t pid, const struct proc_fact *fact, uint64_t now_ns);
+/* Resident bytes that the language runtime manages itself, from now on; before: 0. */
+int model_set_managed(struct model *m, uint32_t pid, uint64_t resident_bytes);
+int model_set_heap_traced(struct model *m, uint32_t pid, bool traced);
+/* What /proc/PID/exe points to. Without it the module at the lowest address is the main one. */
+int model_set_exe(struct model *m, uint32_t pid, const char *path);
+
+/* The whole memory map, sorted. Unplaced frames and missed unmappings are settled here. */
+int model_set_vmas(struct model *m, uint32_t pid, const struct vma *vma, size_t n, uint64_t now_ns);
+/* Stack pointers of the threads; FACT_UNKNOWN where one is not known. */
+int model_set_thread_stacks(struct model *m, uint32_t pid, const uint64_t *sp, size_t n);
+/* Ids of all threads: what is not among them has ended. */
+int model_set_threads(struct model *m, uint32_t pid, const uint32_t *tid, size_t n,
+		      uint64_t now_ns);
+/* The whole descriptor table. */
+int model_set_fds(struct model *m, uint32_t pid, const struct fd_fact *fact, size_t n,
+		  uint64_t now_ns);
+
+/*
+ * Builds and classifies the ranges of the memory map as of now. *ret: the ranges to be measured,
+ * sorted, for the caller to fill in and hand to model_set_residency(); owned by the model and
+ * valid until the next call for this process.
+ */
+int model_ranges(struct model *m, uint32_t pid, struct residency **ret, size_t *ret_n);
+/* -ENODATA when none of them was asked for. */
+int model_set_residency(struct model *m, uint32_t pid, const struct residency *r, size_t n);
+
+/* A file whose code is mapped. Borrowed text, valid until the process is removed or executes. */
+struct module_request {
+	uint32_t index;
+	const char *path;
+	uint64_t start, end; /* of one mapping of it: /proc/PID/map_files/START-END; 0: unmapped */
+	uint64_t dev, inode;
+	bool deleted;
+	bool main_exe;
+	const char *build_id; /* "" when it has none or was not described yet */
+};
+
+/* Mapped modules that were not described yet, at most max. Returns how many. */
+int model_modules_pending(const struct model *m, uint32_t pid, struct module_request *out,
+			  size_t max);
+/* -ENOENT: no such module. */
+int model_module(const struct model *m, uint32_t pid, uint32_t index, struct module_request *ret);
+/* fact NULL: nothing could be found out; it is not asked for again. -ENOENT. */
+int model_set_module(struct model *m, uint32_t pid, uint32_t index, const struct module_fact *fact,
+		     bool allocator);
+
+/* A frame without a name. */
+struct frame_request {
+	uint64_t handle;
+	uint64_t pc;
+	uint64_t vaddr;	      /* ELF virtual address; pc when there is no module */
+	uint64_t file_offset; /* pc when there is no module */
+	uint32_t module;      /* index for model_module(), or SNAP_NO_MODULE */
+	enum frame_kind kind;
+};
+
+/*
+ * Frames of the sites that hold or gain most, in that order, at most max; each is given out once,
+ * until model_set_name() gives it back. Returns how many.
+ */
+int model_unnamed(struct model *m, uint32_t pid, struct frame_request *out, size_t max);
+/* "" = it has none; NULL = could not be asked now: give it out again. -ENOENT: gone. */
+int model_set_name(struct model *m, uint64_t handle, const char *symbol);
+
+/* counters: totals from elsewhere (may be NULL); what the model refused is added. */
+int model_snapshot(struct model *m, uint32_t pid, uint64_t now_ns,
+		   const struct snap_counters *counters, struct snapshot **ret);

@@ -1,0 +1,302 @@
+/*
+ * Builds the immutable copy of a process that every reader above sees; see snapshot.h and
+ * model_snapshot(). Everything lives in one arena; strings are copied, equal ones of a stack once.
+ */
+#include "model/snapshot.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "model/arena.h"
+#include "model/model.h"
+#include "model/procs.h"
+#include "model/sat.h"
+
+/* A snapshot with the memory that it points to. */
+struct kept_snapshot {
+	struct snapshot s; /* first: snapshot_free() is given its address */
+	struct arena arena;
+};
+
+struct build {
+	struct snapshot *s;
+	struct arena *arena;
+	struct proc *p;
+	uint64_t now_ns;
+	const char **symbol; /* by frame handle; NULL until copied */
+};
+
+void snapshot_free(struct snapshot *s)
+{
+	struct kept_snapshot *k = (struct kept_snapshot *)s;
+
+	if (!k)
+		return;
+	arena_done(&k->arena);
+	free(k);
+}
+
+static void snapshot_freep(struct snapshot **s)
+{
+	snapshot_free(*s);
+}
+
+static int build_modules(struct build *b)
+{
+	size_t n = modules_count(b->p->space.modules);
+	struct snap_module *out = arena_alloc(b->arena, n, sizeof(*out));
+
+	if (!out)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct module *x = modules_at(b->p->space.modules, i);
+		const char *path = arena_copy_text(b->arena, x->path);
+		const char *id = arena_copy_text(b->arena, x->fact.build_id);
+
+		if (!path || !id)
+			return -ENOMEM;
+		out[i] = (struct snap_module){
+			.name = path + (module_name(x) - x->path),
+			.path = path,
+			.build_id = id,
+			.main_exe = x->main_exe,
+			.allocator = x->allocator,
+		};
+	}
+	b->s->modules = out;
+	b->s->module_count = n;
+	return 0;
+}
+
+static int build_frame(struct build *b, uint32_t handle, struct snap_frame *out)
+{
+	const struct frame *f = stacks_at(b->p->space.stacks, handle);
+
+	if (!f)
+		return 0;
+	if (f->symbol && !b->symbol[handle]) {
+		b->symbol[handle] = arena_copy_text(b->arena, f->symbol);
+		if (!b->symbol[handle])
+			return -ENOMEM;
+	}
+	*out = (struct snap_frame){
+		.pc = f->pc,
+		.offset = stacks_offset(b->p->space.stacks, f),
+		.module = f->place == FRAME_IN_MODULE ? f->module : SNAP_NO_MODULE,
+		.kind = f->place == FRAME_IN_JIT ? FRAME_JIT : FRAME_NATIVE,
+		.symbol = b->symbol[handle],
+	};
+	return 0;
+}
+
+static int build_stack(struct build *b, const struct site *site, struct snap_stack *ret)
+{
+	struct snap_frame *out = arena_alloc(b->arena, site->frame_count, sizeof(*out));
+	int r = 0;
+
+	if (!out)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < site->frame_count && r == 0; i++)
+		r = build_frame(b, site->frame[i], &out[i]);
+	*ret = (struct snap_stack){ out, site->frame_count, site->end };
+	return r;
+}
+
+/* count may be NULL. */
+static int build_series(struct build *b, const struct series *from, struct snap_series *bytes,
+			struct snap_series *count)
+{
+	size_t n = series_count(from);
+	const struct series_point *p = series_points(from);
+	double *v = arena_alloc(b->arena, n * 3, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		v[i] = p[i].t_cs / 100.0;
+		v[n + i] = (double)p[i].bytes;
+		v[2 * n + i] = p[i].count;
+	}
+	*bytes = (struct snap_series){ v, v + n, n };
+	if (count)
+		*count = (struct snap_series){ v, v + 2 * n, n };
+	return 0;
+}
+
+static int build_site(struct build *b, struct site *site, struct snap_site *ret)
+{
+	struct snap_site out = {
+		.site = site->number,
+		.kind = site->kind,
+		.live_bytes = site_live_bytes(site),
+		.live_count = site_live_count(site),
+		.allocated_bytes = site->alloc_bytes,
+		.allocated_count = site->alloc_count,
+		.freed_bytes = site->free_bytes,
+		.freed_count = site->free_count,
+		.ages_known = true,
+		.first_seen_s = ns_between_s(b->p->since_ns, site->first_seen_ns),
+		.last_alloc_s = ns_between_s(b->p->since_ns, site->last_alloc_ns),
+	};
+	int r;
+
+	site->id = stacks_site_id(b->p->space.stacks, site->kind, site->frame, site->frame_count);
+	out.id = site->id;
+	memcpy(out.live_by_age, site->live_by_age, sizeof(out.live_by_age));
+	memcpy(out.freed_by_age, site->freed_by_age, sizeof(out.freed_by_age));
+	r = build_stack(b, site, &out.stack);
+	if (r == 0)
+		r = build_series(b, site->series, &out.live_bytes_series, &out.live_count_series);
+	if (r < 0)
+		return r;
+	*ret = out;
+	return 0;
+}
+
+/* Ages of everything that is not heap; the kernel's were folded when they were read. */
+static void count_ages(const struct build *b)
+{
+	const struct space *s = &b->p->space;
+
+	for (size_t i = 0; i < sites_count(s->sites); i++) {
+		struct site *site = sites_at(s->sites, i);
+
+		if (site->kind != MT_SITE_HEAP)
+			memset(site->live_by_age, 0, sizeof(site->live_by_age));
+	}
+	mappings_add_ages(s->mappings, b->now_ns);
+	threads_add_ages(s->threads, b->now_ns);
+	fds_add_ages(b->p->fds, b->now_ns);
+}
+
+/* lost: the site of no stack, NULL when it cannot be told whose it is. */
+static int build_sites(struct build *b, struct site *lost)
+{
+	const struct sites *sites = b->p->space.sites;
+	struct snap_site *out = arena_alloc(b->arena, sites_count(sites) + 1, sizeof(*out));
+	size_t n = 0;
+	int r = 0;
+
+	if (!out)
+		return -ENOMEM;
+	count_ages(b);
+	if (lost && lost->alloc_count)
+		r = build_site(b, lost, &out[n++]);
+	for (size_t i = 0; i < sites_count(sites) && r == 0; i++)
+		if (sites_at(sites, i)->alloc_count)
+			r = build_site(b, sites_at(sites, i), &out[n++]);
+	b->s->sites = out;
+	b->s->site_count = n;
+	return r;
+}
+
+static int build_ranges(struct build *b)
+{
+	const struct ranges *t = b->p->space.ranges;
+	size_t n = ranges_count(t);
+	struct snap_range *out = arena_alloc(b->arena, n, sizeof(*out));
+
+	if (!out)
+		return -ENOMEM;
+	if (n)
+		memcpy(out, ranges_all(t), n * sizeof(*out));
+	b->s->ranges = out;
+	b->s->range_count = n;
+	b->s->residency_known = ranges_measured(t);
+	b->s->allocator_at_attach_bytes = ranges_allocator_at_attach(t);
+	return 0;
+}
+
+/* After the sites: their ids are known then. */
+static int build_fds(struct build *b)
+{
+	const struct fds *t = b->p->fds;
+	struct snap_fd *out = arena_alloc(b->arena, fds_count(t), sizeof(*out));
+	struct fd_entry e;
+	size_t n = 0;
+
+	if (!out)
+		return -ENOMEM;
+	for (int number = 0; n < fds_count(t) && fds_next(t, &number, &e);)
+		out[n++] = (struct snap_fd){
+			.fact = e.fact,
+			.site_id = e.site ? e.site->id : 0,
+			.opened_s = e.opened_ns ? ns_between_s(b->p->since_ns, e.opened_ns) : NAN,
+		};
+	b->s->fds = out;
+	b->s->fd_count = n;
+	b->s->fds_known = fds_is_complete(t);
+	return 0;
+}
+
+static void build_process(struct build *b)
+{
+	const struct proc *p = b->p;
+	struct snapshot *s = b->s;
+
+	s->pid = p->pid;
+	memcpy(s->comm, p->comm, sizeof(s->comm));
+	s->elapsed_s = ns_between_s(p->since_ns, b->now_ns);
+	s->seq = p->seq;
+	s->alive = p->alive;
+	s->proc = p->fact;
+	s->heap_traced = p->heap_traced;
+	s->rss_at_attach_bytes = p->rss_at_attach_bytes;
+	s->thread_count =
+		p->fact.threads ? p->fact.threads : (uint32_t)threads_count(p->space.threads);
+}
+
+static void build_counters(struct snap_counters *c, const struct model *m)
+{
+	c->sites_refused += m->gone.sites_refused;
+	c->ranges_refused += m->gone.ranges_refused;
+	c->fds_refused += m->gone.fds_refused;
+	c->symbols_refused += m->gone.symbols_refused;
+	c->tasks_refused += m->gone.tasks_refused;
+	for (size_t i = 0; i < m->procs; i++)
+		procs_add_refused(m->proc[i], c);
+}
+
+int model_snapshot(struct model *m, uint32_t pid, uint64_t now_ns,
+		   const struct snap_counters *counters, struct snapshot **ret)
+{
+	struct proc *p = procs_find(m, pid);
+	auto_clean(snapshot_freep) struct snapshot *s = NULL;
+	auto_free const char **symbol = NULL;
+	struct kept_snapshot *k;
+	struct build b;
+	int r;
+
+	if (!p)
+		return -ESRCH;
+	k = calloc(1, sizeof(*k));
+	if (!k)
+		return -ENOMEM;
+	s = &k->s;
+	symbol = calloc(stacks_count(p->space.stacks) + 1, sizeof(*symbol));
+	if (!symbol)
+		return -ENOMEM;
+	b = (struct build){ s, &k->arena, p, now_ns, symbol };
+	build_process(&b);
+	if (counters)
+		s->counters = *counters;
+	build_counters(&s->counters, m);
+	r = build_modules(&b);
+	if (r == 0)
+		r = build_sites(&b, m->procs == 1 ? &m->lost : NULL);
+	if (r == 0)
+		r = build_ranges(&b);
+	if (r == 0)
+		r = build_fds(&b);
+	if (r == 0)
+		r = build_series(&b, p->external, &s->external_series, NULL);
+	if (r < 0)
+		return r;
+	p->seq++;
+	fds_mark_incomplete(p->fds);
+	*ret = steal(s);
+	return 0;
+}

@@ -1,0 +1,258 @@
+/* See stacks.h. Frames in an array, found by program counter through an open hash table. */
+#include "model/stacks.h"
+
+#include "base/cleanup.h"
+#include "model/vec.h"
+
+#define SLOT_EMPTY UINT32_MAX
+#define SYMBOL_MAX 1024 /* longer names are cut: C++ can make them arbitrarily long */
+
+#define FNV_START 0xcbf29ce484222325ull
+#define FNV_PRIME 0x100000001b3ull
+
+struct stacks {
+	const struct modules *modules; /* borrowed */
+	struct frame *frame;	       /* owned */
+	bool *retired;		       /* owned: the address means something else by now */
+	size_t n, cap, retired_cap, limit;
+	uint32_t *slot; /* owned: handles by hash of pc */
+	size_t slots;	/* a power of two, at least twice the frames */
+	size_t unplaced;
+	uint64_t refused;
+};
+
+int stacks_new(size_t limit, const struct modules *modules, struct stacks **ret)
+{
+	struct stacks *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->modules = modules;
+	t->limit = limit;
+	*ret = t;
+	return 0;
+}
+
+void stacks_free(struct stacks *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->n; i++)
+		free(t->frame[i].symbol);
+	free(t->frame);
+	free(t->retired);
+	free(t->slot);
+	free(t);
+}
+
+size_t stacks_count(const struct stacks *t)
+{
+	return t->n;
+}
+
+uint64_t stacks_refused(const struct stacks *t)
+{
+	return t->refused;
+}
+
+const struct frame *stacks_at(const struct stacks *t, uint32_t handle)
+{
+	return handle < t->n ? &t->frame[handle] : NULL;
+}
+
+/* Final mix of MurmurHash3: every input bit reaches every output bit. */
+static uint64_t hash_mix(uint64_t h)
+{
+	h = (h ^ h >> 33) * 0xff51afd7ed558ccdull;
+	h = (h ^ h >> 33) * 0xc4ceb9fe1a85ec53ull;
+	return h ^ h >> 33;
+}
+
+/* Where pc is, or the empty slot where it belongs. The table has room. */
+static size_t slot_of(const struct stacks *t, uint64_t pc)
+{
+	size_t i = hash_mix(pc) & (t->slots - 1);
+
+	while (t->slot[i] != SLOT_EMPTY && t->frame[t->slot[i]].pc != pc)
+		i = (i + 1) & (t->slots - 1);
+	return i;
+}
+
+static void slots_fill(struct stacks *t)
+{
+	memset(t->slot, 0xff, t->slots * sizeof(*t->slot));
+	for (size_t i = 0; i < t->n; i++)
+		if (!t->retired[i])
+			t->slot[slot_of(t, t->frame[i].pc)] = (uint32_t)i;
+}
+
+static int slots_grow(struct stacks *t)
+{
+	size_t more = t->slots ? t->slots * 2 : 256;
+	uint32_t *slot;
+
+	if (t->n * 2 < t->slots)
+		return 0;
+	slot = reallocarray(t->slot, more, sizeof(*slot));
+	if (!slot)
+		return -ENOMEM;
+	t->slot = slot;
+	t->slots = more;
+	slots_fill(t);
+	return 0;
+}
+
+static void frame_place(struct stacks *t, struct frame *f)
+{
+	const struct map_line *l = modules_line_of(t->modules, f->pc);
+
+	if (!l || !l->executable)
+		return;
+	if (l->kind == VMA_FILE && l->module == MODULE_NONE)
+		return;
+	if (l->kind == VMA_FILE) {
+		f->place = FRAME_IN_MODULE;
+		f->module = l->module;
+		f->file_offset = f->pc - l->start + l->file_offset;
+	} else {
+		f->place = FRAME_IN_JIT;
+	}
+	t->unplaced--;
+}
+
+int stacks_intern(struct stacks *t, uint64_t pc, uint32_t *ret)
+{
+	size_t at;
+	int r;
+
+	r = slots_grow(t);
+	if (r < 0)
+		return r;
+	at = slot_of(t, pc);
+	if (t->slot[at] != SLOT_EMPTY) {
+		*ret = t->slot[at];
+		return 0;
+	}
+	r = vec_reserve(&t->frame, sizeof(*t->frame), t->n, &t->cap, t->limit);
+	if (r == 0)
+		r = vec_reserve(&t->retired, sizeof(*t->retired), t->n, &t->retired_cap, t->limit);
+	if (r < 0) {
+		t->refused += r == -ENOSPC;
+		return r;
+	}
+	t->frame[t->n] = (struct frame){ .pc = pc, .module = MODULE_NONE };
+	t->retired[t->n] = false;
+	t->unplaced++;
+	frame_place(t, &t->frame[t->n]);
+	t->slot[at] = (uint32_t)t->n;
+	*ret = (uint32_t)t->n++;
+	return 0;
+}
+
+void stacks_place(struct stacks *t)
+{
+	for (size_t i = 0; t->unplaced && i < t->n; i++)
+		if (t->frame[i].place == FRAME_UNPLACED && !t->retired[i])
+			frame_place(t, &t->frame[i]);
+}
+
+void stacks_forget(struct stacks *t, uint64_t start, uint64_t end)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < t->n; i++) {
+		if (t->retired[i] || t->frame[i].pc < start || t->frame[i].pc >= end)
+			continue;
+		t->retired[i] = any = true;
+		t->unplaced -= t->frame[i].place == FRAME_UNPLACED;
+	}
+	if (any)
+		slots_fill(t);
+}
+
+uint64_t stacks_offset(const struct stacks *t, const struct frame *f)
+{
+	const struct module *m;
+
+	if (f->place != FRAME_IN_MODULE)
+		return f->pc;
+	m = modules_at(t->modules, f->module);
+	return m ? module_vaddr(m, f->file_offset) : f->file_offset;
+}
+
+void stacks_mark_asked(struct stacks *t, uint32_t handle)
+{
+	if (handle < t->n && t->frame[handle].naming == NAMING_OPEN)
+		t->frame[handle].naming = NAMING_ASKED;
+}
+
+int stacks_set_name(struct stacks *t, uint32_t handle, const char *symbol)
+{
+	struct frame *f;
+	char *copy = NULL;
+
+	if (handle >= t->n)
+		return -ENOENT;
+	f = &t->frame[handle];
+	if (!symbol) {
+		f->naming = f->symbol ? NAMING_DONE : NAMING_OPEN;
+		return 0;
+	}
+	if (symbol[0]) {
+		copy = strndup(symbol, SYMBOL_MAX);
+		if (!copy)
+			return -ENOMEM;
+	}
+	free(f->symbol);
+	f->symbol = copy;
+	f->naming = NAMING_DONE;
+	return 0;
+}
+
+static uint64_t fnv_add(uint64_t h, const void *bytes, size_t n)
+{
+	const unsigned char *b = bytes;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ b[i]) * FNV_PRIME;
+	return h;
+}
+
+/* Least significant byte first, whatever the machine. */
+static uint64_t fnv_add_u64(uint64_t h, uint64_t v)
+{
+	for (int i = 0; i < 8; i++)
+		h = (h ^ (v >> 8 * i & 0xff)) * FNV_PRIME;
+	return h;
+}
+
+static uint64_t frame_hash(const struct stacks *t, struct frame *f)
+{
+	const struct module *m = NULL;
+	uint64_t h = fnv_add_u64(FNV_START, f->place);
+	const char *who;
+
+	if (f->hash)
+		return f->hash;
+	if (f->place == FRAME_IN_MODULE)
+		m = modules_at(t->modules, f->module);
+	if (m) {
+		who = m->fact.build_id[0] ? m->fact.build_id : module_name(m);
+		h = fnv_add(h, who, strlen(who) + 1);
+		h = fnv_add_u64(h, stacks_offset(t, f));
+	}
+	if (f->place == FRAME_IN_JIT || (m && m->described))
+		f->hash = h;
+	return h;
+}
+
+uint64_t stacks_site_id(struct stacks *t, enum mt_site_kind kind, const uint32_t *frame, size_t n)
+{
+	uint64_t h = fnv_add_u64(FNV_START, kind);
+
+	for (size_t i = 0; i < n; i++)
+		if (frame[i] < t->n)
+			h = fnv_add_u64(h, frame_hash(t, &t->frame[frame[i]]));
+	h = hash_mix(h);
+	return h ? h : 1;
+}

@@ -1,0 +1,66 @@
+/*
+ * Program counters of one address space as frames: which module and where in it, or generated
+ * code. Frames are stored once and named by handles; a frame keeps its place after its code was
+ * unmapped, while the same address seen later becomes a new frame.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "memtrace/wire.h"
+#include "model/modules.h"
+
+enum frame_place {
+	FRAME_UNPLACED = 0, /* no mapping is known there yet */
+	FRAME_IN_MODULE,
+	FRAME_IN_JIT, /* executable memory of no file */
+};
+
+enum frame_naming {
+	NAMING_OPEN = 0, /* nobody has been asked */
+	NAMING_ASKED,
+	NAMING_DONE, /* symbol is the answer; NULL: it has none */
+};
+
+struct frame {
+	uint64_t pc;
+	uint64_t file_offset; /* FRAME_IN_MODULE */
+	uint64_t hash;	      /* its part of a site_id; 0 until that is final */
+	uint32_t module;
+	uint8_t place;	/* enum frame_place */
+	uint8_t naming; /* enum frame_naming */
+	char *symbol;	/* owned */
+};
+
+struct stacks; /* opaque */
+
+/* modules: borrowed for the life of the table. */
+int stacks_new(size_t limit, const struct modules *modules, struct stacks **ret);
+void stacks_free(struct stacks *t);
+
+size_t stacks_count(const struct stacks *t);
+uint64_t stacks_refused(const struct stacks *t); /* frames beyond the limit */
+const struct frame *stacks_at(const struct stacks *t, uint32_t handle); /* NULL: no such */
+
+/* Finds or adds the frame of a program counter. -ENOSPC (counted), -ENOMEM. */
+int stacks_intern(struct stacks *t, uint64_t pc, uint32_t *ret);
+/* Tries the unplaced frames again, after the memory map was read. */
+void stacks_place(struct stacks *t);
+/* The code at [start, end) went away: its addresses will mean something else. */
+void stacks_forget(struct stacks *t, uint64_t start, uint64_t end);
+
+/* ELF virtual address in the module once that is described, file offset before; else the pc. */
+uint64_t stacks_offset(const struct stacks *t, const struct frame *f);
+
+void stacks_mark_asked(struct stacks *t, uint32_t handle);
+/* "" = it has no name; NULL = ask again later. -ENOENT, -ENOMEM. */
+int stacks_set_name(struct stacks *t, uint32_t handle, const char *symbol);
+
+/*
+ * site_id: 64-bit FNV-1a, mixed once more at the end, over the kind and one hash per frame; that is
+ * FNV-1a over the build id (without one the module's name) and the virtual address. Generated code
+ * and unplaced frames enter as a marker only. No address of this run enters, so the id is the
+ * same on every host. Never 0. It changes while modules of the stack are not placed and described.
+ */
+uint64_t stacks_site_id(struct stacks *t, enum mt_site_kind kind, const uint32_t *frame, size_t n);

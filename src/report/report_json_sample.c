@@ -1,0 +1,155 @@
+/*
+ * The sample record: totals, the ledger by class, the allocator, cost and losses. Resident classes
+ * are written as the ledger has them, so that they add up to external_bytes.
+ */
+#include "report/report_json.h"
+
+#include <errno.h>
+#include <math.h>
+
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "report/names.h"
+
+#define MODULES_MAX 64 /* largest first; the rest are counted */
+
+json_t *report_json_overhead(const struct overhead_info *overhead)
+{
+	json_auto_t *o = json_object();
+	int r;
+
+	if (!overhead)
+		return steal(o);
+	r = json_put_double_if_known(o, "tracer_cpu_ratio", overhead->tracer_cpu_ratio);
+	r |= json_put_u64_if_known(o, "tracer_rss_bytes", overhead->tracer_rss_bytes);
+	r |= json_put_double_if_known(o, "probe_hits_per_s", overhead->probe_hits_per_s);
+	r |= json_put_double_if_known(o, "target_cpu_ratio_est", overhead->target_cpu_ratio_est);
+	r |= json_put_string(o, "mode", overhead->mode);
+	r |= json_put_string(o, "reason", overhead->reason);
+	return r < 0 ? NULL : steal(o);
+}
+
+/* The three sums come first; the ways that make them up follow under their own names. */
+json_t *report_json_lost(const struct snap_counters *c)
+{
+	uint64_t events = c->v[MT_CNT_ring_full] + c->v[MT_CNT_ring_full_alloc] + c->bad_records;
+	uint64_t allocations =
+		c->v[MT_CNT_live_full] + c->v[MT_CNT_live_error] + c->v[MT_CNT_threads_full];
+	uint64_t stacks =
+		c->v[MT_CNT_sites_full] + c->v[MT_CNT_site_error] + c->v[MT_CNT_scratch_busy];
+	struct loss losses[NAMES_LOSS_MAX];
+	json_auto_t *o = json_object();
+	size_t n, i;
+	int r;
+
+	r = json_put_u64_if_known(o, "events", events);
+	r |= json_put_u64_if_known(o, "allocations", allocations);
+	r |= json_put_u64_if_known(o, "stacks", stacks);
+	n = names_losses(c, losses);
+	for (i = 0; i < n; i++)
+		r |= json_put_u64_if_known(o, losses[i].name, losses[i].count);
+	return r < 0 ? NULL : steal(o);
+}
+
+static json_t *module_list(const struct analysis *a)
+{
+	const struct ledger *l = a->ledger;
+	json_auto_t *list = json_array();
+	size_t i;
+	int r;
+
+	for (i = 0; i < l->module_count && i < MODULES_MAX; i++) {
+		const struct module_row *row = &l->modules[i];
+		const struct snap_module *m = rank_module(a->snap, row->module);
+		json_t *o = json_object();
+
+		if (json_array_append_new(list, o))
+			return NULL;
+		r = json_put_string(o, "name", m ? m->name : "unknown");
+		r |= json_put_u64_if_known(o, "bytes", row->bytes);
+		r |= json_put_u64_if_known(o, "count", row->count);
+		r |= json_put_string(o, "kind", names_module_kind(row->kind));
+		r |= json_put_double_if_known(o, "confidence", row->confidence);
+		if (r < 0)
+			return NULL;
+	}
+	return steal(list);
+}
+
+static json_t *class_row(const struct analysis *a, enum resource_class class)
+{
+	const struct class_row *row = &a->ledger->rows[class];
+	json_auto_t *o = json_object();
+	int r;
+
+	r = json_put_u64_if_known(o, "bytes", row->bytes);
+	r |= json_put_u64_if_known(o, "count", row->count);
+	r |= json_put_double_if_known(o, "growth_bytes_per_s", row->growth_bytes_per_s);
+	r |= json_put_double_if_known(o, "confidence", row->confidence);
+	r |= json_put(o, "resident", json_boolean(names_class_resident(class)));
+	r |= json_put_string(o, "how", names_how(row->how));
+	r |= json_put_string(o, "why", row->why);
+	if (class == CLASS_native_modules) {
+		r |= json_put(o, "modules", module_list(a));
+		if (a->ledger->module_count > MODULES_MAX)
+			r |= json_put_u64_if_known(o, "modules_left_out",
+						   a->ledger->module_count - MODULES_MAX);
+	}
+	return r < 0 ? NULL : steal(o);
+}
+
+/* A row that the ledger did not fill says nothing and is left out. */
+static json_t *classes(const struct analysis *a)
+{
+	json_auto_t *o = json_object();
+	int class;
+
+	for (class = 1; class < CLASS_MAX; class ++) {
+		if (!a->ledger->rows[class].how || !names_class(class))
+			continue;
+		if (json_put(o, names_class(class), class_row(a, class)) < 0)
+			return NULL;
+	}
+	return steal(o);
+}
+
+static json_t *allocator(const struct analysis *a)
+{
+	bool traced = a->snap->heap_traced;
+	const struct ledger *l = a->ledger;
+	json_auto_t *o = json_object();
+	int r;
+
+	r = json_put_u64_if_known(o, "live_bytes", traced ? l->live_bytes : FACT_UNKNOWN);
+	r |= json_put_u64_if_known(o, "live_count", traced ? l->live_count : FACT_UNKNOWN);
+	r |= json_put_u64_if_known(o, "slack_bytes", l->slack_bytes);
+	r |= json_put_double_if_known(o, "alloc_per_s", traced ? l->alloc_per_s : NAN);
+	r |= json_put_double_if_known(o, "free_per_s", traced ? l->free_per_s : NAN);
+	return r < 0 ? NULL : steal(o);
+}
+
+int report_json_sample(const struct analysis *a, const struct overhead_info *overhead, json_t **ret)
+{
+	double window_s, growth = rank_slope(&a->snap->external_series, &window_s);
+	json_auto_t *o = json_object();
+	int r;
+
+	r = json_put_u64_if_known(o, "seq", a->snap->seq);
+	r |= json_put_u64_or_null(o, "rss_bytes", a->snap->proc.rss_bytes);
+	r |= json_put_u64_or_null(o, "swap_bytes", a->snap->proc.swap_bytes);
+	r |= json_put(o, "managed_heap_bytes", json_null());
+	r |= json_put(o, "managed_used_bytes", json_null());
+	r |= json_put_u64_or_null(o, "external_bytes", a->ledger->external_bytes);
+	r |= json_put(o, "external_ratio", json_null());
+	r |= json_put_double_or_null(o, "growth_bytes_per_s", growth);
+	r |= json_put_double_if_known(o, "window_s", window_s);
+	r |= json_put(o, "classes", classes(a));
+	r |= json_put_double_or_null(o, "coverage_ratio", a->ledger->coverage_ratio);
+	r |= json_put(o, "allocator", allocator(a));
+	r |= json_put(o, "overhead", report_json_overhead(overhead));
+	r |= json_put(o, "lost", report_json_lost(&a->snap->counters));
+	if (r < 0)
+		return r;
+	*ret = steal(o);
+	return 0;
+}

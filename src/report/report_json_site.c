@@ -1,0 +1,198 @@
+/* The site and leak records, and stacks. Stacks come from the target: frames are bounded here too.
+ */
+#include "report/report_json.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "report/names.h"
+
+#define FRAMES_MAX 128 /* 64 return addresses, and inlined frames between them */
+
+static json_t *frame(const struct snapshot *s, const struct snap_frame *f)
+{
+	const struct snap_module *m = rank_module(s, f->module);
+	json_auto_t *o = json_object();
+	char offset[24];
+	int r;
+
+	snprintf(offset, sizeof(offset), "0x%llx", (unsigned long long)f->offset);
+	r = json_put_string(o, "module", m ? m->name : NULL);
+	r |= json_put_string(o, "build_id",
+			     m && m->build_id && m->build_id[0] ? m->build_id : NULL);
+	r |= json_put_string(o, "offset", offset);
+	r |= json_put_string(o, "symbol", f->symbol);
+	r |= json_put_string(o, "file", f->file);
+	if (f->line)
+		r |= json_put_u64_if_known(o, "line", f->line);
+	r |= json_put(o, "inlined", json_boolean(f->inlined));
+	r |= json_put_string(o, "kind", names_frame_kind(f->kind));
+	return r < 0 ? NULL : steal(o);
+}
+
+json_t *report_json_stack(const struct snapshot *s, const struct snap_stack *stack)
+{
+	size_t i, first = rank_allocator_frames(s, stack);
+	json_auto_t *list = json_array();
+
+	for (i = first; i < stack->count && i - first < FRAMES_MAX; i++)
+		if (json_array_append_new(list, frame(s, &stack->frames[i])))
+			return NULL;
+	return steal(list);
+}
+
+static int put_stack(json_t *o, const struct snapshot *s, const struct snap_stack *stack)
+{
+	bool complete = names_stack_complete(stack->end);
+	int r;
+
+	r = json_put(o, "stack", report_json_stack(s, stack));
+	r |= json_put(o, "stack_complete", json_boolean(complete));
+	if (!complete)
+		r |= json_put_string(o, "stack_end", names_stack_end(stack->end));
+	return r;
+}
+
+static json_t *age_counts(const uint64_t counts[static MT_AGE_BUCKETS])
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < MT_AGE_BUCKETS && list; i++) {
+		json_int_t n = counts[i] > INT64_MAX ? INT64_MAX : (json_int_t)counts[i];
+
+		if (json_array_append_new(list, json_integer(n))) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+static int put_ages(json_t *o, const struct snap_site *site, double elapsed_s)
+{
+	struct site_age age = rank_age(site, elapsed_s);
+	json_t *edges = json_array(), *summary = json_object();
+	size_t i;
+	int r;
+
+	r = json_put(o, "age_edges_s", edges);
+	r |= json_put(o, "age", summary);
+	for (i = 1; i < MT_AGE_BUCKETS && !r; i++)
+		if (json_array_append_new(edges, json_integer((json_int_t)rank_age_edge(i))))
+			return -ENOMEM;
+	if (r)
+		return r;
+	r = json_put_double_if_known(summary, "p50_s", age.p50_s);
+	r |= json_put_double_if_known(summary, "oldest_s", age.oldest_s);
+	r |= json_put_u64_if_known(summary, "over_60s_bytes", age.over_60s_bytes);
+	if (!site->ages_known)
+		return r;
+	r |= json_put(o, "live_by_age", age_counts(site->live_by_age));
+	return r | json_put(o, "freed_by_age", age_counts(site->freed_by_age));
+}
+
+static int put_owner(json_t *o, const struct analysis *a, const struct snap_site *site)
+{
+	const struct owner *owner = rank_owner(a, site);
+	const struct snap_module *m = owner ? rank_module(a->snap, owner->module) : NULL;
+	const char *class = owner ? names_class(owner->class) : NULL;
+	int r;
+
+	r = json_put_string(o, "class", class ? class : names_class(CLASS_unexplained));
+	r |= json_put(o, "module", m ? json_clean_string(m->name, strlen(m->name)) : json_null());
+	if (!owner)
+		return r;
+	r |= json_put_double_if_known(o, "owner_confidence", owner->confidence);
+	return r | json_put_string(o, "owner_evidence", owner->evidence);
+}
+
+static int put_pattern(json_t *o, const struct finding *f)
+{
+	const char *pattern = f ? names_pattern(f->pattern) : NULL;
+	int r;
+
+	r = json_put(o, "pattern", pattern ? json_string(pattern) : json_null());
+	return r | json_put_double_or_null(o, "confidence", f ? f->confidence : NAN);
+}
+
+int report_json_site(const struct analysis *a, const struct ranked_site *ranked, json_t **ret)
+{
+	const struct snap_site *site = &a->snap->sites[ranked->site];
+	json_auto_t *o = json_object();
+	int r;
+
+	r = json_put_hex64(o, "site_id", site->id);
+	r |= put_owner(o, a, site);
+	r |= json_put_string(o, "kind", names_site_kind(site->kind));
+	r |= json_put_u64_if_known(o, "live_bytes", site->live_bytes);
+	r |= json_put_u64_if_known(o, "live_count", site->live_count);
+	r |= json_put_u64_if_known(o, "allocated_bytes", site->allocated_bytes);
+	r |= json_put_u64_if_known(o, "allocated_count", site->allocated_count);
+	r |= json_put_u64_if_known(o, "freed_bytes", site->freed_bytes);
+	r |= json_put_u64_if_known(o, "freed_count", site->freed_count);
+	r |= json_put_double_or_null(o, "growth_bytes_per_s", ranked->growth_bytes_per_s);
+	r |= put_ages(o, site, a->snap->elapsed_s);
+	r |= json_put(o, "estimated", json_false());
+	r |= put_pattern(o, ranked->finding);
+	r |= put_stack(o, a->snap, &site->stack);
+	if (r < 0)
+		return r;
+	*ret = steal(o);
+	return 0;
+}
+
+static json_t *evidence(const struct finding *f)
+{
+	json_auto_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < f->evidence_count && i < FINDING_EVIDENCE_MAX; i++)
+		if (f->evidence[i] &&
+		    json_array_append_new(
+			    list, json_clean_string(f->evidence[i], strlen(f->evidence[i]))))
+			return NULL;
+	return steal(list);
+}
+
+static int put_leak_site(json_t *o, const struct analysis *a, const struct finding *f)
+{
+	const struct snap_site *site = a ? rank_finding_site(a, f) : NULL;
+	int r;
+
+	r = f->site_id ? json_put_hex64(o, "site_id", f->site_id)
+		       : json_put(o, "site_id", json_null());
+	if (!site)
+		return r | json_put(o, "stack", json_array());
+	r |= put_owner(o, a, site);
+	return r | put_stack(o, a->snap, &site->stack);
+}
+
+int report_json_leak(const struct analysis *a, const struct finding *f, json_t **ret)
+{
+	const char *class = names_class(f->class), *severity = names_severity(f->severity);
+	json_auto_t *o = json_object();
+	int r;
+
+	r = json_put_hex64(o, "leak_id", f->leak_id);
+	r |= put_leak_site(o, a, f);
+	r |= json_put_string(o, "class", class ? class : names_class(CLASS_unexplained));
+	r |= json_put_string(o, "leak_type", names_leak_type(f->type));
+	r |= json_put_string(o, "severity", severity ? severity : names_severity(SEVERITY_LOW));
+	r |= json_put_u64_if_known(o, "size_bytes", f->size_bytes);
+	r |= json_put_u64_if_known(o, "count", f->count);
+	r |= json_put_double_or_null(o, "growth_bytes_per_s", f->growth_bytes_per_s);
+	r |= json_put_double_if_known(o, "growth_count_per_s", f->growth_count_per_s);
+	r |= put_pattern(o, f);
+	r |= json_put(o, "evidence", evidence(f));
+	r |= json_put_string(o, "recommendation", f->recommendation ? f->recommendation : "");
+	r |= json_put_double_or_null(o, "first_seen_s", f->first_seen_s);
+	r |= json_put(o, "state", json_string(f->active ? "active" : "gone"));
+	if (r < 0)
+		return r;
+	*ret = steal(o);
+	return 0;
+}

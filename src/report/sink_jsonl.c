@@ -1,0 +1,261 @@
+/*
+ * One JSON object per line: the output contract. A leak is told again only when what is said of it
+ * changes; what was said last is remembered by a hash, in a bounded table. Beyond its bound leaks
+ * are told at every interval: repeated, never hidden.
+ */
+#include "report/sink.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyse/analysis.h"
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "report/report_json.h"
+
+#define TOLD_MAX 1024
+
+/* A leak as it was told last. */
+struct told {
+	uint32_t pid;
+	bool seen;		/* among the findings of this tick */
+	uint64_t hash;		/* of the record without its header */
+	struct finding finding; /* its figures; its texts are gone */
+};
+
+struct jsonl {
+	struct sink_cfg cfg;
+	int error;	   /* first failed write */
+	struct told *told; /* owned */
+	size_t told_count;
+};
+
+static int jsonl_open(void *priv, const struct sink_cfg *cfg)
+{
+	struct jsonl *j = priv;
+
+	j->cfg = *cfg;
+	j->told = calloc(TOLD_MAX, sizeof(*j->told));
+	return j->told ? 0 : -ENOMEM;
+}
+
+static void jsonl_close(void *priv)
+{
+	struct jsonl *j = priv;
+
+	free(j->told);
+	j->told = NULL;
+}
+
+/* Writes header and body as one line. */
+static int emit(struct jsonl *j, const char *type, const struct record_head *head, json_t *body)
+{
+	json_auto_t *line = NULL;
+	int r;
+
+	if (j->error)
+		return j->error;
+	r = report_json_head(type, j->cfg.host, head, &line);
+	if (r < 0)
+		return r;
+	if (json_object_update(line, body))
+		return -ENOMEM;
+	r = json_write_line(j->cfg.out, line);
+	if (r < 0)
+		j->error = r;
+	return r;
+}
+
+static int jsonl_start(void *priv, const struct record_head *head, const struct start_info *info)
+{
+	json_auto_t *body = NULL;
+	int r;
+
+	r = report_json_start(info, &body);
+	return r < 0 ? r : emit(priv, "start", head, body);
+}
+
+static int tell_sites(struct jsonl *j, const struct record_head *head, const struct analysis *a)
+{
+	auto_free struct ranked_site *sites = NULL;
+	size_t count, i;
+	int r;
+
+	r = rank_sites(a, j->cfg.top, &sites, &count);
+	for (i = 0; i < count && r >= 0; i++) {
+		json_auto_t *body = NULL;
+
+		r = report_json_site(a, &sites[i], &body);
+		if (r >= 0)
+			r = emit(j, "site", head, body);
+	}
+	return r;
+}
+
+static struct told *find_told(struct jsonl *j, uint32_t pid, uint64_t leak_id)
+{
+	size_t i;
+
+	for (i = 0; i < j->told_count; i++)
+		if (j->told[i].pid == pid && j->told[i].finding.leak_id == leak_id)
+			return &j->told[i];
+	return NULL;
+}
+
+/* FNV-1a over the text of the record. */
+static int hash_body(const json_t *body, uint64_t *ret)
+{
+	auto_free char *text = json_dumps(body, JSON_COMPACT);
+	uint64_t hash = 0xcbf29ce484222325;
+	const char *p;
+
+	if (!text)
+		return -ENOMEM;
+	for (p = text; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
+	*ret = hash;
+	return 0;
+}
+
+static void remember(struct jsonl *j, struct told *t, uint32_t pid, const struct finding *f,
+		     uint64_t hash)
+{
+	if (!t) {
+		if (j->told_count == TOLD_MAX)
+			return;
+		t = &j->told[j->told_count++];
+	}
+	t->pid = pid;
+	t->seen = true;
+	t->hash = hash;
+	t->finding = *f;
+	memset(t->finding.evidence, 0, sizeof(t->finding.evidence));
+	t->finding.evidence_count = 0;
+	t->finding.recommendation = NULL;
+}
+
+static int tell_leak(struct jsonl *j, const struct record_head *head, const struct analysis *a,
+		     const struct finding *f)
+{
+	struct told *t = find_told(j, head->pid, f->leak_id);
+	json_auto_t *body = NULL;
+	uint64_t hash;
+	int r;
+
+	r = report_json_leak(a, f, &body);
+	if (r < 0)
+		return r;
+	r = hash_body(body, &hash);
+	if (r < 0)
+		return r;
+	if (t && t->hash == hash) {
+		t->seen = true;
+		return 0;
+	}
+	r = emit(j, "leak", head, body);
+	if (r >= 0)
+		remember(j, t, head->pid, f, hash);
+	return r;
+}
+
+/* A leak that the judge no longer mentions must not stay active for the reader. */
+static int tell_vanished(struct jsonl *j, const struct record_head *head, struct told *t)
+{
+	char text[] = "no longer found by the judge";
+	struct finding gone = t->finding;
+
+	gone.active = false;
+	gone.evidence[0] = text;
+	gone.evidence_count = 1;
+	return tell_leak(j, head, NULL, &gone);
+}
+
+static int tell_leaks(struct jsonl *j, const struct record_head *head, const struct analysis *a)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < j->told_count; i++)
+		j->told[i].seen = j->told[i].pid != head->pid;
+	for (i = 0; i < a->findings->count && r >= 0; i++)
+		r = tell_leak(j, head, a, &a->findings->list[i]);
+	for (i = 0; i < j->told_count && r >= 0; i++)
+		if (!j->told[i].seen && j->told[i].finding.active)
+			r = tell_vanished(j, head, &j->told[i]);
+	return r;
+}
+
+static int jsonl_tick(void *priv, const struct record_head *head, const struct analysis *a,
+		      const struct overhead_info *overhead)
+{
+	json_auto_t *body = NULL;
+	struct jsonl *j = priv;
+	int r;
+
+	r = report_json_sample(a, overhead, &body);
+	if (r < 0)
+		return r;
+	r = emit(j, "sample", head, body);
+	if (r < 0)
+		return r;
+	r = tell_sites(j, head, a);
+	return r < 0 ? r : tell_leaks(j, head, a);
+}
+
+static int jsonl_event(void *priv, const struct record_head *head, const struct event_info *info)
+{
+	json_auto_t *body = NULL;
+	int r;
+
+	r = report_json_event(info, &body);
+	return r < 0 ? r : emit(priv, "event", head, body);
+}
+
+static int jsonl_process(void *priv, const struct record_head *head,
+			 const struct process_info *info)
+{
+	json_auto_t *body = NULL;
+	int r;
+
+	r = report_json_process(info, &body);
+	return r < 0 ? r : emit(priv, "process", head, body);
+}
+
+static void forget(struct jsonl *j, uint32_t pid)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < j->told_count; i++)
+		if (j->told[i].pid != pid)
+			j->told[kept++] = j->told[i];
+	j->told_count = kept;
+}
+
+static int jsonl_end(void *priv, const struct record_head *head, const struct end_info *info)
+{
+	json_auto_t *body = NULL;
+	struct jsonl *j = priv;
+	int r;
+
+	if (info->last) {
+		r = tell_leaks(j, head, info->last);
+		if (r < 0)
+			return r;
+	}
+	forget(j, head->pid);
+	r = report_json_end(info, &body);
+	return r < 0 ? r : emit(j, "end", head, body);
+}
+
+const struct sink_ops sink_jsonl = {
+	.name = "jsonl",
+	.priv_size = sizeof(struct jsonl),
+	.open = jsonl_open,
+	.start = jsonl_start,
+	.tick = jsonl_tick,
+	.event = jsonl_event,
+	.process = jsonl_process,
+	.end = jsonl_end,
+	.close = jsonl_close,
+};

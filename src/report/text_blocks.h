@@ -1,0 +1,44 @@
+/* The blocks a text report is made of. All add whole lines to b; see text.h for its rules. */
+#pragma once
+#include "analyse/analysis.h"
+#include "report/rank.h"
+#include "report/sink.h"
+#include "report/text.h"
+
+void text_add_start(struct strbuf *b, const struct ink *ink, const struct sink_cfg *cfg,
+		    const struct record_head *head, const struct start_info *info);
+void text_add_classes(struct strbuf *b, const struct ink *ink, const struct analysis *a);
+void text_add_site_heading(struct strbuf *b, const struct ink *ink);
+void text_add_site(struct strbuf *b, const struct ink *ink, const struct analysis *a,
+		   const struct ranked_site *ranked, bool with_stack);
+void text_add_stack(struct strbuf *b, size_t indent, const struct snapshot *s,
+		    const struct snap_stack *stack);
+
+/* What tracing costs and what was lost; nothing is added for what is not known or zero. */
+void text_add_cost(struct strbuf *b, const struct overhead_info *overhead);
+void text_add_losses(struct strbuf *b, const struct snap_counters *counters);
+
+/* "parse_row in libpq.so.5": who asked for the memory of a site, or of what a finding is made. */
+void text_add_who(struct strbuf *b, const struct analysis *a, const struct snap_site *site,
+		  size_t columns);
+void text_add_finding_name(struct strbuf *b, const struct analysis *a, const struct finding *f,
+			   size_t columns);
+void text_add_finding_line(struct strbuf *b, const struct ink *ink, const struct analysis *a,
+			   const struct finding *f);
+
+/* "blocks", "descriptors", "sockets", "threads": what the count of a class or site counts. */
+const char *text_count_noun(const struct snap_site *site);
+
+/* Sums over active findings. */
+struct leak_total {
+	size_t leaks;
+	const struct finding *worst; /* NULL when there is none */
+	uint64_t bytes;
+	double growth_bytes_per_s;
+};
+
+struct leak_total text_leak_total(const struct findings *f);
+
+/* The end of a report: leaks worst first, then the verdict as the very last line. */
+void text_add_end(struct strbuf *b, const struct ink *ink, const struct sink_cfg *cfg,
+		  const struct record_head *head, const struct end_info *info);

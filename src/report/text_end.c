@@ -1,0 +1,198 @@
+/*
+ * The end of a text report. A reader who sees only the last line has the answer; the leaks stand
+ * above it, worst first, each with who, how fast, why we think so, and what to do.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "report/names.h"
+#include "report/text_blocks.h"
+
+static const char *reason_text(enum end_reason reason)
+{
+	switch (reason) {
+	case END_DURATION: return "the time asked for is over";
+	case END_SIGNAL: return "stopped by a signal";
+	case END_TARGET_EXIT: return "the process ended";
+	case END_ERROR: return "memtrace could not go on";
+	default: return "reason not known";
+	}
+}
+
+static void leak_figures(struct strbuf *b, const struct analysis *a, const struct finding *f)
+{
+	const struct snap_site *site = rank_finding_site(a, f);
+	char text[NUM_TEXT_BYTES], count[NUM_TEXT_BYTES];
+	const char *pattern = names_pattern(f->pattern);
+	auto_strbuf struct strbuf t = {};
+	bool bytes = f->size_bytes && f->size_bytes != FACT_UNKNOWN;
+
+	if (bytes)
+		strbuf_printf(&t, "%s in ", num_format_bytes(f->size_bytes, text));
+	strbuf_printf(&t, "%s %s", num_format_count(f->count, count), text_count_noun(site));
+	text_add_labelled(b, "holds", strbuf_text(&t));
+	strbuf_clear(&t);
+	if (bytes && isfinite(f->growth_bytes_per_s))
+		strbuf_printf(&t, "%s, ", num_format_rate(f->growth_bytes_per_s, text));
+	if (isfinite(f->growth_count_per_s))
+		strbuf_printf(&t, "%+.3g %s/s, ", f->growth_count_per_s, text_count_noun(site));
+	if (pattern)
+		strbuf_printf(&t, "%s growth, ", pattern);
+	if (isfinite(f->first_seen_s))
+		strbuf_printf(&t, "seen since %s of tracing",
+			      num_format_seconds(f->first_seen_s, text));
+	else
+		strbuf_add(&t, "still growing");
+	text_add_labelled(b, "grows", strbuf_text(&t));
+}
+
+static void leak_block(struct strbuf *b, const struct ink *ink, const struct analysis *a,
+		       const struct finding *f, size_t number, size_t of)
+{
+	const struct snap_site *site = rank_finding_site(a, f);
+	const char *class = names_class(f->class), *severity = names_severity(f->severity);
+	const struct owner *owner = rank_owner(a, site);
+	char share[TEXT_SHARE_BYTES];
+	auto_strbuf struct strbuf t = {};
+	size_t i;
+
+	strbuf_printf(b, "\n%sLEAK %zu of %zu: ", ink->alarm, number, of);
+	text_add_finding_name(b, a, f, 76);
+	strbuf_printf(b, "%s\n", ink->off);
+	strbuf_printf(&t, "%s, class %s, severity %s, %s sure", names_leak_type(f->type),
+		      class ? class : "unexplained", severity ? severity : "not known",
+		      text_format_share(f->confidence, share));
+	text_add_labelled(b, "what", strbuf_text(&t));
+	leak_figures(b, a, f);
+	for (i = 0; i < f->evidence_count && i < FINDING_EVIDENCE_MAX; i++)
+		text_add_labelled(b, i ? "" : "evidence", f->evidence[i]);
+	if (owner && owner->evidence) {
+		strbuf_clear(&t);
+		strbuf_printf(&t, "%s (%s sure)", owner->evidence,
+			      text_format_share(owner->confidence, share));
+		text_add_labelled(b, "owner because", strbuf_text(&t));
+	}
+	if (f->recommendation)
+		text_add_labelled(b, "what to do", f->recommendation);
+	if (site) {
+		strbuf_printf(b, "  asked for by (innermost first), site %016llx:\n",
+			      (unsigned long long)site->id);
+		text_add_stack(b, TEXT_LABEL, a->snap, &site->stack);
+	}
+}
+
+static void leak_blocks(struct strbuf *b, const struct ink *ink, const struct sink_cfg *cfg,
+			const struct analysis *a)
+{
+	struct leak_total total = text_leak_total(a->findings);
+	size_t i, told = 0;
+
+	for (i = 0; i < a->findings->count; i++)
+		if (a->findings->list[i].active && told < cfg->top)
+			leak_block(b, ink, a, &a->findings->list[i], ++told, total.leaks);
+	if (told < total.leaks)
+		strbuf_printf(b, "\n%zu more leaks are not shown (--top, or --json for all)\n",
+			      total.leaks - told);
+}
+
+static void memory_line(struct strbuf *b, const struct analysis *a)
+{
+	char text[NUM_TEXT_BYTES], share[TEXT_SHARE_BYTES];
+	const struct snap_series *s = &a->snap->external_series;
+	auto_strbuf struct strbuf t = {};
+
+	strbuf_printf(&t, "RSS %s", num_format_bytes(a->snap->proc.rss_bytes, text));
+	strbuf_printf(&t, ", external %s", num_format_bytes(a->ledger->external_bytes, text));
+	if (s->count >= 2 && s->t_s[s->count - 1] > 0 && isfinite(s->value[s->count - 1]) &&
+	    isfinite(s->value[0])) {
+		double grown = s->value[s->count - 1] - s->value[0];
+
+		strbuf_printf(&t, " (%s%s since tracing began)", grown < 0 ? "-" : "+",
+			      num_format_bytes((uint64_t)fmin(fabs(grown), 1e18), text));
+	}
+	if (isfinite(a->ledger->coverage_ratio))
+		strbuf_printf(&t, ", %s of it explained",
+			      text_format_share(a->ledger->coverage_ratio, share));
+	text_add_labelled(b, "memory", strbuf_text(&t));
+}
+
+/* Adds words for a verdict after its name. */
+static void verdict_reasons(struct strbuf *t, const struct analysis *a, const struct end_info *info)
+{
+	char text[NUM_TEXT_BYTES], rate[NUM_TEXT_BYTES];
+	const struct findings *f = a ? a->findings : NULL;
+	struct leak_total total;
+
+	if (!f) {
+		strbuf_printf(t, " Nothing was measured%s%s.", info->why ? ": " : "",
+			      info->why ? info->why : "");
+		return;
+	}
+	if (f->verdict == VERDICT_LEAK) {
+		total = text_leak_total(f);
+		strbuf_printf(t, " %zu %s, together %s and %s.", total.leaks,
+			      total.leaks == 1 ? "leak" : "leaks",
+			      num_format_bytes(total.bytes, text),
+			      num_format_rate(total.growth_bytes_per_s, rate));
+		if (total.worst) {
+			strbuf_add(t, " The worst: ");
+			text_add_finding_name(t, a, total.worst, 80);
+			strbuf_add(t, ".");
+		}
+	}
+	if (f->why)
+		strbuf_printf(t, " %s", f->why);
+	if (f->verdict == VERDICT_INCONCLUSIVE && isfinite(f->known_in_s))
+		strbuf_printf(t, " Trace about %s longer to know.",
+			      num_format_seconds(f->known_in_s, text));
+}
+
+static void verdict_line(struct strbuf *b, const struct ink *ink, const struct record_head *head,
+			 const struct end_info *info)
+{
+	const struct analysis *a = info->last;
+	enum verdict verdict = a ? a->findings->verdict : VERDICT_INCONCLUSIVE;
+	const char *word = verdict == VERDICT_LEAK	? "LEAK"
+			   : verdict == VERDICT_NO_LEAK ? "NO LEAK"
+							: "INCONCLUSIVE";
+	const char *colour = verdict == VERDICT_LEAK	  ? ink->alarm
+			     : verdict == VERDICT_NO_LEAK ? ink->good
+							  : ink->doubt;
+	auto_strbuf struct strbuf t = {};
+	char text[NUM_TEXT_BYTES];
+
+	strbuf_printf(&t, "VERDICT: %s in ", word);
+	text_add_cut(&t, head->comm, 32);
+	strbuf_printf(&t, " (pid %u) in %s.", head->pid,
+		      num_format_seconds(info->duration_s, text));
+	verdict_reasons(&t, a, info);
+	strbuf_printf(b, "\n%s", colour);
+	text_add_wrapped(b, 9, strbuf_text(&t));
+	strbuf_add(b, ink->off);
+}
+
+void text_add_end(struct strbuf *b, const struct ink *ink, const struct sink_cfg *cfg,
+		  const struct record_head *head, const struct end_info *info)
+{
+	const struct analysis *a = info->last;
+	auto_strbuf struct strbuf t = {};
+	char text[NUM_TEXT_BYTES];
+
+	strbuf_printf(b, "\n%s==== end of tracing ", ink->bold);
+	text_add_cut(b, head->comm, 32);
+	strbuf_printf(b, " (pid %u) ====%s\n", head->pid, ink->off);
+	strbuf_printf(&t, "%s, after %s", reason_text(info->reason),
+		      num_format_seconds(info->duration_s, text));
+	if (info->why)
+		strbuf_printf(&t, ": %s", info->why);
+	text_add_labelled(b, "ended", strbuf_text(&t));
+	if (a) {
+		memory_line(b, a);
+		text_add_losses(b, &a->snap->counters);
+	}
+	text_add_cost(b, info->overhead);
+	if (a)
+		leak_blocks(b, ink, cfg, a);
+	verdict_line(b, ink, head, info);
+}

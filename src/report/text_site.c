@@ -1,0 +1,181 @@
+/* Call sites, stacks and findings as lines of text. Names fall back to module and offset. */
+#include <math.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "report/names.h"
+#include "report/text_blocks.h"
+
+#define FRAMES_SHOWN 8
+#define SYMBOL_COLUMNS 60
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+/* "symbol", "libfoo.so+0x1234", "JIT code at 0x7f..." */
+static void add_frame_name(struct strbuf *b, const struct snapshot *s, const struct snap_frame *f,
+			   size_t columns)
+{
+	const struct snap_module *m = rank_module(s, f->module);
+	auto_strbuf struct strbuf t = {};
+
+	if (f->symbol)
+		strbuf_add(&t, f->symbol);
+	else if (m)
+		strbuf_printf(&t, "%s+0x%llx", m->name, (unsigned long long)f->offset);
+	else
+		strbuf_printf(&t, "%s 0x%llx", f->kind == FRAME_JIT ? "JIT code at" : "code at",
+			      (unsigned long long)f->pc);
+	text_add_cut(b, strbuf_text(&t), columns);
+}
+
+void text_add_stack(struct strbuf *b, size_t indent, const struct snapshot *s,
+		    const struct snap_stack *stack)
+{
+	size_t i, first = rank_allocator_frames(s, stack);
+	auto_strbuf struct strbuf t = {};
+
+	for (i = first; i < stack->count && i - first < FRAMES_SHOWN; i++) {
+		const struct snap_frame *f = &stack->frames[i];
+		const struct snap_module *m = rank_module(s, f->module);
+
+		strbuf_clear(&t);
+		add_frame_name(&t, s, f, SYMBOL_COLUMNS);
+		if (f->file)
+			strbuf_printf(&t, "  %s:%u", base_name(f->file), f->line);
+		if (f->symbol && m)
+			strbuf_printf(&t, "  [%s]", m->name);
+		if (f->inlined)
+			strbuf_add(&t, "  (inlined)");
+		strbuf_printf(b, "%*s", (int)indent, "");
+		text_add_cut(b, strbuf_text(&t), TEXT_COLUMNS - indent);
+		strbuf_add(b, "\n");
+	}
+	if (i < stack->count)
+		strbuf_printf(b, "%*s... %zu more\n", (int)indent, "", stack->count - i);
+	if (stack->count == 0)
+		strbuf_printf(b, "%*sno stack was taken\n", (int)indent, "");
+	else if (!names_stack_complete(stack->end))
+		strbuf_printf(b, "%*s(incomplete: %s)\n", (int)indent, "",
+			      names_stack_end_text(stack->end));
+}
+
+void text_add_who(struct strbuf *b, const struct analysis *a, const struct snap_site *site,
+		  size_t columns)
+{
+	const struct snap_frame *f = rank_asking_frame(a, site);
+	const struct owner *owner = rank_owner(a, site);
+	const struct snap_module *m = rank_module(a->snap, f ? f->module : SNAP_NO_MODULE);
+	auto_strbuf struct strbuf t = {};
+
+	if (!m && owner)
+		m = rank_module(a->snap, owner->module);
+	if (f)
+		add_frame_name(&t, a->snap, f, SYMBOL_COLUMNS);
+	else
+		strbuf_add(&t, "caller not known");
+	if (m && (!f || f->symbol))
+		strbuf_printf(&t, " in %s", m->name);
+	text_add_cut(b, strbuf_text(&t), columns);
+}
+
+const char *text_count_noun(const struct snap_site *site)
+{
+	switch (site ? site->kind : MT_SITE_HEAP) {
+	case MT_SITE_MMAP:
+	case MT_SITE_BRK: return "mappings";
+	case MT_SITE_FD: return "descriptors";
+	case MT_SITE_SOCKET: return "sockets";
+	case MT_SITE_THREAD: return "threads";
+	default: return "blocks";
+	}
+}
+
+static bool has_bytes(const struct snap_site *site)
+{
+	return site->kind == MT_SITE_HEAP || site->kind == MT_SITE_MMAP ||
+	       site->kind == MT_SITE_BRK || site->live_bytes;
+}
+
+void text_add_site_heading(struct strbuf *b, const struct ink *ink)
+{
+	strbuf_printf(b, "%s  %-32s%11s%10s%13s%12s  %s%s\n", ink->bold, "who asked for it", "held",
+		      "count", "growth", "half age", "class", ink->off);
+}
+
+void text_add_site(struct strbuf *b, const struct ink *ink, const struct analysis *a,
+		   const struct ranked_site *ranked, bool with_stack)
+{
+	const struct snap_site *site = &a->snap->sites[ranked->site];
+	const struct owner *owner = rank_owner(a, site);
+	const char *class = owner ? names_class(owner->class) : NULL;
+	struct site_age age = rank_age(site, a->snap->elapsed_s);
+	bool leak = ranked->finding && ranked->finding->active;
+	auto_strbuf struct strbuf who = {};
+	char text[NUM_TEXT_BYTES];
+
+	text_add_who(&who, a, site, 32);
+	strbuf_printf(b, "%s%s ", leak ? ink->alarm : "", leak ? "!" : " ");
+	text_add_left(b, strbuf_text(&who), 32);
+	text_add_right(b, has_bytes(site) ? num_format_bytes(site->live_bytes, text) : "", 11);
+	text_add_right(b, num_format_count(site->live_count, text), 10);
+	text_add_right(b, has_bytes(site) ? num_format_rate(ranked->growth_bytes_per_s, text) : "",
+		       13);
+	text_add_right(b, isfinite(age.p50_s) ? num_format_seconds(age.p50_s, text) : "", 12);
+	strbuf_add(b, "  ");
+	text_add_cut(b, class ? class : "unexplained", 18);
+	strbuf_add(b, leak ? ink->off : "");
+	text_end_line(b);
+	if (with_stack)
+		text_add_stack(b, 6, a->snap, &site->stack);
+}
+
+void text_add_finding_name(struct strbuf *b, const struct analysis *a, const struct finding *f,
+			   size_t columns)
+{
+	const struct snap_site *site = rank_finding_site(a, f);
+	const char *class = names_class(f->class);
+
+	if (site)
+		text_add_who(b, a, site, columns);
+	else
+		text_add_cut(b, class ? class : "unexplained", columns);
+}
+
+void text_add_finding_line(struct strbuf *b, const struct ink *ink, const struct analysis *a,
+			   const struct finding *f)
+{
+	char share[TEXT_SHARE_BYTES], bytes[NUM_TEXT_BYTES], rate[NUM_TEXT_BYTES];
+
+	strbuf_printf(b, "%s  %-14s%s", f->active ? ink->alarm : "", f->active ? "LEAK" : "stopped",
+		      f->active ? ink->off : "");
+	text_add_finding_name(b, a, f, 40);
+	strbuf_printf(b, ": %s, %s, %s sure\n", num_format_bytes(f->size_bytes, bytes),
+		      num_format_rate(f->growth_bytes_per_s, rate),
+		      text_format_share(f->confidence, share));
+}
+
+struct leak_total text_leak_total(const struct findings *f)
+{
+	struct leak_total total = {};
+	size_t i;
+
+	for (i = 0; i < f->count; i++) {
+		const struct finding *leak = &f->list[i];
+
+		if (!leak->active)
+			continue;
+		if (!total.worst)
+			total.worst = leak;
+		total.leaks++;
+		if (__builtin_add_overflow(total.bytes, leak->size_bytes, &total.bytes))
+			total.bytes = FACT_UNKNOWN - 1;
+		if (isfinite(leak->growth_bytes_per_s))
+			total.growth_bytes_per_s += leak->growth_bytes_per_s;
+	}
+	return total;
+}

@@ -1,0 +1,246 @@
+/*
+ * See symbolizer.h. This file has the budget of time and the choice among names; symfiles.c has the
+ * files and what of them is in memory, symtable.c the functions of one file, symcache.c the
+ * answers.
+ */
+#include "symbol/symbolizer.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "symbol/demangle.h"
+#include "symbol/symcache.h"
+#include "symbol/symfiles.h"
+#include "symbol/symtable.h"
+#include "sys/elf.h"
+
+struct symbolizer {
+	struct symbolizer_cfg cfg;
+	struct symcache *cache;	      /* owned */
+	struct symfiles *files;	      /* owned */
+	uint64_t budget_ns, spent_ns; /* of this tick */
+	uint64_t names_refused;
+};
+
+int symbolizer_new(const struct symbolizer_cfg *cfg, struct symbolizer **ret)
+{
+	auto_clean(symbolizer_freep) struct symbolizer *s = NULL;
+	int r;
+
+	if (!cfg->now_ns || !cfg->table_bytes_max || !cfg->name_bytes_max || !cfg->answers_max ||
+	    !cfg->files_max || cfg->files_max > UINT32_MAX / 2 || !cfg->open_max)
+		return -EINVAL;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->cfg = *cfg;
+	r = symfiles_new(cfg, &s->files);
+	if (r < 0)
+		return r;
+	r = symcache_new(cfg->name_bytes_max, cfg->answers_max, &s->cache);
+	if (r < 0)
+		return r;
+	*ret = steal(s);
+	return 0;
+}
+
+void symbolizer_free(struct symbolizer *s)
+{
+	if (!s)
+		return;
+	symfiles_free(s->files);
+	symcache_free(s->cache);
+	free(s);
+}
+
+void symbolizer_freep(struct symbolizer **s)
+{
+	symbolizer_free(*s);
+	*s = NULL;
+}
+
+int symbolizer_add_file(struct symbolizer *s, const struct symbol_file *file, uint32_t *ret)
+{
+	return symfiles_add(s->files, file, ret);
+}
+
+static int leading_underscores(const char *name)
+{
+	return (int)strspn(name, "_");
+}
+
+/* Of equally good aliases the one that people write: malloc, not __libc_malloc. */
+static bool reads_better(const char *a, const char *b)
+{
+	const int a_lead = leading_underscores(a), b_lead = leading_underscores(b);
+	const size_t a_len = strlen(a), b_len = strlen(b);
+
+	if (a_lead != b_lead)
+		return a_lead < b_lead;
+	if (a_len != b_len)
+		return a_len < b_len;
+	return strcmp(a, b) < 0;
+}
+
+/* One name as people know it: without symbol version, demangled. */
+static int read_name(const struct symfile *f, const struct symbol_ref *ref, char *ret, size_t size)
+{
+	char raw[DEMANGLE_INPUT_BYTES];
+	char *version;
+	int r;
+
+	r = elf_read_name(f->elf, ref->dynamic, ref->name_ref, raw, sizeof(raw));
+	if (r < 0)
+		return r;
+	version = strchr(raw + 1, '@');
+	if (version)
+		*version = '\0';
+	demangle_name(raw, ret, size);
+	return 0;
+}
+
+/* *ret becomes NULL when nobody covers vaddr or no name can be read. */
+static int find_name(struct symbolizer *s, const struct symfile *f, uint64_t vaddr,
+		     const char **ret)
+{
+	char best[DEMANGLE_NAME_BYTES] = "", name[DEMANGLE_NAME_BYTES];
+	auto_strbuf struct strbuf clean = {};
+	struct symbol_ref ref[SYMTABLE_ALIASES];
+	size_t n;
+	int r;
+
+	n = symtable_find(f->table, vaddr, ref);
+	for (size_t i = 0; i < n; i++) {
+		if (read_name(f, &ref[i], name, sizeof(name)) < 0)
+			continue;
+		if (!best[0] || reads_better(name, best))
+			memcpy(best, name, strlen(name) + 1);
+	}
+	if (!best[0]) {
+		*ret = NULL;
+		return 0;
+	}
+	r = str_add_clean_max(&clean, best, strlen(best), DEMANGLE_NAME_BYTES);
+	if (r < 0)
+		return r;
+	r = symcache_keep(s->cache, strbuf_text(&clean), ret);
+	s->names_refused += r == -ENOSPC;
+	return r;
+}
+
+/* The file, in memory. -EAGAIN when loading it has to wait, or may_load is false. */
+static int get_loaded(struct symbolizer *s, uint32_t number, bool may_load, struct symfile **ret)
+{
+	struct symfile *f = symfiles_find(s->files, number);
+	int r;
+
+	if (!f)
+		return -ESTALE;
+	if (f->error)
+		return f->error;
+	if (s->spent_ns >= s->budget_ns || (!f->table && !may_load)) {
+		if (!f->table)
+			symfiles_await(s->files, f);
+		return -EAGAIN;
+	}
+	r = symfiles_load(s->files, f);
+	if (r < 0)
+		return r;
+	*ret = f;
+	return 0;
+}
+
+void symbolizer_start_tick(struct symbolizer *s, uint64_t budget_ns)
+{
+	s->budget_ns = budget_ns;
+	s->spent_ns = 0;
+}
+
+/* Of a cached answer, too, the file stays in use. */
+static bool is_known(struct symbolizer *s, uint32_t file, uint64_t vaddr, const char **ret)
+{
+	if (!symcache_find(s->cache, file, vaddr, ret))
+		return false;
+	symfiles_find(s->files, file);
+	return true;
+}
+
+static int resolve(struct symbolizer *s, uint32_t file, uint64_t vaddr, bool may_load,
+		   const char **ret)
+{
+	const uint64_t began_ns = s->cfg.now_ns();
+	const char *name = NULL;
+	struct symfile *f;
+	int r;
+
+	r = get_loaded(s, file, may_load, &f);
+	if (r == 0)
+		r = find_name(s, f, vaddr, &name);
+	if (r == 0)
+		r = symcache_add(s->cache, file, vaddr, name);
+	s->spent_ns += s->cfg.now_ns() - began_ns;
+	if (r < 0)
+		return r;
+	*ret = name;
+	return 0;
+}
+
+int symbolizer_resolve(struct symbolizer *s, uint32_t file, uint64_t vaddr, const char **ret)
+{
+	if (is_known(s, file, vaddr, ret))
+		return 0;
+	return resolve(s, file, vaddr, true, ret);
+}
+
+int symbolizer_find_vaddr(struct symbolizer *s, uint32_t file, uint64_t offset, uint64_t *ret)
+{
+	const uint64_t began_ns = s->cfg.now_ns();
+	struct symfile *f;
+	int r;
+
+	r = get_loaded(s, file, true, &f);
+	s->spent_ns += s->cfg.now_ns() - began_ns;
+	return r < 0 ? r : elf_offset_to_vaddr(f->elf, offset, ret);
+}
+
+static void answer(struct symbolizer *s, struct symbol_query *q, bool may_load)
+{
+	if (is_known(s, q->file, q->vaddr, &q->name))
+		q->result = 0;
+	else
+		q->result = resolve(s, q->file, q->vaddr, may_load, &q->name);
+}
+
+size_t symbolizer_resolve_batch(struct symbolizer *s, struct symbol_query *queries, size_t count)
+{
+	size_t again = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		queries[i].name = NULL;
+		answer(s, &queries[i], false);
+	}
+	/* What the first one loads serves all of the same file, before another can displace it. */
+	for (size_t i = 0; i < count && s->spent_ns < s->budget_ns; i++) {
+		if (queries[i].result != -EAGAIN)
+			continue;
+		for (size_t j = i; j < count; j++)
+			if (queries[j].result == -EAGAIN && queries[j].file == queries[i].file)
+				answer(s, &queries[j], true);
+	}
+	for (size_t i = 0; i < count; i++)
+		again += queries[i].result == -EAGAIN;
+	return again;
+}
+
+void symbolizer_get_stats(const struct symbolizer *s, struct symbolizer_stats *ret)
+{
+	struct symbolizer_stats stats = { .names_refused = s->names_refused };
+
+	symfiles_get_stats(s->files, &stats);
+	stats.name_bytes = symcache_name_bytes(s->cache);
+	*ret = stats;
+}

@@ -1,0 +1,53 @@
+/*
+ * The files that a symbolizer knows, and which of them are in memory: an open ELF file with its
+ * table of functions each. Bounded; the least recently used gives way.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct elf_file;
+struct symbol_file;
+struct symbolizer_cfg;
+struct symbolizer_stats;
+struct symfiles; /* opaque */
+struct symtable;
+
+/* One known file; changed by symfiles.c only. Valid until the next symfiles_add(). */
+struct symfile {
+	uint32_t number;
+	char *key;	   /* owned: the identity */
+	char *path;	   /* owned */
+	bool has_build_id; /* then key is the build id */
+	uint64_t inode;	   /* 0: not known */
+	int error;	   /* why it cannot be read; 0 when nobody tried, or it can */
+	bool pending;	   /* asked for, not loaded yet */
+	uint64_t used;	   /* turn of the last question */
+
+	/* Owned; both or none. They may go away at the next symfiles_load() of another file. */
+	struct elf_file *elf;
+	struct symtable *table;
+};
+
+int symfiles_new(const struct symbolizer_cfg *cfg, struct symfiles **ret);
+void symfiles_free(struct symfiles *s);
+void symfiles_freep(struct symfiles **s);
+
+/* See symbolizer_add_file(). */
+int symfiles_add(struct symfiles *s, const struct symbol_file *file, uint32_t *ret);
+
+/* The file of that number, now the most recently used one; NULL when its slot was given away. */
+struct symfile *symfiles_find(struct symfiles *s, uint32_t number);
+
+/*
+ * Opens f and builds its table, unless it is there. A failure that will not pass is remembered in
+ * f->error and returned at once from then on.
+ */
+int symfiles_load(struct symfiles *s, struct symfile *f);
+
+/* Notes that f is waited for; loading it ends that. */
+void symfiles_await(struct symfiles *s, struct symfile *f);
+
+/* Fills the members that are about files and tables. */
+void symfiles_get_stats(const struct symfiles *s, struct symbolizer_stats *ret);

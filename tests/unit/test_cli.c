@@ -1,0 +1,499 @@
+/* cli: the option table, parsing, checks across options, help and man page. */
+#include "cli.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "cli_help.h"
+
+#define WORDS_MAX 300
+
+/* The words after "memtrace", ended by NULL. */
+#define parse(o, e, ...) parse_words(o, e, (const char *const[]){ __VA_ARGS__, NULL })
+
+static int parse_words(struct opts *o, struct err *e, const char *const *words)
+{
+	static char *argv[WORDS_MAX + 2]; /* outlives the call: struct opts borrows from it */
+	int argc = 1;
+
+	argv[0] = (char *)"memtrace";
+	while (words[argc - 1] && argc <= WORDS_MAX) {
+		argv[argc] = (char *)words[argc - 1];
+		argc++;
+	}
+	argv[argc] = NULL;
+	*e = (struct err){};
+	return cli_parse(argc, argv, o, e);
+}
+
+/* The words are refused, and the sentence contains each of the given parts. */
+#define assert_refused(parts, ...) \
+	refused((const char *const[]){ __VA_ARGS__, NULL }, parts, sizeof(parts) / sizeof(parts[0]))
+#define PARTS(...) ((const char *const[]){ __VA_ARGS__ })
+
+static void refused(const char *const *words, const char *const *parts, size_t count)
+{
+	struct opts o, untouched;
+	struct err e;
+	size_t i;
+
+	memset(&o, 0x5a, sizeof(o));
+	untouched = o;
+	assert_int_equal(parse_words(&o, &e, words), -EINVAL);
+	assert_memory_equal(&o, &untouched, sizeof(o));
+	for (i = 0; i < count; i++)
+		if (!strstr(e.text, parts[i]))
+			fail_msg("\"%s\" lacks \"%s\"", e.text, parts[i]);
+}
+
+static void names_and_letters_are_unique_and_every_row_is_explained(void **state)
+{
+	const struct opt *rows;
+	size_t i, j, count;
+
+	(void)state;
+	rows = cli_options(&count);
+	assert_in_range(count, 1, 64); /* bits of struct opts.given */
+	for (i = 0; i < count; i++) {
+		assert_true(rows[i].name[0] && rows[i].help[0] && rows[i].group[0]);
+		assert_true(rows[i].commands);
+		assert_true(rows[i].min <= rows[i].max);
+		for (j = 0; j < i; j++) {
+			assert_string_not_equal(rows[i].name, rows[j].name);
+			assert_true(!rows[i].letter || rows[i].letter != rows[j].letter);
+		}
+	}
+}
+
+static void rows_of_a_group_are_neighbours(void **state)
+{
+	const struct opt *rows;
+	size_t i, j, count;
+
+	(void)state;
+	rows = cli_options(&count);
+	for (i = 2; i < count; i++)
+		for (j = 0; j + 1 < i; j++)
+			if (!strcmp(rows[i].group, rows[j].group))
+				assert_string_equal(rows[i].group, rows[i - 1].group);
+}
+
+static void every_default_parses_and_is_what_is_promised(void **state)
+{
+	struct opts o;
+
+	(void)state;
+	assert_int_equal(cli_defaults(&o), 0);
+	assert_true(o.duration_s == 0);
+	assert_true(o.interval_s == 5);
+	assert_int_equal(o.top, 10);
+	assert_int_equal(o.mode, MODE_AUTO);
+	assert_true(o.budget_pct == 5);
+	assert_int_equal(o.live_max, 4 * 1024 * 1024);
+	assert_int_equal(o.sites_max, 8192);
+	assert_int_equal(o.ring_bytes, 4 * 1024 * 1024);
+	assert_true(!o.json && !o.output && !o.follow && !o.given);
+}
+
+static void a_pid_is_traced(void **state)
+{
+	struct opts o;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(parse(&o, &e, "-p", "1234"), 0);
+	assert_int_equal(o.command, CLI_TRACE);
+	assert_int_equal(o.pid_count, 1);
+	assert_int_equal(o.pids[0], 1234);
+	assert_int_equal(parse(&o, &e, "trace", "--pid=999999999"), 0);
+	assert_int_equal(o.command, CLI_TRACE);
+	assert_int_equal(o.pids[0], 999999999);
+}
+
+static void every_form_of_giving_a_value_works(void **state)
+{
+	struct opts o;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(parse(&o, &e, "-p1", "-p", "2", "--pid", "3", "--pid=4", "-qo", "-"), 0);
+	assert_int_equal(o.pid_count, 4);
+	assert_int_equal(o.pids[0] * 1000 + o.pids[1] * 100 + o.pids[2] * 10 + o.pids[3], 1234);
+	assert_true(o.quiet);
+	assert_null(o.output); /* "-" is standard output */
+}
+
+static void every_option_arrives(void **state)
+{
+	struct opts o;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(parse(&o, &e, "-p", "1", "--json", "-o", "f", "--duration", "2m",
+			       "--interval", "500ms", "--top", "3", "--mode", "full", "--budget",
+			       "2.5%", "--follow", "--events", "--alloc", "a", "--alloc=-b",
+			       "--explain-probes", "--fail-on-leak", "--live-max", "2000",
+			       "--sites-max", "100", "--ring-bytes", "64K", "--force", "-vv"),
+			 0);
+	assert_true(o.json && o.follow && o.events && o.explain_probes && o.fail_on_leak);
+	assert_true(o.force && !o.quiet && !o.man);
+	assert_string_equal(o.output, "f");
+	assert_true(o.duration_s == 120 && o.interval_s == 0.5 && o.budget_pct == 2.5);
+	assert_int_equal(o.top, 3);
+	assert_int_equal(o.mode, MODE_FULL);
+	assert_int_equal(o.alloc_count, 2);
+	assert_string_equal(o.allocs[0], "a");
+	assert_string_equal(o.allocs[1], "-b");
+	assert_int_equal(o.live_max, 2000);
+	assert_int_equal(o.sites_max, 100);
+	assert_int_equal(o.ring_bytes, 65536);
+	assert_int_equal(o.verbose, 2);
+}
+
+static void a_budget_of_the_user_is_known_from_the_default(void **state)
+{
+	struct opts o;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(parse(&o, &e, "-p", "1"), 0);
+	assert_false(o.budget_given);
+	assert_int_equal(parse(&o, &e, "-p", "1", "--budget", "5"), 0);
+	assert_true(o.budget_given);
+	assert_int_equal(parse(&o, &e, "-p", "1", "--budget=0"), 0);
+	assert_true(o.budget_given && o.budget_pct == 0);
+}
+
+static void every_mode_has_its_name(void **state)
+{
+	static const char *const names[] = { "auto", "watch", "sample", "full" };
+	struct opts o;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(parse(&o, &e, "-p", "1", "--mode", names[i]), 0);
+		assert_string_equal(cli_mode_name(o.mode), names[i]);
+	}
+}
+
+static void a_wrong_pid_is_named_with_what_is_accepted(void **state)
+{
+	static const char *const wrong[] = { "0", "abc", "999999999999", "-1",	      "12x",
+					     "",  " 1",	 "1.5",		 "2147483648" };
+	char quoted[32];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(quoted, sizeof(quoted), "'%s'", wrong[i]);
+		assert_refused(PARTS("--pid", quoted, "process id from 1"), "-p", wrong[i]);
+	}
+}
+
+static void a_wrong_value_of_any_option_is_named_with_what_is_accepted(void **state)
+{
+	const struct opt *rows;
+	char accepted[128], word[64];
+	size_t i, count;
+
+	(void)state;
+	rows = cli_options(&count);
+	for (i = 0; i < count; i++) {
+		if (!rows[i].arg)
+			continue;
+		snprintf(word, sizeof(word), "--%s=", rows[i].name);
+		cli_accepted(&rows[i], accepted, sizeof(accepted));
+		assert_refused(PARTS(rows[i].name, "''", accepted), "-p", "1", word);
+		snprintf(word, sizeof(word), "--%s", rows[i].name);
+		assert_refused(PARTS(rows[i].name, "missing", accepted), "-p", "1", word);
+	}
+}
+
+static void values_outside_their_bounds_are_refused(void **state)
+{
+	(void)state;
+	assert_refused(PARTS("--interval", "0.09", "0.1"), "-p", "1", "--interval", "0.09");
+	assert_refused(PARTS("--interval", "-5"), "-p", "1", "--interval", "-5");
+	assert_refused(PARTS("--duration", "-1"), "-p", "1", "--duration=-1");
+	assert_refused(PARTS("--duration", "1e9"), "-p", "1", "--duration=1e9");
+	assert_refused(PARTS("--duration", "9999d"), "-p", "1", "--duration=9999d");
+	assert_refused(PARTS("--budget", "101"), "-p", "1", "--budget", "101");
+	assert_refused(PARTS("--top", "10001"), "-p", "1", "--top", "10001");
+	assert_refused(PARTS("--ring-bytes", "5M"), "-p", "1", "--ring-bytes", "5M");
+	assert_refused(PARTS("--ring-bytes", "32K"), "-p", "1", "--ring-bytes", "32K");
+	assert_refused(PARTS("--live-max", "'0'"), "-p", "1", "--live-max", "0");
+	assert_refused(PARTS("--mode", "'fast'", "watch"), "-p", "1", "--mode", "fast");
+}
+
+static void an_unknown_word_is_named(void **state)
+{
+	(void)state;
+	assert_refused(PARTS("'--frob'"), "--frob");
+	assert_refused(PARTS("'--jso'"), "-p", "1", "--jso");
+	assert_refused(PARTS("'-x'"), "-x");
+	assert_refused(PARTS("'1234'", "-p"), "1234");
+	assert_refused(PARTS("'again'"), "doctor", "again");
+	assert_refused(PARTS("--json", "'yes'"), "-p", "1", "--json=yes");
+	assert_refused(PARTS("\\x1b"), "--a\x1b[0m");
+}
+
+static void a_forgotten_file_name_does_not_swallow_an_option(void **state)
+{
+	(void)state;
+	assert_refused(PARTS("--output", "missing"), "-p", "1", "-o", "--json");
+}
+
+static void a_repeated_pid_counts_once_and_their_number_is_bounded(void **state)
+{
+	const char *words[140] = {};
+	char numbers[65][16];
+	struct opts o;
+	struct err e;
+	int i;
+
+	(void)state;
+	assert_int_equal(parse(&o, &e, "-p", "7", "-p", "8", "-p", "7"), 0);
+	assert_int_equal(o.pid_count, 2);
+	for (i = 0; i < 65; i++) {
+		snprintf(numbers[i], sizeof(numbers[i]), "%d", i + 1);
+		words[2 * i] = "-p";
+		words[2 * i + 1] = numbers[i];
+	}
+	assert_int_equal(parse_words(&o, &e, words), -EINVAL);
+	assert_non_null(strstr(e.text, "64"));
+	words[128] = NULL;
+	assert_int_equal(parse_words(&o, &e, words), 0);
+	assert_int_equal(o.pid_count, 64);
+}
+
+static void the_number_of_allocators_is_bounded(void **state)
+{
+	const char *words[40] = { "-p1" };
+	struct opts o;
+	struct err e;
+	int i;
+
+	(void)state;
+	for (i = 1; i <= 33; i++)
+		words[i] = "--alloc=x";
+	assert_int_equal(parse_words(&o, &e, words), -EINVAL);
+	assert_non_null(strstr(e.text, "32"));
+	words[33] = NULL;
+	assert_int_equal(parse_words(&o, &e, words), 0);
+	assert_int_equal(o.alloc_count, 32);
+}
+
+static void what_follows_two_dashes_belongs_to_the_command(void **state)
+{
+	struct opts o;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(parse(&o, &e, "run", "--json", "--", "ls", "--help", "-p", "x"), 0);
+	assert_int_equal(o.command, CLI_RUN);
+	assert_true(o.json);
+	assert_int_equal(o.run_argc, 4);
+	assert_string_equal(o.run_argv[0], "ls");
+	assert_string_equal(o.run_argv[3], "x");
+	assert_null(o.run_argv[4]);
+}
+
+static void the_command_may_begin_without_two_dashes(void **state)
+{
+	struct opts o;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(parse(&o, &e, "--follow", "run", "sleep", "--json"), 0);
+	assert_true(o.follow && !o.json);
+	assert_int_equal(o.run_argc, 2);
+	assert_string_equal(o.run_argv[0], "sleep");
+}
+
+static void options_of_one_command_do_not_go_with_another(void **state)
+{
+	(void)state;
+	assert_refused(PARTS("--pid", "run"), "run", "-p", "1", "--", "ls");
+	assert_refused(PARTS("--follow", "doctor"), "doctor", "--follow");
+	assert_refused(PARTS("--man", "trace"), "-p", "1", "--man");
+	assert_refused(PARTS("'ls'", "run"), "-p", "1", "--", "ls");
+}
+
+static void nothing_to_do_is_refused(void **state)
+{
+	struct opts o;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(parse_words(&o, &e, (const char *const[]){ NULL }), -EINVAL);
+	assert_non_null(strstr(e.text, "-p PID"));
+	assert_refused(PARTS("-p PID"), "--json");
+	assert_refused(PARTS("run", "no command"), "run");
+	assert_refused(PARTS("run", "no command"), "run", "--");
+}
+
+static void options_that_contradict_each_other_are_refused(void **state)
+{
+	(void)state;
+	assert_refused(PARTS("--events", "watch"), "-p1", "--events", "--mode", "watch");
+	assert_refused(PARTS("--alloc", "watch"), "-p1", "--alloc", "x", "--mode", "watch");
+	assert_refused(PARTS("--explain-probes"), "-p1", "--explain-probes", "--mode=watch");
+	assert_refused(PARTS("--quiet", "--verbose"), "-p1", "-qv");
+}
+
+static void checks_work_on_a_plain_struct(void **state)
+{
+	struct opts o = { .command = CLI_TRACE, .mode = MODE_WATCH };
+	struct err e = {};
+
+	(void)state;
+	assert_int_equal(cli_check(&o, NULL), -EINVAL);
+	o.pid_count = 1;
+	assert_int_equal(cli_check(&o, &e), 0);
+	assert_string_equal(e.text, "");
+	o.events = true;
+	assert_int_equal(cli_check(&o, &e), -EINVAL);
+	o.mode = MODE_SAMPLE;
+	assert_int_equal(cli_check(&o, NULL), 0);
+	o.command = CLI_RUN;
+	assert_int_equal(cli_check(&o, NULL), -EINVAL);
+}
+
+static void the_other_commands_are_recognised(void **state)
+{
+	struct opts o;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(parse(&o, &e, "doctor", "--json"), 0);
+	assert_int_equal(o.command, CLI_DOCTOR);
+	assert_int_equal(parse(&o, &e, "schema"), 0);
+	assert_int_equal(o.command, CLI_SCHEMA);
+	assert_int_equal(parse(&o, &e, "help", "--man"), 0);
+	assert_int_equal(o.command, CLI_HELP);
+	assert_true(o.man);
+	assert_int_equal(parse(&o, &e, "version"), 0);
+	assert_int_equal(o.command, CLI_VERSION);
+}
+
+static void help_and_version_win_over_what_is_missing(void **state)
+{
+	struct opts o;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(parse(&o, &e, "run", "-h"), 0);
+	assert_int_equal(o.command, CLI_HELP);
+	assert_int_equal(parse(&o, &e, "-p", "1", "--follow", "-h"), 0);
+	assert_int_equal(o.command, CLI_HELP);
+	assert_int_equal(parse(&o, &e, "--version", "--frob"), 0);
+	assert_int_equal(o.command, CLI_VERSION);
+}
+
+static char *printed(bool man)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	assert_int_equal(man ? cli_print_man(f, "1.2-3") : cli_print_help(f), 0);
+	fclose(f);
+	return text;
+}
+
+static void the_help_shows_every_row_within_80_columns(void **state)
+{
+	auto_free char *text = printed(false);
+	const struct opt *rows;
+	char word[64], *line, *rest = text;
+	size_t i, count;
+
+	(void)state;
+	rows = cli_options(&count);
+	for (i = 0; i < count; i++) {
+		snprintf(word, sizeof(word), "--%s", rows[i].name);
+		assert_non_null(strstr(text, word));
+		assert_non_null(strstr(text, rows[i].group));
+	}
+	assert_non_null(strstr(text, "\n  77  "));
+	assert_non_null(strstr(text, "Examples:"));
+	while ((line = strsep(&rest, "\n"))) {
+		assert_in_range(strlen(line), 0, 80);
+		assert_true(!*line || line[strlen(line) - 1] != ' ');
+	}
+}
+
+static void the_man_page_shows_every_row_and_only_known_requests(void **state)
+{
+	static const char *const requests[] = { ".TH ", ".SH ", ".SS ", ".TP", ".br" };
+	auto_free char *text = printed(true);
+	char *line, *rest = text;
+	size_t i, count, known, shown = 0;
+
+	(void)state;
+	cli_options(&count);
+	assert_non_null(strstr(text, "memtrace 1.2\\-3"));
+	while ((line = strsep(&rest, "\n"))) {
+		shown += strstr(line, "\\fB\\-\\-") && strncmp(line, "A value", 7);
+		if (line[0] != '.' && line[0] != '\'')
+			continue;
+		for (known = i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+			known += !strncmp(line, requests[i], strlen(requests[i]));
+		assert_int_equal(known, 1);
+	}
+	assert_int_equal(shown, count);
+}
+
+static void a_full_disk_does_not_pass_for_help(void **state)
+{
+	auto_fclose FILE *f = fopen("/dev/full", "w");
+
+	(void)state;
+	if (!f)
+		skip();
+	assert_int_equal(cli_print_help(f), -ENOSPC);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_and_letters_are_unique_and_every_row_is_explained),
+		cmocka_unit_test(rows_of_a_group_are_neighbours),
+		cmocka_unit_test(every_default_parses_and_is_what_is_promised),
+		cmocka_unit_test(a_pid_is_traced),
+		cmocka_unit_test(every_form_of_giving_a_value_works),
+		cmocka_unit_test(every_option_arrives),
+		cmocka_unit_test(a_budget_of_the_user_is_known_from_the_default),
+		cmocka_unit_test(every_mode_has_its_name),
+		cmocka_unit_test(a_wrong_pid_is_named_with_what_is_accepted),
+		cmocka_unit_test(a_wrong_value_of_any_option_is_named_with_what_is_accepted),
+		cmocka_unit_test(values_outside_their_bounds_are_refused),
+		cmocka_unit_test(an_unknown_word_is_named),
+		cmocka_unit_test(a_forgotten_file_name_does_not_swallow_an_option),
+		cmocka_unit_test(a_repeated_pid_counts_once_and_their_number_is_bounded),
+		cmocka_unit_test(the_number_of_allocators_is_bounded),
+		cmocka_unit_test(what_follows_two_dashes_belongs_to_the_command),
+		cmocka_unit_test(the_command_may_begin_without_two_dashes),
+		cmocka_unit_test(options_of_one_command_do_not_go_with_another),
+		cmocka_unit_test(nothing_to_do_is_refused),
+		cmocka_unit_test(options_that_contradict_each_other_are_refused),
+		cmocka_unit_test(checks_work_on_a_plain_struct),
+		cmocka_unit_test(the_other_commands_are_recognised),
+		cmocka_unit_test(help_and_version_win_over_what_is_missing),
+		cmocka_unit_test(the_help_shows_every_row_within_80_columns),
+		cmocka_unit_test(the_man_page_shows_every_row_and_only_known_requests),
+		cmocka_unit_test(a_full_disk_does_not_pass_for_help),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

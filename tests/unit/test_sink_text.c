@@ -1,0 +1,305 @@
+/* The text report: one complete report as it is printed, and the rules it keeps on ugly input. */
+#include "report_fixture.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "report/text.h"
+#include "report_golden.h"
+
+static void whole_report(struct fixture *f)
+{
+	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_text);
+
+	assert_int_equal(s->ops->start(s->priv, &f->head, &f->start), 0);
+	assert_int_equal(s->ops->tick(s->priv, &f->head, &f->analysis, &f->overhead), 0);
+	f->head.elapsed_s = 25;
+	assert_int_equal(s->ops->tick(s->priv, &f->head, &f->analysis, &f->overhead), 0);
+	f->end.duration_s = 25;
+	assert_int_equal(s->ops->end(s->priv, &f->head, &f->end), 0);
+}
+
+static size_t occurrences(const char *text, const char *what)
+{
+	size_t n = 0;
+
+	while ((text = strstr(text, what)) != NULL) {
+		text += strlen(what);
+		n++;
+	}
+	return n;
+}
+
+static void a_whole_report_reads_like_this(void **state)
+{
+	struct fixture *f = *state;
+
+	whole_report(f);
+	if (strcmp(fix_text(f), golden))
+		fputs(fix_text(f), stdout);
+	assert_string_equal(fix_text(f), golden);
+}
+
+static void make_everything_long(struct fixture *f, char *text, size_t size)
+{
+	memset(text, 'x', size - 1);
+	text[size - 1] = '\0';
+	f->head.comm = text;
+	f->cfg.host = text;
+	f->start.exe = text;
+	f->start.cmdline = text;
+	f->modules[0].name = text;
+	f->leak_frames[1].symbol = text;
+	f->leak_frames[1].file = text;
+	f->finding.evidence[0] = text;
+	f->finding.recommendation = text;
+	f->findings.why = text;
+	f->owners[0].evidence = text;
+	f->overhead.reason = text;
+	f->end.why = text;
+	f->unmeasured[0].why = text;
+	f->snap.proc.swap_bytes = 999900000;
+}
+
+static void no_line_is_wider_than_100_columns(void **state)
+{
+	struct fixture *f = *state;
+	static char text[5000];
+	char *line, *rest;
+
+	make_everything_long(f, text, sizeof(text));
+	whole_report(f);
+	(void)fix_text(f);
+	for (line = strtok_r(f->text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		assert_true(text_columns(line) <= TEXT_COLUMNS);
+}
+
+static void control_characters_never_reach_the_terminal(void **state)
+{
+	static char evil[] = "\x1b]0;owned\x07\r\n\xff\xc2\x9b";
+	struct fixture *f = *state;
+	const char *p;
+
+	f->head.comm = evil;
+	f->cfg.host = evil;
+	f->start.exe = evil;
+	f->start.cmdline = evil;
+	f->modules[0].name = evil;
+	f->modules[2].name = evil;
+	f->leak_frames[1].symbol = evil;
+	f->leak_frames[1].file = evil;
+	f->finding.evidence[0] = evil;
+	f->finding.recommendation = evil;
+	whole_report(f);
+	for (p = fix_text(f); *p; p++)
+		assert_true(*p == '\n' || (unsigned char)*p >= 0x20);
+	assert_null(strstr(fix_text(f), "\xc2\x9b"));
+	assert_null(strstr(fix_text(f), "\xff"));
+	assert_non_null(strstr(fix_text(f), "\\x1b]0;owned"));
+}
+
+static const char *last_paragraph(const char *text)
+{
+	const char *p, *last = text;
+
+	for (p = text; (p = strstr(p, "\n\n")) != NULL; p++)
+		last = p + 2;
+	return last;
+}
+
+static void a_clean_process_ends_with_no_leak(void **state)
+{
+	struct fixture *f = *state;
+
+	f->findings = (struct findings){ NULL, 0, VERDICT_NO_LEAK, NAN, "Nothing grows." };
+	whole_report(f);
+	assert_string_equal(last_paragraph(fix_text(f)),
+			    "VERDICT: NO LEAK in server (pid 4242) in 25 s. Nothing grows.\n");
+}
+
+static void an_open_question_says_how_long_it_stays_open(void **state)
+{
+	struct fixture *f = *state;
+
+	f->findings =
+		(struct findings){ NULL, 0, VERDICT_INCONCLUSIVE, 12, "The window is too short." };
+	whole_report(f);
+	assert_string_equal(last_paragraph(fix_text(f)),
+			    "VERDICT: INCONCLUSIVE in server (pid 4242) in 25 s. The window is too "
+			    "short. Trace about 12 s longer\n         to know.\n");
+}
+
+static void a_trace_without_a_tick_is_inconclusive(void **state)
+{
+	struct end_info end = { END_ERROR, "no ring buffer", 0.2, NULL, NULL };
+	struct fixture *f = *state;
+	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_text);
+
+	assert_int_equal(s->ops->end(s->priv, &f->head, &end), 0);
+	assert_non_null(strstr(last_paragraph(fix_text(f)), "VERDICT: INCONCLUSIVE"));
+	assert_non_null(strstr(last_paragraph(fix_text(f)), "no ring buffer"));
+}
+
+static void a_new_leak_prints_a_whole_block_again(void **state)
+{
+	struct fixture *f = *state;
+	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_text);
+
+	f->findings.count = 0;
+	s->ops->tick(s->priv, &f->head, &f->analysis, &f->overhead);
+	s->ops->tick(s->priv, &f->head, &f->analysis, &f->overhead);
+	assert_int_equal(occurrences(fix_text(f), "memory by class"), 1);
+	f->findings.count = 1;
+	s->ops->tick(s->priv, &f->head, &f->analysis, &f->overhead);
+	assert_int_equal(occurrences(fix_text(f), "memory by class"), 2);
+}
+
+static void a_jump_of_memory_prints_a_whole_block_again(void **state)
+{
+	struct fixture *f = *state;
+	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_text);
+
+	s->ops->tick(s->priv, &f->head, &f->analysis, &f->overhead);
+	f->ledger.external_bytes += 50000000;
+	s->ops->tick(s->priv, &f->head, &f->analysis, &f->overhead);
+	assert_int_equal(occurrences(fix_text(f), "memory by class"), 2);
+}
+
+static void a_stack_is_printed_once_and_again_when_it_gets_names(void **state)
+{
+	struct fixture *f = *state;
+	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_text);
+
+	f->leak_frames[1].symbol = NULL;
+	f->leak_frames[1].file = NULL;
+	s->ops->tick(s->priv, &f->head, &f->analysis, &f->overhead);
+	assert_int_equal(occurrences(fix_text(f), "\n      server+0x1200\n"), 1);
+	f->ledger.external_bytes += 50000000;
+	f->leak_frames[1].symbol = "keep_request";
+	s->ops->tick(s->priv, &f->head, &f->analysis, &f->overhead);
+	f->ledger.external_bytes += 50000000;
+	s->ops->tick(s->priv, &f->head, &f->analysis, &f->overhead);
+	assert_int_equal(occurrences(fix_text(f), "memory by class"), 3);
+	assert_int_equal(occurrences(fix_text(f), "\n      keep_request  [server]\n"), 1);
+	assert_int_equal(occurrences(fix_text(f), "\n      open_log"), 1);
+}
+
+static void what_was_not_measured_is_not_printed_as_zero(void **state)
+{
+	struct fixture *f = *state;
+
+	f->snap.proc.rss_bytes = FACT_UNKNOWN;
+	f->ledger.external_bytes = FACT_UNKNOWN;
+	f->ledger.coverage_ratio = NAN;
+	f->overhead = (struct overhead_info){ NAN, FACT_UNKNOWN, NAN, NAN, "watch", NULL };
+	f->ledger.rows[CLASS_application] =
+		(struct class_row){ FACT_UNKNOWN, FACT_UNKNOWN,	   NAN,
+				    NAN,	  HOW_UNAVAILABLE, "residency is not readable" };
+	whole_report(f);
+	assert_non_null(strstr(fix_text(f), "RSS n/a  external n/a"));
+	assert_non_null(
+		strstr(fix_text(f), "not measured  application: residency is not readable"));
+	assert_non_null(strstr(fix_text(f), "cost          mode watch"));
+	assert_null(strstr(fix_text(f), "nan"));
+	assert_null(strstr(fix_text(f), "18446744073709551615"));
+}
+
+static void losses_are_named(void **state)
+{
+	struct fixture *f = *state;
+
+	whole_report(f);
+	assert_null(strstr(fix_text(f), "  lost "));
+	f->snap.counters.v[MT_CNT_ring_full] = 12;
+	f->snap.counters.bad_records = 3;
+	whole_report(f);
+	assert_non_null(strstr(fix_text(f), "  lost          12 records lost because the ring "
+					    "buffer was full (ring_full)\n"));
+	assert_non_null(strstr(fix_text(f), "(bad_records)\n"));
+}
+
+static void colour_appears_only_when_asked_for(void **state)
+{
+	struct fixture *f = *state;
+
+	whole_report(f);
+	assert_null(strchr(fix_text(f), '\x1b'));
+	f->cfg.colour = true;
+	whole_report(f);
+	assert_non_null(strstr(fix_text(f), "\x1b[1;31m"));
+}
+
+static void only_the_top_sites_are_told(void **state)
+{
+	struct fixture *f = *state;
+
+	f->cfg.top = 1;
+	whole_report(f);
+	assert_non_null(strstr(fix_text(f), "keep_request in server"));
+	assert_null(strstr(fix_text(f), "open_log"));
+}
+
+static void a_full_disk_is_an_error_and_stays_one(void **state)
+{
+	struct fixture *f = *state;
+	auto_fclose FILE *full = fopen("/dev/full", "w");
+	struct sink_cfg cfg = { .out = full, .host = "db1", .top = 10 };
+	auto_clean(sink_freep) struct sink *s = NULL;
+
+	assert_non_null(full);
+	assert_int_equal(sink_new(&sink_text, &cfg, &s), 0);
+	assert_int_equal(s->ops->start(s->priv, &f->head, &f->start), -ENOSPC);
+	assert_int_equal(s->ops->end(s->priv, &f->head, &f->end), -ENOSPC);
+}
+
+static void a_process_event_is_one_line(void **state)
+{
+	struct process_info info = { PROCESS_FORK, 4242, "child is followed" };
+	struct fixture *f = *state;
+	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_text);
+
+	assert_int_equal(s->ops->process(s->priv, &f->head, &info), 0);
+	assert_string_equal(fix_text(f), "[20 s] server (4242): fork of 4242, child is followed\n");
+}
+
+static void wrapped_text_breaks_at_words(void **state)
+{
+	auto_strbuf struct strbuf b = {};
+	char text[] =
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+		" cccccccccc";
+
+	(void)state;
+	text_add_labelled(&b, "label", text);
+	assert_string_equal(strbuf_text(&b),
+			    "  label         aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa "
+			    "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\n"
+			    "                cccccccccc\n");
+}
+
+#define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, fix_setup, fix_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_FIXTURE(a_whole_report_reads_like_this),
+		WITH_FIXTURE(no_line_is_wider_than_100_columns),
+		WITH_FIXTURE(control_characters_never_reach_the_terminal),
+		WITH_FIXTURE(a_clean_process_ends_with_no_leak),
+		WITH_FIXTURE(an_open_question_says_how_long_it_stays_open),
+		WITH_FIXTURE(a_trace_without_a_tick_is_inconclusive),
+		WITH_FIXTURE(a_new_leak_prints_a_whole_block_again),
+		WITH_FIXTURE(a_jump_of_memory_prints_a_whole_block_again),
+		WITH_FIXTURE(a_stack_is_printed_once_and_again_when_it_gets_names),
+		WITH_FIXTURE(what_was_not_measured_is_not_printed_as_zero),
+		WITH_FIXTURE(losses_are_named),
+		WITH_FIXTURE(colour_appears_only_when_asked_for),
+		WITH_FIXTURE(only_the_top_sites_are_told),
+		WITH_FIXTURE(a_full_disk_is_an_error_and_stays_one),
+		WITH_FIXTURE(a_process_event_is_one_line),
+		cmocka_unit_test(wrapped_text_breaks_at_words),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
