@@ -12,7 +12,7 @@
 #include "core.bpf.h"
 
 #define RETURN_SLOT_BYTES 8 /* what `ret` pops */
-#define ADDR_MASK	  0x0000ffffffffffffull
+#define ADDR_MASK 0x0000ffffffffffffull
 
 /* A zeroed record: too large for the BPF stack. */
 struct mt_blank_map {

@@ -16,13 +16,13 @@
 #include "memtrace/wire.h"
 
 #define MT_SCRATCH_PER_CPU 4
-#define MT_REGION_SHIFT	   21
-#define MT_REGION_SLOTS	   4096
-#define MT_CODE_SLOTS	   4096
+#define MT_REGION_SHIFT 21
+#define MT_REGION_SLOTS 4096
+#define MT_CODE_SLOTS 4096
 
 #ifndef EEXIST
 #define EEXIST 17
-#define E2BIG  7
+#define E2BIG 7
 #endif
 
 /* One block of the live set. Small on purpose: the cost of a large map is its cache misses. */
@@ -39,7 +39,7 @@ struct mt_block {
 struct mt_thread {
 	__u64 sp;
 	__u64 size;
-	__u64 ptr;	      /* the block given up (realloc) or where the result goes (posix_memalign) */
+	__u64 ptr; /* the block given up (realloc) or where the result goes (posix_memalign) */
 	struct mt_block kept; /* realloc: the old block's record while the call runs */
 	__u32 fn;
 	__u32 has_kept;
@@ -169,7 +169,8 @@ static __always_inline struct mt_proc *proc_find(__u32 tgid)
 	return bpf_map_lookup_elem(&procs, &tgid);
 }
 
-/* A reader is woken when the buffer fills up; below that it comes by itself a few times a second. */
+/* A reader is woken when the buffer fills up; below that it comes by itself a few times a second.
+ */
 static __always_inline __u64 wakeup_flags(void)
 {
 	__u64 used = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);

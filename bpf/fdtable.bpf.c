@@ -9,10 +9,10 @@
 #include <bpf/bpf_endian.h>
 
 #define S_IFMT_MASK 0170000
-#define S_IFSOCK    0140000
-#define AF_UNIX	    1
-#define AF_INET	    2
-#define AF_INET6    10
+#define S_IFSOCK 0140000
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
 
 struct mt_fd_scratch_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -28,8 +28,7 @@ static __always_inline void inet_fill(struct mt_fd *r, struct sock *sk)
 	if (r->family == AF_INET)
 		BPF_CORE_READ_INTO((__u32 *)r->peer_addr, sk, __sk_common.skc_daddr);
 	else
-		BPF_CORE_READ_INTO((struct in6_addr *)r->peer_addr, sk,
-				   __sk_common.skc_v6_daddr);
+		BPF_CORE_READ_INTO((struct in6_addr *)r->peer_addr, sk, __sk_common.skc_v6_daddr);
 }
 
 /* A connecting socket has no name of its own; its peer has the well-known one. */

@@ -123,8 +123,8 @@ static __noinline int process_made(struct task_struct *parent, struct task_struc
 SEC("?tp_btf/sched_process_fork")
 int BPF_PROG(mt_fork, struct task_struct *parent, struct task_struct *child)
 {
-	return parent->tgid == child->tgid ? thread_made(parent, child) :
-					     process_made(parent, child);
+	return parent->tgid == child->tgid ? thread_made(parent, child)
+					   : process_made(parent, child);
 }
 
 SEC("?tp_btf/sched_process_exec")

@@ -9,9 +9,9 @@
 #include "core.bpf.h"
 
 #define MAX_FRAME_BYTES (8u << 20)
-#define USER_TOP	(1ull << 47)
-#define SCAN_WORDS	32
-#define VM_EXEC_FLAG	4
+#define USER_TOP (1ull << 47)
+#define SCAN_WORDS 32
+#define VM_EXEC_FLAG 4
 
 extern __u32 next_site;
 

@@ -8,10 +8,10 @@
 #include "core.bpf.h"
 #include "compat.bpf.h"
 
-#define F_DUPFD		0
+#define F_DUPFD 0
 #define F_DUPFD_CLOEXEC 1030
-#define MSG_CONTROL	32 /* offsets in struct msghdr */
-#define MSG_CONTROLLEN	40
+#define MSG_CONTROL 32 /* offsets in struct msghdr */
+#define MSG_CONTROLLEN 40
 
 /* What both hooks know of a call; kept small, the BPF stack is. */
 struct sys_call {
@@ -48,7 +48,8 @@ static __noinline __u32 extra_read(struct mt_ev_sys *e, __u64 from, __u32 len)
 
 	if (!e)
 		return 0;
-	if (e->op == MT_SYS_RECVMSG) { /* the control messages, not the header that points to them */
+	if (e->op ==
+	    MT_SYS_RECVMSG) { /* the control messages, not the header that points to them */
 		if (bpf_probe_read_user(&control_len, 8, (const void *)(from + MSG_CONTROLLEN)) ||
 		    bpf_probe_read_user(&control, 8, (const void *)(from + MSG_CONTROL)))
 			return 0;
@@ -119,8 +120,7 @@ static __noinline int sys_send(struct sys_call *c, struct mt_syscall *row, __u32
 	e->nr = c->nr;
 	e->extra_len = 0;
 	if (row->extra_arg && !(flags & MT_SYSF_ENTRY))
-		e->extra_len = extra_read(e, sys_arg(regs, row->extra_arg),
-					  extra_len(row, regs));
+		e->extra_len = extra_read(e, sys_arg(regs, row->extra_arg), extra_len(row, regs));
 	bpf_ringbuf_submit(e, wakeup_flags());
 	return 0;
 }
@@ -144,8 +144,8 @@ static __noinline int is_idle(struct mt_syscall *row, struct pt_regs *regs)
 		return n != F_DUPFD && n != F_DUPFD_CLOEXEC;
 	}
 	if (row->op == MT_SYS_RECVMSG)
-		return bpf_probe_read_user(
-			       &n, 8, (const void *)(sys_arg(regs, 2) + MSG_CONTROLLEN)) ||
+		return bpf_probe_read_user(&n, 8,
+					   (const void *)(sys_arg(regs, 2) + MSG_CONTROLLEN)) ||
 		       n == 0;
 	return 0;
 }

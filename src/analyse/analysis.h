@@ -19,15 +19,19 @@ enum resource_class {
 };
 
 enum module_kind { /* jsonl.md: database|crypto|network|compression|image|other */
-	MODULE_OTHER = 0, MODULE_DATABASE, MODULE_CRYPTO, MODULE_NETWORK, MODULE_COMPRESSION,
-	MODULE_IMAGE,
+		   MODULE_OTHER = 0,
+		   MODULE_DATABASE,
+		   MODULE_CRYPTO,
+		   MODULE_NETWORK,
+		   MODULE_COMPRESSION,
+		   MODULE_IMAGE,
 };
 
 /* Who asked for the memory of a site, and which class that makes it. Parallel to snapshot.sites. */
 struct owner {
 	enum resource_class class;
-	uint32_t module;      /* index into snapshot.modules, or SNAP_NO_MODULE */
-	uint32_t frame;	      /* index into the site's stack: first frame that is not plumbing */
+	uint32_t module; /* index into snapshot.modules, or SNAP_NO_MODULE */
+	uint32_t frame;	 /* index into the site's stack: first frame that is not plumbing */
 	enum module_kind kind;
 	double confidence;    /* 0 to 1 */
 	const char *evidence; /* static text */
@@ -36,8 +40,8 @@ struct owner {
 enum how_known { HOW_EXACT = 1, HOW_ESTIMATE, HOW_UNAVAILABLE };
 
 struct class_row {
-	uint64_t bytes;	  /* FACT_UNKNOWN when not measured */
-	uint64_t count;	  /* FACT_UNKNOWN when it has none */
+	uint64_t bytes;		   /* FACT_UNKNOWN when not measured */
+	uint64_t count;		   /* FACT_UNKNOWN when it has none */
 	double growth_bytes_per_s; /* NAN when not known */
 	double confidence;
 	enum how_known how;
@@ -57,18 +61,34 @@ struct ledger {
 	struct class_row rows[CLASS_MAX]; /* resident rows add up to external_bytes */
 	struct module_row *modules;	  /* owned: native_modules split up, largest first */
 	size_t module_count;
-	uint64_t live_bytes, live_count;  /* of traced heap sites; FACT_UNKNOWN: none traced */
-	uint64_t slack_bytes;		  /* FACT_UNKNOWN when not measured */
+	uint64_t live_bytes, live_count; /* of traced heap sites; FACT_UNKNOWN: none traced */
+	uint64_t slack_bytes;		 /* FACT_UNKNOWN when not measured */
 	double alloc_per_s, free_per_s;
 };
 
 enum verdict { VERDICT_INCONCLUSIVE = 0, VERDICT_NO_LEAK, VERDICT_LEAK };
-enum pattern { PATTERN_NONE = 0, PATTERN_STABLE, PATTERN_LINEAR, PATTERN_EXPONENTIAL, PATTERN_SPIKE,
-	       PATTERN_SUSTAINED, PATTERN_OSCILLATING };
+enum pattern {
+	PATTERN_NONE = 0,
+	PATTERN_STABLE,
+	PATTERN_LINEAR,
+	PATTERN_EXPONENTIAL,
+	PATTERN_SPIKE,
+	PATTERN_SUSTAINED,
+	PATTERN_OSCILLATING
+};
 enum severity { SEVERITY_LOW = 1, SEVERITY_MEDIUM, SEVERITY_HIGH, SEVERITY_CRITICAL };
 enum leak_type {
-	LEAK_UNKNOWN = 0, LEAK_NATIVE_MODULE, LEAK_BUFFER, LEAK_CONNECTION_POOL, LEAK_WEBSOCKET,
-	LEAK_SOCKET, LEAK_FILE_HANDLE, LEAK_CRYPTO_CONTEXT, LEAK_THREAD, LEAK_MAPPING, LEAK_HEAP,
+	LEAK_UNKNOWN = 0,
+	LEAK_NATIVE_MODULE,
+	LEAK_BUFFER,
+	LEAK_CONNECTION_POOL,
+	LEAK_WEBSOCKET,
+	LEAK_SOCKET,
+	LEAK_FILE_HANDLE,
+	LEAK_CRYPTO_CONTEXT,
+	LEAK_THREAD,
+	LEAK_MAPPING,
+	LEAK_HEAP,
 };
 
 #define FINDING_EVIDENCE_MAX 6
@@ -96,8 +116,8 @@ struct findings {
 	struct finding *list; /* owned, worst first */
 	size_t count;
 	enum verdict verdict;
-	double known_in_s;    /* INCONCLUSIVE: when it will be known, seconds from now; NAN if never */
-	const char *why;      /* one static sentence for the verdict */
+	double known_in_s; /* INCONCLUSIVE: when it will be known, seconds from now; NAN if never */
+	const char *why;   /* one static sentence for the verdict */
 };
 
 /* Everything a sink needs about one process and tick. Borrowed pointers, valid during the call. */

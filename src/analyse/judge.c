@@ -126,10 +126,13 @@ static double external_growth(const struct tick *t, double window_s)
 	       t->external[ROBUST_GRID - 1 - (size_t)ceil(fmax(cells, 1))];
 }
 
-/* Heap that grows while the process does not: true only where residency is known. */
+/* Heap that grows while the process does not: said only where residency is known. */
 static bool contradicted(const struct tick *t, const struct group *g, double external)
 {
-	return g->kind == MT_SITE_HEAP && t->snap->residency_known && isfinite(external) &&
+	bool known = t->snap->residency_known && isfinite(external) &&
+		     (!t->ledger || isfinite(t->ledger->coverage_ratio));
+
+	return known && g->kind == MT_SITE_HEAP &&
 	       g->s.growth_bytes >= t->cfg->contradicted_bytes &&
 	       external < t->cfg->contradicted_share * g->s.growth_bytes;
 }

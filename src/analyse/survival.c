@@ -10,6 +10,8 @@
 
 #include "analyse/robust.h"
 
+#define ENOUGH_OCTAVES 6 /* with fewer, one death more or less decides */
+
 struct survival_cfg survival_defaults(void)
 {
 	return (struct survival_cfg){
@@ -62,16 +64,31 @@ static int usual_bucket(const double *freed_by_age, double share)
 	return MT_AGE_BUCKETS - 1;
 }
 
-/* -log10 of the chance that things with the usual mortality died as seldom beyond this bucket. */
-static double score_of(const struct survival_cfg *cfg, const double *live, const double *freed,
-		       int bucket)
+/* Octaves lived through at ages from this bucket on, by all things together. */
+static double octaves_lived(const double *live, const double *freed, int bucket)
 {
-	double lived = 0, died = survival_sum(freed, bucket);
+	double lived = 0;
 
 	/* The live ones of a bucket are on average half way through its octave. */
 	for (int b = bucket; b < MT_AGE_BUCKETS; b++)
 		lived += survival_sum(live, b) + survival_sum(freed, b) - live[b] / 2;
-	return -robust_binomial_tail(lived, cfg->death_per_octave, died);
+	return lived;
+}
+
+/* -log10 of the chance that things with the usual mortality died as seldom beyond this bucket.
+ * 0 where the oldest of them do die: then these are only long lives that have not ended yet. */
+static double score_of(const struct survival_cfg *cfg, const double *live, const double *freed,
+		       int bucket)
+{
+	for (int b = bucket + 1; b < MT_AGE_BUCKETS; b++) {
+		double lived = octaves_lived(live, freed, b);
+
+		if (lived >= ENOUGH_OCTAVES &&
+		    survival_sum(freed, b) >= cfg->death_per_octave / 2 * lived)
+			return 0;
+	}
+	return -robust_binomial_tail(octaves_lived(live, freed, bucket), cfg->death_per_octave,
+				     survival_sum(freed, bucket));
 }
 
 /* Width of the bucket as far as anything can be that old. */
@@ -90,6 +107,7 @@ static bool gathers(const struct survival_cfg *cfg, const double *live, int from
 		    double watched_s, bool faster_before)
 {
 	double all = 0, span = 0, largest = 0, largest_span = 0, young, young_span, share, pace;
+	double since, due;
 
 	for (int b = from; b <= to; b++) {
 		double width = width_of(b, watched_s);
@@ -106,6 +124,11 @@ static bool gathers(const struct survival_cfg *cfg, const double *live, int from
 	if (all < cfg->min_survivors || !(young_span > 0) || !(span > young_span))
 		return false;
 	share = young_span / span * (faster_before ? cfg->steady_pace : cfg->min_pace);
+	/* Of what came since, at least the survivors to be must still be there. */
+	since = survival_sum(live, 0) - survival_sum(live, from);
+	due = cfg->min_pace * all / span * survival_edge(from);
+	if (since + 2 * sqrt(due) < due)
+		return false;
 	pace = (young - all * share) / sqrt(all * share * (1 - share));
 	if (pace < cfg->pace_sigmas)
 		return false;

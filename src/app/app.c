@@ -23,12 +23,12 @@
 #include "base/loop.h"
 #include "decode/decode.h"
 
-#define POLL_NS		 100000000ull  /* how often the ring is looked at without being woken */
-#define ACCOUNT_NS	 1000000000ull /* points of the series */
-#define TICK_MAX_NS	 2000000000ull /* judged at least this often */
-#define THREADS_MAX_SEEN 16384	       /* threads that may be inside an allocator */
-#define MAX_FRAMES	 MT_MAX_FRAMES
-#define TRACEES_MAX	 256
+#define POLL_NS 100000000ull	  /* how often the ring is looked at without being woken */
+#define ACCOUNT_NS 1000000000ull  /* points of the series */
+#define TICK_MAX_NS 2000000000ull /* judged at least this often */
+#define THREADS_MAX_SEEN 16384	  /* threads that may be inside an allocator */
+#define MAX_FRAMES MT_MAX_FRAMES
+#define TRACEES_MAX 256
 #define OVER_BUDGET_TICKS 3 /* in a row, before the probes are taken out */
 
 struct app {
@@ -156,7 +156,8 @@ static void tell_tick(struct app *a, struct tracee *t, uint64_t now_ns)
 	t->snap->seq = t->seq++;
 	tracee_head(t, now_ns, clock_realtime_ns(), &head);
 	cost_info(&a->cost, t, false, now_ns, &overhead);
-	check_output(a, a->output.sink->ops->tick(a->output.sink->priv, &head, &analysis, &overhead));
+	check_output(a,
+		     a->output.sink->ops->tick(a->output.sink->priv, &head, &analysis, &overhead));
 }
 
 static void end_tracee(struct app *a, struct tracee *t, enum end_reason reason, const char *why)
@@ -170,7 +171,6 @@ static void end_tracee(struct app *a, struct tracee *t, enum end_reason reason, 
 
 	if (t->ended)
 		return;
-	model_account(a->model, collector_sites(a->collector, &(size_t){ 0 }), 0, now_ns);
 	r = tracee_tick(t, now_ns, &a->counters, true);
 	if (r)
 		log_debug("process %u: last tick: %s", t->pid, strerror(-r));
@@ -236,8 +236,9 @@ static void hold_budget(struct app *a, struct tracee *t, uint64_t now_ns)
 		t->over_budget_ticks = 0;
 		return;
 	}
-	snprintf(reason, sizeof(reason), "probes cost an estimated %.0f %% of the target's CPU, the "
-					 "budget is %g %%",
+	snprintf(reason, sizeof(reason),
+		 "probes cost an estimated %.0f %% of the target's CPU, the "
+		 "budget is %g %%",
 		 o.target_cpu_ratio_est * 100, a->opts->budget_pct);
 	if (!a->opts->budget_given) { /* told, not enforced: see README, Limits */
 		snprintf(t->mode_reason, sizeof(t->mode_reason), "%s", reason);
@@ -383,8 +384,7 @@ static int start_kernel_side(struct app *a, struct err *err)
 static int start_user_side(struct app *a)
 {
 	struct symbolizer_cfg symbols = SYMBOLIZER_CFG_DEFAULT(clock_monotonic_ns);
-	struct model_cfg model = { .boot_ns = a->started_ns,
-				   .page_bytes = sysconf(_SC_PAGESIZE) };
+	struct model_cfg model = { .boot_ns = a->started_ns, .page_bytes = sysconf(_SC_PAGESIZE) };
 	int r = model_new(&model, &a->model);
 
 	if (!r)
@@ -417,8 +417,8 @@ static int start_loop(struct app *a)
 	if (!r)
 		r = loop_add_timer(a->loop, POLL_NS, POLL_NS, on_timer, a, NULL);
 	if (!r && a->opts->duration_s > 0)
-		r = loop_add_timer(a->loop, (uint64_t)(a->opts->duration_s * 1e9), 0, on_duration, a,
-				   NULL);
+		r = loop_add_timer(a->loop, (uint64_t)(a->opts->duration_s * 1e9), 0, on_duration,
+				   a, NULL);
 	return r;
 }
 
@@ -498,8 +498,8 @@ static void finish(struct app *a)
 	account(a, now_ns);
 	cost_read(&a->cost, a->run.proc, now_ns, a->counters.v[MT_CNT_hits]);
 	for (size_t i = 0; i < a->tracee_count; i++)
-		end_tracee(a, a->tracee[i],
-			   a->tracee[i]->alive ? a->end_reason : END_TARGET_EXIT, NULL);
+		end_tracee(a, a->tracee[i], a->tracee[i]->alive ? a->end_reason : END_TARGET_EXIT,
+			   NULL);
 }
 
 static int status_of(int r)

@@ -10,7 +10,8 @@
 
 #include "sys/procfs.h"
 
-#define PROGRAM_NS 400.0
+#define PROGRAM_NS    400.0
+#define LEAST_SECONDS 0.2 /* between two readings: rates over less say nothing */
 
 void cost_begin(struct cost *c, const char *proc, uint64_t now_ns)
 {
@@ -30,7 +31,7 @@ void cost_read(struct cost *c, const char *proc, uint64_t now_ns, uint64_t hits)
 	struct procfs_self self;
 	double seconds = (now_ns - c->before_ns) / 1e9;
 
-	if (seconds <= 0 || procfs_read_self(proc, &self))
+	if (seconds < LEAST_SECONDS || procfs_read_self(proc, &self))
 		return;
 	c->hits_per_s = (hits - c->before_hits) / seconds;
 	c->cpu_ratio = (self.cpu_ns - c->before_cpu_ns) / 1e9 / seconds;

@@ -4,7 +4,7 @@
 #include "report/sink.h"
 
 struct cost {
-	uint64_t begun_ns, begun_cpu_ns;  /* of the whole run */
+	uint64_t begun_ns, begun_cpu_ns;		/* of the whole run */
 	uint64_t before_ns, before_cpu_ns, before_hits; /* of the last reading */
 	uint64_t hits;
 	double hits_per_s; /* NAN before the second reading */

@@ -40,8 +40,10 @@ int doctor_run(void)
 		const struct feature_info *info = feature_describe(i);
 
 		printf("  %-18s %-10s %s%s%s\n", info->name,
-		       !f.known[i] ? "not tried" : f.has[i] ? "yes" : "NO", info->needed_for,
-		       f.known[i] && !f.has[i] ? "; without it: " : "",
+		       !f.known[i] ? "not tried"
+		       : f.has[i]  ? "yes"
+				   : "NO",
+		       info->needed_for, f.known[i] && !f.has[i] ? "; without it: " : "",
 		       f.known[i] && !f.has[i] ? info->without : "");
 	}
 	if (f.entry_ns > 0)

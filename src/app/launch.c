@@ -22,11 +22,11 @@
 #include "base/cleanup.h"
 
 #if defined(__x86_64__)
-#define BREAKPOINT	0xccL
+#define BREAKPOINT 0xccL
 #define BREAKPOINT_MASK 0xffL
 #define BREAKPOINT_SKIP 1 /* the instruction pointer stands behind it */
 #elif defined(__aarch64__)
-#define BREAKPOINT	0xd4200000L
+#define BREAKPOINT 0xd4200000L
 #define BREAKPOINT_MASK 0xffffffffL
 #define BREAKPOINT_SKIP 0
 #endif
@@ -106,7 +106,8 @@ static int run_to_entry(pid_t pid)
 	word = ptrace(PTRACE_PEEKTEXT, pid, (void *)entry, NULL);
 	if (errno)
 		return -errno;
-	if (ptrace(PTRACE_POKETEXT, pid, (void *)entry, (void *)((word & ~BREAKPOINT_MASK) | BREAKPOINT)))
+	if (ptrace(PTRACE_POKETEXT, pid, (void *)entry,
+		   (void *)((word & ~BREAKPOINT_MASK) | BREAKPOINT)))
 		return -errno;
 	if (ptrace(PTRACE_CONT, pid, NULL, NULL))
 		return -errno;

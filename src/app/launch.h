@@ -9,9 +9,9 @@
 #include "base/err.h"
 
 struct launch {
-	pid_t pid;	/* child of ours; 0 when there is none */
-	bool held;	/* stopped under our control */
-	bool at_entry;	/* held at its entry point, not earlier */
+	pid_t pid;     /* child of ours; 0 when there is none */
+	bool held;     /* stopped under our control */
+	bool at_entry; /* held at its entry point, not earlier */
 };
 
 /*

@@ -77,8 +77,8 @@ static int open_mapped(const struct tracee *t, const struct module_request *m)
 /* Libraries whose functions allocate on behalf of their callers. */
 static bool is_plumbing(const char *name, bool allocator)
 {
-	static const char *const patterns[] = { "libc.so*", "libc-*.so*", "ld-*", "libstdc++*",
-						"libc++*", "libc.musl-*" };
+	static const char *const patterns[] = { "libc.so*",   "libc-*.so*", "ld-*",
+						"libstdc++*", "libc++*",    "libc.musl-*" };
 
 	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++)
 		if (fnmatch(patterns[i], name, 0) == 0)
@@ -147,8 +147,12 @@ static bool probe_allocators(struct tracee *t, int fd, const struct elf_file *f,
 			     const struct module_request *m)
 {
 	struct target_module module = {
-		.file_name = file_name(m->path), .fd = fd, .main_exe = m->main_exe,
-		.nops = PROBE_NOPS_STEPPED, .specs = t->run->specs, .spec_count = t->run->spec_count,
+		.file_name = file_name(m->path),
+		.fd = fd,
+		.main_exe = m->main_exe,
+		.nops = PROBE_NOPS_STEPPED,
+		.specs = t->run->specs,
+		.spec_count = t->run->spec_count,
 	};
 	struct tracee_allocator *a = &t->allocator[t->allocator_count];
 	struct target_points points;
@@ -212,8 +216,9 @@ int modules_scan(struct tracee *t)
 static int symbol_file_of(struct tracee *t, const struct module_request *m, uint32_t *ret)
 {
 	char path[FACT_PATH_BYTES + 64];
-	struct symbol_file file = { .build_id = m->build_id, .dev = m->dev, .inode = m->inode,
-				    .path = path };
+	struct symbol_file file = {
+		.build_id = m->build_id, .dev = m->dev, .inode = m->inode, .path = path
+	};
 
 	if (m->start)
 		snprintf(path, sizeof(path), "%s/%u/map_files/%lx-%lx", t->run->proc, t->pid,

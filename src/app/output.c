@@ -59,10 +59,11 @@ int output_flush(struct output *o)
 const char *output_explain(struct output *o, int error)
 {
 	if (error == -EPIPE)
-		snprintf(o->text, sizeof(o->text), "%s was closed by its reader; tracing ended", o->name);
+		snprintf(o->text, sizeof(o->text), "%s was closed by its reader; tracing ended",
+			 o->name);
 	else
-		snprintf(o->text, sizeof(o->text), "cannot write to %s (%s); tracing ended", o->name,
-			 strerror(-error));
+		snprintf(o->text, sizeof(o->text), "cannot write to %s (%s); tracing ended",
+			 o->name, strerror(-error));
 	return o->text;
 }
 

@@ -74,11 +74,12 @@ int start_info_send(const struct tracee *t, struct sink *sink, const struct reco
 	fill_options(t->run->opts, &options);
 	fill_features(t->run->features, &features);
 	for (size_t i = 0; i < t->allocator_count; i++)
-		allocators[i] = (struct start_allocator){ t->allocator[i].name, t->allocator[i].module,
-							  t->allocator[i].probes };
+		allocators[i] =
+			(struct start_allocator){ t->allocator[i].name, t->allocator[i].module,
+						  t->allocator[i].probes };
 	for (size_t i = 0; i < t->unmeasured_count; i++)
-		unmeasured[i] = (struct start_unmeasured){ t->unmeasured[i].what,
-							   t->unmeasured[i].why };
+		unmeasured[i] =
+			(struct start_unmeasured){ t->unmeasured[i].what, t->unmeasured[i].why };
 	info = (struct start_info){
 		.version = MEMTRACE_VERSION,
 		.kernel = uts.release,
@@ -95,8 +96,8 @@ int start_info_send(const struct tracee *t, struct sink *sink, const struct reco
 		.options = options.list,
 		.option_count = options.count,
 		.limit_bytes = t->limits.memory_bytes,
-		.limit_kind = t->limits.kind == LIMIT_NONE ? NULL :
-							     limits_kind_name(t->limits.kind),
+		.limit_kind =
+			t->limits.kind == LIMIT_NONE ? NULL : limits_kind_name(t->limits.kind),
 		.unmeasured = unmeasured,
 		.unmeasured_count = t->unmeasured_count,
 	};

@@ -25,11 +25,11 @@
 #include "sys/residency.h"
 #include "sys/threads.h"
 
-#define INVENTORY_SHARE	  50 /* an inventory may take 1/50 of the time between two */
-#define NAMES_PER_TICK	  512
-#define NAMES_BUDGET_NS	  30000000
-#define FINAL_BUDGET_NS	  2000000000
-#define THREAD_SP_MAX	  1024 /* stacks looked up per inventory; each costs a file */
+#define INVENTORY_SHARE 50 /* an inventory may take 1/50 of the time between two */
+#define NAMES_PER_TICK 512
+#define NAMES_BUDGET_NS 30000000
+#define FINAL_BUDGET_NS 2000000000
+#define THREAD_SP_MAX 1024 /* stacks looked up per inventory; each costs a file */
 
 void tracee_unmeasured(struct tracee *t, const char *what, const char *why, ...)
 {
@@ -93,8 +93,7 @@ static int preflight(struct tracee *t, uint32_t asked, struct err *err)
 	if (facts.exists)
 		look_at_exe(t, &facts);
 	if (facts.seccomp_mode && facts.seccomp_mode != FACT_UNKNOWN)
-		facts.return_probes_safe_under_seccomp =
-			features_probe_seccomp(t->run->features);
+		facts.return_probes_safe_under_seccomp = features_probe_seccomp(t->run->features);
 	preflight_judge(&facts, &t->preflight);
 	if (t->preflight.decision == PREFLIGHT_REFUSE)
 		return err_set(err, t->preflight.error, "%s", t->preflight.text);
@@ -141,8 +140,8 @@ static int read_fact(struct tracee *t, uint64_t now_ns)
 	t->fact_ns = now_ns;
 	memcpy(t->comm, fact.comm, sizeof(t->comm));
 	if (t->cpu_before_at_ns && now_ns > t->cpu_before_at_ns)
-		t->cpu_ratio = (double)(fact.cpu_ns - t->cpu_before_ns) /
-			       (now_ns - t->cpu_before_at_ns);
+		t->cpu_ratio =
+			(double)(fact.cpu_ns - t->cpu_before_ns) / (now_ns - t->cpu_before_at_ns);
 	t->cpu_before_ns = fact.cpu_ns;
 	t->cpu_before_at_ns = now_ns;
 	return model_set_proc(t->run->model, t->pid, &fact, now_ns);
@@ -159,7 +158,8 @@ static int enter(struct tracee *t, uint32_t asid, struct err *err)
 	} else {
 		r = collector_add_process(t->run->collector, t->pid, &t->asid);
 		if (r)
-			return err_set(err, r, "cannot enter process %u (%s)", t->pid, strerror(-r));
+			return err_set(err, r, "cannot enter process %u (%s)", t->pid,
+				       strerror(-r));
 	}
 	/* from here on its events count; is it still the process that was checked? */
 	r = procfs_identify(t->run->proc, t->pid, &id);
@@ -259,8 +259,9 @@ static void note_missing(struct tracee *t)
 			  "heaps of language runtimes are not read by this version; they are part "
 			  "of external memory");
 	if (!t->run->features->has[FEATURE_task_file_iter])
-		tracee_unmeasured(t, "connections", "this kernel has no descriptor iterator: peers and "
-						    "socket memory are not known");
+		tracee_unmeasured(t, "connections",
+				  "this kernel has no descriptor iterator: peers and "
+				  "socket memory are not known");
 	if (t->run->opts->mode == MODE_WATCH)
 		tracee_unmeasured(t, "allocations", "mode watch: allocators are not probed");
 	else if (t->heap_wanted && !t->heap_traced)
@@ -317,7 +318,8 @@ void tracee_executed(struct tracee *t, uint32_t asid)
 	free(t->cmdline);
 	t->cmdline = NULL;
 	if (procfs_identify(t->run->proc, t->pid, &id) == 0)
-		model_add_process(t->run->model, t->pid, asid, id.start_ticks, clock_monotonic_ns(), "");
+		model_add_process(t->run->model, t->pid, asid, id.start_ticks, clock_monotonic_ns(),
+				  "");
 	read_identity(t);
 	ledger_state_init(&t->ledger_state);
 	judge_free(t->judge);
@@ -379,10 +381,9 @@ bool tracee_analysis(const struct tracee *t, struct analysis *ret)
 {
 	if (!t->snap || !t->owners)
 		return false;
-	*ret = (struct analysis){ .snap = t->snap,
-				  .owners = t->owners,
-				  .ledger = &t->ledger,
-				  .findings = &t->findings };
+	*ret = (struct analysis){
+		.snap = t->snap, .owners = t->owners, .ledger = &t->ledger, .findings = &t->findings
+	};
 	return true;
 }
 

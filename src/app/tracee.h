@@ -22,7 +22,7 @@
 
 #define TRACEE_ALLOCATORS_MAX 16
 #define TRACEE_UNMEASURED_MAX 16
-#define TRACEE_TEXT_BYTES     160
+#define TRACEE_TEXT_BYTES 160
 
 /* What all tracees of a run share; borrowed by each. */
 struct run {
@@ -55,8 +55,8 @@ struct tracee {
 	uint64_t start_ticks, begun_ns, seq;
 	bool alive, maps_dirty, ended;
 	struct preflight preflight;
-	bool heap_wanted; /* allocator probes may go in */
-	bool heap_traced; /* at least one allocator is probed */
+	bool heap_wanted;  /* allocator probes may go in */
+	bool heap_traced;  /* at least one allocator is probed */
 	bool stepped_down; /* the probes were taken out to hold the budget */
 	char mode_reason[TRACEE_TEXT_BYTES];
 	uint32_t over_budget_ticks;
@@ -70,20 +70,20 @@ struct tracee {
 
 	char comm[32];
 	char exe[4096];
-	char *cmdline; /* owned: masked */
+	char *cmdline;	     /* owned: masked */
 	const char *runtime; /* static: "v8", "jvm", "cpython", "go", "none" */
 	struct limits limits;
 	struct proc_fact fact;
-	uint64_t fact_ns;	      /* when fact was read */
+	uint64_t fact_ns;			  /* when fact was read */
 	uint64_t cpu_before_ns, cpu_before_at_ns; /* of the last tick */
-	double cpu_ratio;	      /* CPUs that the target uses; NAN when not known */
-	uint64_t inventory_due_ns;    /* not before: keeps the inventory's cost small */
+	double cpu_ratio;	   /* CPUs that the target uses; NAN when not known */
+	uint64_t inventory_due_ns; /* not before: keeps the inventory's cost small */
 
 	struct ledger_state ledger_state;
-	struct judge *judge;	 /* owned */
-	struct snapshot *snap;	 /* owned: of the last tick, NULL before */
-	struct owner *owners;	 /* owned */
-	struct ledger ledger;	 /* owned content */
+	struct judge *judge;	  /* owned */
+	struct snapshot *snap;	  /* owned: of the last tick, NULL before */
+	struct owner *owners;	  /* owned */
+	struct ledger ledger;	  /* owned content */
 	struct findings findings; /* owned content */
 };
 
@@ -117,4 +117,4 @@ void tracee_head(const struct tracee *t, uint64_t now_ns, uint64_t realtime_ns,
 
 /* Notes that something cannot be measured; `what` is static. The first 16 are kept. */
 __attribute__((format(printf, 3, 4))) void tracee_unmeasured(struct tracee *t, const char *what,
-							      const char *why, ...);
+							     const char *why, ...);

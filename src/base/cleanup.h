@@ -5,16 +5,16 @@
 #include <unistd.h>
 
 #define auto_clean(fn) __attribute__((cleanup(fn)))
-#define auto_free      auto_clean(free_ptr)
-#define auto_close     auto_clean(close_fd)
-#define auto_fclose    auto_clean(fclose_ptr)
+#define auto_free auto_clean(free_ptr)
+#define auto_close auto_clean(close_fd)
+#define auto_fclose auto_clean(fclose_ptr)
 
 /* Takes ownership out of a variable: its value is returned and the variable becomes NULL. */
-#define steal(p)                                                                                   \
-	({                                                                                         \
-		__typeof__(p) stolen_ = (p);                                                       \
-		(p) = NULL;                                                                        \
-		stolen_;                                                                           \
+#define steal(p)                             \
+	({                                   \
+		__typeof__(p) stolen_ = (p); \
+		(p) = NULL;                  \
+		stolen_;                     \
 	})
 
 static inline int steal_fd(int *fd)

@@ -1,4 +1,5 @@
-/* One sentence for the user about a failure whose errno is not enough. Filled once, printed once. */
+/* One sentence for the user about a failure whose errno is not enough. Filled once, printed once.
+ */
 #pragma once
 #include <stdarg.h>
 #include <stdio.h>

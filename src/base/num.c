@@ -133,10 +133,16 @@ static void format_scaled(double value, const char *unit, const char *sign, char
 		 unit);
 }
 
+static const char *num_unknown(char *buf)
+{
+	snprintf(buf, NUM_TEXT_BYTES, "%s", UNKNOWN_TEXT);
+	return buf;
+}
+
 const char *num_format_bytes(uint64_t bytes, char buf[static NUM_TEXT_BYTES])
 {
 	if (bytes == UINT64_MAX)
-		strcpy(buf, UNKNOWN_TEXT);
+		num_unknown(buf);
 	else
 		format_scaled((double)bytes, "B", "", buf);
 	return buf;
@@ -148,9 +154,9 @@ const char *num_format_rate(double bytes_per_s, char buf[static NUM_TEXT_BYTES])
 	double size = fabs(bytes_per_s);
 
 	if (!isfinite(size) || size >= 1e27)
-		strcpy(buf, UNKNOWN_TEXT);
+		num_unknown(buf);
 	else if (size < 0.05)
-		strcpy(buf, "0 B/s");
+		snprintf(buf, NUM_TEXT_BYTES, "0 B/s");
 	else if (size < 9.95)
 		snprintf(buf, NUM_TEXT_BYTES, "%s%.1f B/s", sign, size);
 	else
@@ -161,7 +167,7 @@ const char *num_format_rate(double bytes_per_s, char buf[static NUM_TEXT_BYTES])
 const char *num_format_count(uint64_t count, char buf[static NUM_TEXT_BYTES])
 {
 	if (count == UINT64_MAX)
-		strcpy(buf, UNKNOWN_TEXT);
+		num_unknown(buf);
 	else if (count < 1000)
 		snprintf(buf, NUM_TEXT_BYTES, "%" PRIu64, count);
 	else if (count < 1000000)
@@ -176,7 +182,7 @@ const char *num_format_seconds(double seconds, char buf[static NUM_TEXT_BYTES])
 	uint64_t s;
 
 	if (!isfinite(seconds) || seconds < 0 || seconds >= 1e15)
-		return strcpy(buf, UNKNOWN_TEXT);
+		return num_unknown(buf);
 	s = (uint64_t)round(seconds);
 	if (seconds < 9.95 && seconds != floor(seconds))
 		snprintf(buf, NUM_TEXT_BYTES, seconds < 0.995 ? "%.2f s" : "%.1f s", seconds);

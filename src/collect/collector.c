@@ -19,9 +19,9 @@
 #include "memtrace.skel.h"
 
 #define SCRATCH_PER_CPU 4
-#define SYSCALL_ROWS	512
-#define FDS_MAX		65536
-#define PURGE_BATCH	4096
+#define SYSCALL_ROWS 512
+#define FDS_MAX 65536
+#define PURGE_BATCH 4096
 
 struct probe_link {
 	struct bpf_link *link; /* owned */
@@ -30,11 +30,11 @@ struct probe_link {
 };
 
 struct collector {
-	struct memtrace_bpf *skel;     /* owned */
-	struct ring_buffer *ring;      /* owned */
+	struct memtrace_bpf *skel;	 /* owned */
+	struct ring_buffer *ring;	 /* owned */
 	struct bpf_link *tracepoints[5]; /* owned */
-	struct probe_link *links;      /* owned, newest first */
-	const struct mt_site *sites;   /* mapped */
+	struct probe_link *links;	 /* owned, newest first */
+	const struct mt_site *sites;	 /* mapped */
 	size_t sites_bytes, sites_max;
 	bool multi;
 	bool has_fd_iter;
@@ -141,12 +141,12 @@ static int fill_syscalls(struct collector *c)
 		int nr;
 		struct mt_syscall row;
 	} rows[] = {
-#define SYSCALL(name, op_, entry_, site, arg, len)                                                 \
-	{ SYS_##name,                                                                              \
-	  { .op = MT_SYS_##op_,                                                                    \
-	    .entry = (entry_),                                                                     \
-	    .site_kind = (site),                                                                   \
-	    .extra_arg = (arg),                                                                    \
+#define SYSCALL(name, op_, entry_, site, arg, len) \
+	{ SYS_##name,                              \
+	  { .op = MT_SYS_##op_,                    \
+	    .entry = (entry_),                     \
+	    .site_kind = (site),                   \
+	    .extra_arg = (arg),                    \
 	    .extra_len = (len) } },
 #include "memtrace/syscalls.def"
 #undef SYSCALL
@@ -192,8 +192,9 @@ static int load(struct collector *c, const struct collector_cfg *cfg, struct err
 	choose_programs(c->skel, cfg->features);
 	r = memtrace_bpf__load(c->skel);
 	if (r)
-		return err_set(err, r, "the kernel refused memtrace's BPF programs (%s); `memtrace doctor` "
-				       "says what it supports, -vv shows the reason",
+		return err_set(err, r,
+			       "the kernel refused memtrace's BPF programs (%s); `memtrace doctor` "
+			       "says what it supports, -vv shows the reason",
 			       strerror(-r));
 	return 0;
 }
@@ -269,7 +270,8 @@ int collector_set_plumbing(struct collector *c, uint32_t tgid, const uint64_t (*
 		p.plumbing[i].start = range[i][0];
 		p.plumbing[i].end = range[i][1];
 	}
-	if (bpf_map__update_elem(c->skel->maps.procs, &tgid, sizeof(tgid), &p, sizeof(p), BPF_EXIST))
+	if (bpf_map__update_elem(c->skel->maps.procs, &tgid, sizeof(tgid), &p, sizeof(p),
+				 BPF_EXIST))
 		return -errno;
 	return 0;
 }
@@ -324,21 +326,22 @@ static int attach_each(struct collector *c, struct bpf_program *p, uint32_t tgid
 	for (size_t i = 0; i < n; i++) {
 		LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = ret, .bpf_cookie = points[i].cookie);
 
-		r = keep(c, tgid, bpf_program__attach_uprobe_opts(p, tgid, path,
-								  points[i].file_offset, &opts));
+		r = keep(c, tgid,
+			 bpf_program__attach_uprobe_opts(p, tgid, path, points[i].file_offset,
+							 &opts));
 		if (r)
 			return r;
 	}
 	return 0;
 }
 
-static int attach_points(struct collector *c, struct bpf_program *p, uint32_t tgid, const char *path,
-			 const struct collector_point *points, size_t n, bool ret)
+static int attach_points(struct collector *c, struct bpf_program *p, uint32_t tgid,
+			 const char *path, const struct collector_point *points, size_t n, bool ret)
 {
 	if (n == 0)
 		return 0;
-	return c->multi ? attach_multi(c, p, tgid, path, points, n, ret) :
-			  attach_each(c, p, tgid, path, points, n, ret);
+	return c->multi ? attach_multi(c, p, tgid, path, points, n, ret)
+			: attach_each(c, p, tgid, path, points, n, ret);
 }
 
 /* Takes out what was attached since `mark` was the newest link. */

@@ -40,7 +40,8 @@ int collector_new(const struct collector_cfg *cfg, collector_record_fn fn, void 
 void collector_free(struct collector *c);
 void collector_freep(struct collector **c);
 
-/* Attaches the tracepoints: from here on traced processes' mappings and descriptors are followed. */
+/* Attaches the tracepoints: from here on traced processes' mappings and descriptors are followed.
+ */
 int collector_start(struct collector *c, struct err *err);
 
 /* Traces a process: its address space gets a new id. */
@@ -66,8 +67,8 @@ int collector_attach(struct collector *c, uint32_t tgid, int file,
 /* Takes the allocator probes of a process out. */
 void collector_detach(struct collector *c, uint32_t tgid);
 
-int collector_fd(const struct collector *c);   /* readable when records wait */
-int collector_poll(struct collector *c);       /* delivers what waits; records, or -errno */
+int collector_fd(const struct collector *c); /* readable when records wait */
+int collector_poll(struct collector *c);     /* delivers what waits; records, or -errno */
 const struct mt_site *collector_sites(const struct collector *c, size_t *ret_count);
 int collector_counters(const struct collector *c, uint64_t ret[MT_CNT_MAX]);
 

@@ -21,8 +21,9 @@ static enum fd_kind kind_of_name(const char *name)
 		const char *name;
 		enum fd_kind kind;
 	} rows[] = {
-		{ "[eventfd]", FD_EVENTFD },   { "[eventpoll]", FD_EPOLL }, { "[timerfd]", FD_TIMERFD },
-		{ "[signalfd]", FD_SIGNALFD }, { "inotify", FD_INOTIFY },   { "[fanotify]", FD_INOTIFY },
+		{ "[eventfd]", FD_EVENTFD },   { "[eventpoll]", FD_EPOLL },
+		{ "[timerfd]", FD_TIMERFD },   { "[signalfd]", FD_SIGNALFD },
+		{ "inotify", FD_INOTIFY },     { "[fanotify]", FD_INOTIFY },
 		{ "[io_uring]", FD_IO_URING },
 	};
 

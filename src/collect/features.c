@@ -217,22 +217,26 @@ int features_probe(struct features *ret, struct err *err)
 	memset(ret, 0, sizeof(*ret));
 	note(ret, FEATURE_btf, access(btf, R_OK) == 0);
 	if (!ret->has[FEATURE_btf])
-		return err_set(err, -EOPNOTSUPP,
-			       "this kernel has no type information (%s is missing): a kernel built "
-			       "with CONFIG_DEBUG_INFO_BTF is needed",
-			       btf);
+		return err_set(
+			err, -EOPNOTSUPP,
+			"this kernel has no type information (%s is missing): a kernel built "
+			"with CONFIG_DEBUG_INFO_BTF is needed",
+			btf);
 	r = bpf_allowed(err);
 	note(ret, FEATURE_bpf_load, r == 0);
 	if (r)
 		return r;
 	note(ret, FEATURE_tp_btf, loads_and_attaches("probe_tp"));
 	if (!ret->has[FEATURE_tp_btf])
-		return err_set(err, -EOPNOTSUPP,
-			       "this kernel does not let BPF programs attach to tracepoints by type");
-	note(ret, FEATURE_uprobe, hits_all_threads("probe_entry", false, false) &&
-					  hits_all_threads("probe_return", false, true));
-	note(ret, FEATURE_uprobe_multi, hits_all_threads("probe_entry", true, false) &&
-						hits_all_threads("probe_return", true, true));
+		return err_set(
+			err, -EOPNOTSUPP,
+			"this kernel does not let BPF programs attach to tracepoints by type");
+	note(ret, FEATURE_uprobe,
+	     hits_all_threads("probe_entry", false, false) &&
+		     hits_all_threads("probe_return", false, true));
+	note(ret, FEATURE_uprobe_multi,
+	     hits_all_threads("probe_entry", true, false) &&
+		     hits_all_threads("probe_return", true, true));
 	note(ret, FEATURE_find_vma, find_vma_works());
 	note(ret, FEATURE_task_file_iter, loads_and_attaches("probe_iter"));
 	if (!ret->has[FEATURE_find_vma])

@@ -22,8 +22,9 @@ struct feature_info {
 struct features {
 	bool has[FEATURE_MAX];
 	bool known[FEATURE_MAX]; /* tried already; the dear ones are only tried when asked for */
-	double entry_ns;	 /* added time of one probe hit on an emulated instruction; 0 = not measured */
-	double entry_return_ns;	 /* of entry and return together */
+	double entry_ns; /* added time of one probe hit on an emulated instruction; 0 = not measured
+			  */
+	double entry_return_ns; /* of entry and return together */
 };
 
 const struct feature_info *feature_describe(enum feature_id id);
@@ -34,5 +35,6 @@ const struct feature_info *feature_describe(enum feature_id id);
  */
 int features_probe(struct features *ret, struct err *err);
 
-/* Whether a return probe would kill a process that has a seccomp filter; tried on a child of ours. */
+/* Whether a return probe would kill a process that has a seccomp filter; tried on a child of ours.
+ */
 bool features_probe_seccomp(struct features *f);

@@ -7,16 +7,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FACT_PATH_BYTES 256 /* longer paths keep their tail */
-#define FACT_UNKNOWN	UINT64_MAX /* in a byte or count field: could not be measured */
+#define FACT_PATH_BYTES 256	/* longer paths keep their tail */
+#define FACT_UNKNOWN UINT64_MAX /* in a byte or count field: could not be measured */
 
 enum vma_kind { /* from the line of /proc/PID/maps alone */
-	VMA_ANON = 1,
-	VMA_HEAP,      /* [heap] */
-	VMA_STACK,     /* [stack] */
-	VMA_FILE,      /* private or shared mapping of a file */
-	VMA_SHM,       /* shared anonymous, memfd, /dev/shm, SysV */
-	VMA_SPECIAL,   /* [vdso], [vvar], [vsyscall], ... */
+		VMA_ANON = 1,
+		VMA_HEAP,    /* [heap] */
+		VMA_STACK,   /* [stack] */
+		VMA_FILE,    /* private or shared mapping of a file */
+		VMA_SHM,     /* shared anonymous, memfd, /dev/shm, SysV */
+		VMA_SPECIAL, /* [vdso], [vvar], [vsyscall], ... */
 };
 
 struct vma {
@@ -32,9 +32,9 @@ struct vma {
 
 /* Residency of one range of addresses. */
 struct residency {
-	uint64_t start, end;	/* in */
+	uint64_t start, end;	 /* in */
 	uint64_t resident_bytes; /* out */
-	uint64_t swapped_bytes;	/* out */
+	uint64_t swapped_bytes;	 /* out */
 };
 
 struct proc_fact {
@@ -48,8 +48,19 @@ struct proc_fact {
 };
 
 enum fd_kind {
-	FD_FILE = 1, FD_DIR, FD_PIPE, FD_SOCKET, FD_EVENTFD, FD_EPOLL, FD_TIMERFD, FD_SIGNALFD,
-	FD_INOTIFY, FD_MEMFD, FD_IO_URING, FD_DEVICE, FD_OTHER,
+	FD_FILE = 1,
+	FD_DIR,
+	FD_PIPE,
+	FD_SOCKET,
+	FD_EVENTFD,
+	FD_EPOLL,
+	FD_TIMERFD,
+	FD_SIGNALFD,
+	FD_INOTIFY,
+	FD_MEMFD,
+	FD_IO_URING,
+	FD_DEVICE,
+	FD_OTHER,
 };
 
 /* One open descriptor, from the task_file iterator or, without it, /proc/PID/fd. */
@@ -57,13 +68,13 @@ struct fd_fact {
 	int32_t fd;
 	enum fd_kind kind;
 	uint64_t inode;
-	uint16_t family;  /* AF_INET, AF_INET6, AF_UNIX; 0 when not a socket or not known */
-	uint16_t state;	  /* TCP state; 0 when not known */
+	uint16_t family; /* AF_INET, AF_INET6, AF_UNIX; 0 when not a socket or not known */
+	uint16_t state;	 /* TCP state; 0 when not known */
 	uint16_t local_port, peer_port; /* host byte order; 0 when none */
 	uint8_t peer_addr[16];		/* IPv4 in the first 4 bytes */
 	bool listening;
 	uint64_t kernel_bytes; /* socket memory in the kernel; FACT_UNKNOWN when not measured */
-	char path[108]; /* unix socket: its or its peer's path; "" otherwise */
+	char path[108];	       /* unix socket: its or its peer's path; "" otherwise */
 };
 
 #define MODULE_SEGMENTS 8

@@ -14,11 +14,6 @@
 
 #define RET_ERROR_MAX 4095 /* larger negative results are addresses */
 
-/* bpf() commands that return a descriptor: BPF_MAP_CREATE, BPF_PROG_LOAD, BPF_OBJ_GET, ... */
-#define BPF_FD_COMMANDS                                                                          \
-	(1ull << 0 | 1ull << 5 | 1ull << 7 | 1ull << 13 | 1ull << 14 | 1ull << 17 | 1ull << 18 | \
-	 1ull << 19 | 1ull << 28 | 1ull << 30 | 1ull << 32 | 1ull << 33 | 1ull << 36)
-
 bool apply_failed(const struct mt_ev_sys *e)
 {
 	return e->ret < 0 && e->ret >= -RET_ERROR_MAX;
@@ -67,14 +62,10 @@ static enum fd_kind opened_kind(const struct mt_ev_sys *e)
 	return FD_OTHER;
 }
 
-/* Calls of this kind that return a number which is no new descriptor. */
+/* signalfd() on a descriptor that exists returns that. */
 static bool opens_nothing(const struct mt_ev_sys *e)
 {
-	if (e->nr == __NR_bpf)
-		return e->arg[0] >= 64 || !(BPF_FD_COMMANDS >> e->arg[0] & 1);
-	if (opened_kind(e) == FD_SIGNALFD)
-		return (int32_t)e->arg[0] == e->ret;
-	return false;
+	return opened_kind(e) == FD_SIGNALFD && (int32_t)e->arg[0] == e->ret;
 }
 
 /* Two descriptors that the call wrote to memory. */

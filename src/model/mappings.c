@@ -26,6 +26,7 @@ struct block {
 /* A call that gives something up, between its beginning and its outcome. */
 struct call {
 	uint32_t tid;
+	bool moves; /* mremap: only its time matters */
 	uint64_t began_ns;
 	struct piece *part; /* owned */
 	size_t parts, cap;
@@ -335,7 +336,10 @@ void mappings_undo(struct mappings *m, uint32_t tid)
 
 int mappings_remap_begin(struct mappings *m, uint32_t tid, uint64_t now_ns)
 {
-	call_begin(m, tid, now_ns);
+	struct call *c = call_begin(m, tid, now_ns);
+
+	if (c)
+		c->moves = true;
 	return 0;
 }
 
@@ -343,18 +347,19 @@ int mappings_remap_begin(struct mappings *m, uint32_t tid, uint64_t now_ns)
 static void part_move(struct mappings *m, const struct remap *r, const struct piece *part,
 		      uint64_t new_end, uint64_t now_ns)
 {
-	struct block *b = &m->block[part->block];
-	uint64_t start = part->start - r->old_start + r->new_start;
-	uint64_t end = part->end - r->old_start + r->new_start;
+	uint64_t into = part->start - r->old_start, start, end;
 	struct piece lost = *part;
 
-	if (end > new_end)
+	if (into < new_end - r->new_start) {
+		start = r->new_start + into;
 		end = new_end;
-	if (start < end && part_add(m, start, end, part->block) == 0)
-		lost.start += end - start;
+		if (end - start > part->end - part->start)
+			end = start + (part->end - part->start);
+		lost.start += range_fill(m, start, end, part->block);
+	}
 	if (lost.start < lost.end)
 		part_died(m, &lost, now_ns);
-	b->waiting--;
+	m->block[part->block].waiting--;
 	block_release(m, part->block);
 }
 
@@ -379,10 +384,10 @@ int mappings_remap(struct mappings *m, uint32_t tid, const struct remap *r, uint
 	struct piece part;
 	struct mapping there;
 
-	if (c) {
+	if (c && c->moves)
 		before_ns = c->began_ns;
+	if (c)
 		call_end(m, c);
-	}
 	if (new_end <= r->new_start || old_end < r->old_start)
 		return 0;
 	if (r->keep_old || r->old_len == 0) {
@@ -390,12 +395,13 @@ int mappings_remap(struct mappings *m, uint32_t tid, const struct remap *r, uint
 
 		return mappings_map(m, r->new_start, r->new_len, known, r->site, r->flags, now_ns);
 	}
+	if (r->new_start != r->old_start)
+		range_kill(m, r->new_start, new_end, UINT64_MAX, now_ns);
 	while (part_take(m, &at, old_end, before_ns, &part))
 		if (!call_keep(m, &moved, &part)) {
 			part_died(m, &part, now_ns);
 			block_release(m, part.block);
 		}
-	range_kill(m, r->new_start, new_end, UINT64_MAX, now_ns);
 	for (size_t i = 0; i < moved.parts; i++)
 		part_move(m, r, &moved.part[i], new_end, now_ns);
 	if (moved.parts && moved.part[moved.parts - 1].end == old_end)

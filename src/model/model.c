@@ -79,7 +79,8 @@ int model_add_process(struct model *m, uint32_t pid, uint32_t asid, uint64_t sta
 	if (r < 0)
 		return r;
 	p->start_ticks = p->fact.start_ticks = start_ticks;
-	procs_set_comm(p, comm, strlen(comm));
+	if (comm[0])
+		procs_set_comm(p, comm, strlen(comm));
 	return 0;
 }
 

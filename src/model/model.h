@@ -43,9 +43,9 @@ void model_free(struct model *m);
 void model_freep(struct model **m);
 
 /*
- * Enters a process. The same one again updates start_ticks and comm; another one under the same
- * number (asid or start_ticks differ) replaces it. -EEXIST when the asid is another process's,
- * -ENOSPC. Forked children that are traced enter by their event.
+ * Enters a process. The same one again updates start_ticks and comm ("": left alone); another one
+ * under the same number (asid or start_ticks differ) replaces it. -EEXIST when the asid is another
+ * process's, -ENOSPC. Forked children that are traced enter by their event.
  */
 int model_add_process(struct model *m, uint32_t pid, uint32_t asid, uint64_t start_ticks,
 		      uint64_t now_ns, const char *comm);

@@ -18,19 +18,19 @@ struct snap_module {
 	const char *path;     /* as the target sees it */
 	const char *build_id; /* lower-case hex, "" when the file has none */
 	bool main_exe;
-	bool allocator;	/* allocator entry points were found in it */
+	bool allocator; /* allocator entry points were found in it */
 };
 
 enum frame_kind { FRAME_NATIVE = 1, FRAME_JIT, FRAME_INTERPRETED, FRAME_KERNEL };
 
 struct snap_frame {
 	uint64_t pc;
-	uint64_t offset;     /* ELF virtual address in the module; pc when there is no module */
-	uint32_t module;     /* index into modules, or SNAP_NO_MODULE */
+	uint64_t offset; /* ELF virtual address in the module; pc when there is no module */
+	uint32_t module; /* index into modules, or SNAP_NO_MODULE */
 	enum frame_kind kind;
-	const char *symbol;  /* demangled; NULL when not (yet) known */
-	const char *file;    /* NULL when not known */
-	uint32_t line;	     /* 0 when not known */
+	const char *symbol; /* demangled; NULL when not (yet) known */
+	const char *file;   /* NULL when not known */
+	uint32_t line;	    /* 0 when not known */
 	bool inlined;
 };
 
@@ -57,7 +57,7 @@ struct snap_site {
 	bool ages_known; /* the two arrays below are measured */
 	uint64_t live_by_age[MT_AGE_BUCKETS];
 	uint64_t freed_by_age[MT_AGE_BUCKETS]; /* cumulative */
-	double first_seen_s, last_alloc_s; /* since tracing began */
+	double first_seen_s, last_alloc_s;     /* since tracing began */
 	struct snap_series live_bytes_series;
 	struct snap_series live_count_series;
 	struct snap_stack stack;
@@ -70,9 +70,9 @@ enum range_use {
 	RANGE_CODE,
 	RANGE_FILE,
 	RANGE_SHM,
-	RANGE_SITE,	     /* anonymous, mapped by a known site: see `site` */
-	RANGE_BEFORE,	     /* anonymous, mapped before tracing began */
-	RANGE_OTHER,	     /* anonymous, mapped since, by nobody we saw */
+	RANGE_SITE,   /* anonymous, mapped by a known site: see `site` */
+	RANGE_BEFORE, /* anonymous, mapped before tracing began */
+	RANGE_OTHER,  /* anonymous, mapped since, by nobody we saw */
 };
 
 struct snap_range {
@@ -84,15 +84,15 @@ struct snap_range {
 
 struct snap_fd {
 	struct fd_fact fact;
-	uint64_t site_id;  /* who opened it; 0 when it was there before or was missed */
-	double opened_s;   /* since tracing began; NAN when not known */
+	uint64_t site_id; /* who opened it; 0 when it was there before or was missed */
+	double opened_s;  /* since tracing began; NAN when not known */
 };
 
 /* Totals since tracing began, and what tracing itself does. */
 struct snap_counters {
-	uint64_t v[MT_CNT_MAX];	   /* of the whole run, all processes */
-	uint64_t bad_records;	   /* refused by the decoder */
-	uint64_t sites_refused;	   /* user-space table limits */
+	uint64_t v[MT_CNT_MAX]; /* of the whole run, all processes */
+	uint64_t bad_records;	/* refused by the decoder */
+	uint64_t sites_refused; /* user-space table limits */
 	uint64_t ranges_refused;
 	uint64_t fds_refused;
 	uint64_t symbols_refused;
@@ -102,21 +102,26 @@ struct snap_counters {
 struct snapshot {
 	uint32_t pid;
 	char comm[32];
-	double elapsed_s;    /* since tracing of this process began */
+	double elapsed_s; /* since tracing of this process began */
 	uint64_t seq;
 	bool alive;
 
 	struct proc_fact proc;
-	bool residency_known;	   /* ranges carry residency */
-	bool fds_known;		   /* fds is a complete table, not the event-driven estimate */
-	bool heap_traced;	   /* allocator probes are in */
+	bool residency_known; /* ranges carry residency */
+	bool fds_known;	      /* fds is a complete table, not the event-driven estimate */
+	bool heap_traced;     /* allocator probes are in */
 	uint64_t rss_at_attach_bytes;
-	uint64_t allocator_at_attach_bytes; /* resident in ranges that later proved RANGE_ALLOCATOR */
+	uint64_t allocator_at_attach_bytes; /* resident in ranges that later proved RANGE_ALLOCATOR
+					     */
 
-	const struct snap_module *modules; size_t module_count;
-	const struct snap_site *sites; size_t site_count;
-	const struct snap_range *ranges; size_t range_count;
-	const struct snap_fd *fds; size_t fd_count;
+	const struct snap_module *modules;
+	size_t module_count;
+	const struct snap_site *sites;
+	size_t site_count;
+	const struct snap_range *ranges;
+	size_t range_count;
+	const struct snap_fd *fds;
+	size_t fd_count;
 	uint32_t thread_count;
 
 	struct snap_series external_series; /* rss + swap - managed heap */

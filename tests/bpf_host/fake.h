@@ -9,9 +9,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define FAKE_MAPS    32
+#define FAKE_MAPS 32
 #define FAKE_ENTRIES 4096
-#define FAKE_POISON  0xdd
+#define FAKE_POISON 0xdd
 
 struct fake_entry {
 	bool used;
@@ -21,8 +21,8 @@ struct fake_entry {
 
 static struct fake_map {
 	void *id;
-	size_t max;		 /* 0: as declared */
-	long refuse;		 /* answer of the next update, once */
+	size_t max;		  /* 0: as declared */
+	long refuse;		  /* answer of the next update, once */
 	struct fake_entry *entry; /* owned */
 	size_t count;
 } fake_maps[FAKE_MAPS];

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#define PID   100
+#define PID 100
 #define SECOND 1000000000ull
 
 static struct pt_regs regs;
@@ -88,11 +88,11 @@ static void leave(uint64_t result, uint64_t sp)
 	mt_alloc_exit(&regs);
 }
 
-#define MALLOC	       MT_COOKIE(MT_FN_ALLOC, 1, 0, 0, 0)
-#define CALLOC	       MT_COOKIE(MT_FN_ALLOC, 1, 2, 0, 0)
-#define REALLOC	       MT_COOKIE(MT_FN_REALLOC, 2, 0, 1, 0)
+#define MALLOC MT_COOKIE(MT_FN_ALLOC, 1, 0, 0, 0)
+#define CALLOC MT_COOKIE(MT_FN_ALLOC, 1, 2, 0, 0)
+#define REALLOC MT_COOKIE(MT_FN_REALLOC, 2, 0, 1, 0)
 #define POSIX_MEMALIGN MT_COOKIE(MT_FN_POSIX_MEMALIGN, 3, 0, 1, 0)
-#define SP	       0x7ffc00001000
+#define SP 0x7ffc00001000
 
 static void do_malloc(uint64_t size, uint64_t addr)
 {

@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#define PID  100
+#define PID 100
 #define CODE 0x400000ull
-#define SP   0x7ffc00001000ull
+#define SP 0x7ffc00001000ull
 
 static struct mt_ev_site *sent(void)
 {
@@ -135,7 +135,7 @@ static void the_caller_of_a_runtime_library_is_scanned_for(void **state)
 	begin();
 	for (int i = 0; i < 32; i++)
 		fake_poke(SP + 8 * i, 0x1111);
-	fake_poke(SP + 16, CODE + 0x508);  /* code, but nothing calls there */
+	fake_poke(SP + 16, CODE + 0x508); /* code, but nothing calls there */
 	fake_poke(CODE + 0x500, 0);
 	fake_poke(SP + 40, CODE + 0x808);
 	fake_poke(CODE + 0x800, 0xe8ull << 24); /* e8 at -5 */

@@ -13,8 +13,8 @@
 #include "memtrace.skel.h"
 
 #define STACK_LIMIT 48
-#define LOG_BYTES   (1 << 20)
-#define PROGRAMS    64
+#define LOG_BYTES (1 << 20)
+#define PROGRAMS 64
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list ap)
 {
@@ -76,9 +76,10 @@ int main(void)
 	bpf_map__set_max_entries(s->maps.syscalls, 512);
 	s->rodata->cfg.site_capacity = 1024;
 	s->rodata->cfg.max_frames = MT_MAX_FRAMES;
-	s->rodata->cfg.follow = 1;	/* the longest paths */
+	s->rodata->cfg.follow = 1; /* the longest paths */
 	s->rodata->cfg.send_events = 1;
-	bpf_object__for_each_program(p, s->obj) {
+	bpf_object__for_each_program(p, s->obj)
+	{
 		log[n] = calloc(1, LOG_BYTES);
 		if (n == PROGRAMS - 1 || !log[n])
 			return 1;
@@ -91,8 +92,7 @@ int main(void)
 		return 1;
 	}
 	n = 0;
-	bpf_object__for_each_program(p, s->obj)
-		bad += judge(bpf_program__name(p), log[n++]);
+	bpf_object__for_each_program(p, s->obj) bad += judge(bpf_program__name(p), log[n++]);
 	memtrace_bpf__destroy(s);
 	return bad != 0;
 }

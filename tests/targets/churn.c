@@ -17,7 +17,7 @@ struct worker {
 	struct {
 		void *p;
 		uint32_t size;
-	} *ring;
+	} * ring;
 };
 
 static uint64_t next_random(uint64_t *s)
@@ -69,8 +69,10 @@ int main(int argc, char **argv)
 	struct worker *w = calloc(threads, sizeof(*w)), sum = { 0 };
 
 	for (uint64_t i = 0; i < threads; i++) {
-		w[i] = (struct worker){ .seed = i + 1, .rate = rate / threads,
-					.slots = live / threads, .seconds = seconds };
+		w[i] = (struct worker){ .seed = i + 1,
+					.rate = rate / threads,
+					.slots = live / threads,
+					.seconds = seconds };
 		w[i].ring = calloc(w[i].slots, sizeof(*w[i].ring));
 	}
 	await_line("ready");

@@ -22,18 +22,18 @@ static void count(int i, const char *name, size_t size)
 }
 
 /* LEAK(index, function, size, expression of the new block) */
-#define LEAKS                                                                                      \
-	LEAK(0, leak_malloc, 100, malloc(100))                                                     \
-	LEAK(1, leak_calloc, 7 * 33, calloc(7, 33))                                                \
-	LEAK(2, leak_realloc_null, 120, realloc(NULL, 120))                                        \
-	LEAK(3, leak_realloc_grow, 3000, realloc(malloc(16), 3000))                                \
-	LEAK(4, leak_reallocarray, 10 * 14, reallocarray(NULL, 10, 14))                            \
-	LEAK(5, leak_posix_memalign, 200, aligned_by_pointer(200))                                 \
-	LEAK(6, leak_aligned_alloc, 256, aligned_alloc(64, 256))                                   \
-	LEAK(7, leak_memalign, 300, memalign(128, 300))                                            \
-	LEAK(8, leak_valloc, 64, valloc(64))                                                       \
-	LEAK(9, leak_pvalloc, 4096, pvalloc(100))                                                  \
-	LEAK(10, leak_strdup, 27, strdup("a string that nobody frees"))                            \
+#define LEAKS                                                           \
+	LEAK(0, leak_malloc, 100, malloc(100))                          \
+	LEAK(1, leak_calloc, 7 * 33, calloc(7, 33))                     \
+	LEAK(2, leak_realloc_null, 120, realloc(NULL, 120))             \
+	LEAK(3, leak_realloc_grow, 3000, realloc(malloc(16), 3000))     \
+	LEAK(4, leak_reallocarray, 10 * 14, reallocarray(NULL, 10, 14)) \
+	LEAK(5, leak_posix_memalign, 200, aligned_by_pointer(200))      \
+	LEAK(6, leak_aligned_alloc, 256, aligned_alloc(64, 256))        \
+	LEAK(7, leak_memalign, 300, memalign(128, 300))                 \
+	LEAK(8, leak_valloc, 64, valloc(64))                            \
+	LEAK(9, leak_pvalloc, 100, pvalloc(100))                        \
+	LEAK(10, leak_strdup, 27, strdup("a string that nobody frees")) \
 	LEAK(11, leak_strndup, 11, strndup("a string that nobody frees", 10))
 
 static inline __attribute__((always_inline)) void *aligned_by_pointer(size_t size)
@@ -43,13 +43,13 @@ static inline __attribute__((always_inline)) void *aligned_by_pointer(size_t siz
 	return posix_memalign(&p, 64, size) ? NULL : p;
 }
 
-#define LEAK(i, name, size, make)                                                                  \
-	static NOINLINE void name(void)                                                            \
-	{                                                                                          \
-		void *p = make;                                                                    \
-                                                                                                   \
-		forget(p);                                                                         \
-		count(i, #name, size);                                                             \
+#define LEAK(i, name, size, make)       \
+	static NOINLINE void name(void) \
+	{                               \
+		void *p = make;         \
+                                        \
+		forget(p);              \
+		count(i, #name, size);  \
 	}
 LEAKS
 #undef LEAK

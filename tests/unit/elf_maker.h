@@ -1,13 +1,17 @@
 /*
  * Small ELF files for tests, in memory: one executable segment, chosen symbols, notes, section
- * headers or none. Everything can be patched afterwards with pwrite() at the offsets below.
+ * headers or none. Everything can be patched afterwards with pwrite() at the offsets below. And a
+ * copy of the C library, to be damaged. Needs cmocka.h before it.
  */
 #pragma once
+#include <dlfcn.h>
 #include <elf.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MADE_CODE_VADDR 0x401000u
@@ -34,7 +38,7 @@ struct made_elf {
 	uint32_t note_type;
 };
 
-static size_t made_string(char *strings, size_t *at, const char *text)
+static inline size_t made_string(char *strings, size_t *at, const char *text)
 {
 	size_t here = *at;
 
@@ -43,7 +47,7 @@ static size_t made_string(char *strings, size_t *at, const char *text)
 	return here;
 }
 
-static void made_sections(char *image, const struct made_elf *m)
+static inline void made_sections(char *image, const struct made_elf *m)
 {
 	Elf64_Shdr *sh = (Elf64_Shdr *)(image + MADE_SECTIONS);
 	Elf64_Sym *sym = (Elf64_Sym *)(image + MADE_SYMTAB);
@@ -74,7 +78,7 @@ static void made_sections(char *image, const struct made_elf *m)
 	sh[2].sh_size = at;
 }
 
-static void made_note(char *image, const struct made_elf *m)
+static inline void made_note(char *image, const struct made_elf *m)
 {
 	Elf64_Nhdr *n = (Elf64_Nhdr *)(image + MADE_NOTES);
 
@@ -86,7 +90,7 @@ static void made_note(char *image, const struct made_elf *m)
 }
 
 /* A descriptor of the file; the caller closes it. */
-static int made_elf_fd(const struct made_elf *m)
+static inline int made_elf_fd(const struct made_elf *m)
 {
 	static char image[MADE_SYMTAB + (MADE_SYMBOLS_MAX + 1) * sizeof(Elf64_Sym)];
 	Elf64_Ehdr *h = (Elf64_Ehdr *)image;
@@ -129,4 +133,30 @@ static int made_elf_fd(const struct made_elf *m)
 	if (write(fd, image, sizeof(image)) != (ssize_t)sizeof(image))
 		return -1;
 	return fd;
+}
+
+/* A copy of the C library; the caller closes it. */
+static inline int copy_libc(off_t *ret_size)
+{
+	Dl_info info;
+	int in, out;
+	struct stat st;
+	off_t at = 0;
+
+	assert_int_not_equal(dladdr(dlsym(RTLD_DEFAULT, "getpid"), &info), 0);
+	in = open(info.dli_fname, O_RDONLY | O_CLOEXEC);
+	assert_true(in >= 0);
+	assert_int_equal(fstat(in, &st), 0);
+	out = memfd_create("copy", MFD_CLOEXEC);
+	while (at < st.st_size) {
+		char buf[65536];
+		ssize_t n = pread(in, buf, sizeof(buf), at);
+
+		assert_true(n > 0);
+		assert_int_equal(pwrite(out, buf, (size_t)n, at), n);
+		at += n;
+	}
+	close(in);
+	*ret_size = st.st_size;
+	return out;
 }

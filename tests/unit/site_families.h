@@ -17,6 +17,7 @@ enum clean_family {
 	CLEAN_ONE_LARGE,
 	CLEAN_STEPS,
 	CLEAN_DESCRIPTORS,
+	CLEAN_MIXED, /* most things die at once, some live for seconds */
 	CLEAN_FAMILIES,
 };
 
@@ -83,8 +84,8 @@ static inline void clean_collected(struct sim *s)
 	struct sim_site *site = sim_add_site(s, MT_SITE_HEAP, sim_scale(s, 1000, 65536));
 
 	site->class = CLASS_buffers;
-	sim_churn(s, site, 0, s->end_s, sim_scale(s, 2, 63), SIM_EXPONENTIAL,
-		  sim_scale(s, 0.05, 2), 0);
+	sim_churn(s, site, 0, s->end_s, sim_scale(s, 2, 63), SIM_EXPONENTIAL, sim_scale(s, 0.05, 2),
+		  0);
 	sim_collect(s, site, sim_scale(s, 5, 30));
 }
 
@@ -115,13 +116,24 @@ static inline void clean_bursts(struct sim *s, int bursts, bool kept)
 
 static inline void clean_descriptors(struct sim *s)
 {
-	struct sim_site *site = sim_add_site(
-		s, sim_random(s) < 0.5 ? MT_SITE_FD : MT_SITE_SOCKET, 0);
+	struct sim_site *site =
+		sim_add_site(s, sim_random(s) < 0.5 ? MT_SITE_FD : MT_SITE_SOCKET, 0);
 
 	site->class = CLASS_file_handles;
 	site->ages_unknown = sim_random(s) < 0.5;
 	sim_churn(s, site, 0, s->end_s, sim_scale(s, 0.5, 30), SIM_EXPONENTIAL,
 		  sim_scale(s, 0.05, 60), 0);
+}
+
+static inline void clean_mixed(struct sim *s)
+{
+	struct sim_site *site = sim_add_site(s, MT_SITE_HEAP, sim_bytes(s));
+	double rate = sim_scale(s, 2, 63), share = sim_between(s, 0.05, 0.3);
+
+	sim_churn(s, site, 0, s->end_s, rate * (1 - share), SIM_EXPONENTIAL, sim_scale(s, 0.05, 1),
+		  0);
+	sim_churn(s, site, 0, s->end_s, rate * share, SIM_EXPONENTIAL,
+		  sim_scale(s, 1, s->end_s / 8), 0);
 }
 
 static inline void sim_add_clean(struct sim *s, enum clean_family family)
@@ -139,8 +151,10 @@ static inline void sim_add_clean(struct sim *s, enum clean_family family)
 	case CLEAN_SPIKE: clean_bursts(s, 1, false); break;
 	case CLEAN_STEPS: clean_bursts(s, 3, true); break;
 	case CLEAN_DESCRIPTORS: clean_descriptors(s); break;
+	case CLEAN_MIXED: clean_mixed(s); break;
 	case CLEAN_ONE_LARGE:
-		sim_add(s, sim_add_site(s, MT_SITE_MMAP, 64e6), sim_between(s, 0, s->end_s), SIM_FOREVER);
+		sim_add(s, sim_add_site(s, MT_SITE_MMAP, 64e6), sim_between(s, 0, s->end_s),
+			SIM_FOREVER);
 		break;
 	default: /* init only */
 		sim_churn(s, sim_add_site(s, MT_SITE_HEAP, sim_bytes(s)), 0,
@@ -151,12 +165,12 @@ static inline void sim_add_clean(struct sim *s, enum clean_family family)
 }
 
 enum leak_family {
-	LEAK_SOME,    /* most die young, one a second or more does not */
-	LEAK_ALL,     /* nothing is ever freed */
+	LEAK_SOME,	   /* most die young, one a second or more does not */
+	LEAK_ALL,	   /* nothing is ever freed */
 	LEAK_KEPT_BUFFERS, /* collected in batches, some kept */
-	LEAK_THINGS,  /* descriptors, none closed */
-	LEAK_PATHS,   /* one owner, many call paths with few things each */
-	LEAK_LARGE,   /* a megabyte now and then */
+	LEAK_THINGS,	   /* descriptors, none closed */
+	LEAK_PATHS,	   /* one owner, many call paths with few things each */
+	LEAK_LARGE,	   /* a megabyte now and then */
 	LEAK_FAMILIES,
 };
 
@@ -198,8 +212,8 @@ static inline void sim_add_leak(struct sim *s, enum leak_family family, double o
 		break;
 	case LEAK_LARGE:
 		sim_add_site(s, MT_SITE_MMAP, 1e6);
-		sim_churn(s, &s->site[first], onset, s->end_s, sim_scale(s, 0.8, 4), SIM_EXPONENTIAL,
-			  1, 1);
+		sim_churn(s, &s->site[first], onset, s->end_s, sim_scale(s, 0.8, 4),
+			  SIM_EXPONENTIAL, 1, 1);
 		break;
 	default:
 		sim_add_site(s, MT_SITE_HEAP, sim_scale(s, 100, 20000));

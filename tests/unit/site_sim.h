@@ -11,9 +11,9 @@
 
 #include "analyse/analysis.h"
 
-#define SIM_SITES    16
-#define SIM_SECONDS  601
-#define SIM_FOREVER  1e9
+#define SIM_SITES 16
+#define SIM_SECONDS 601
+#define SIM_FOREVER 1e9
 
 struct sim_thing {
 	double born, dies;
@@ -110,12 +110,9 @@ enum sim_life { SIM_EXPONENTIAL, SIM_LOG_NORMAL, SIM_PARETO };
 static inline double sim_life(struct sim *s, enum sim_life kind, double mean)
 {
 	switch (kind) {
-	case SIM_LOG_NORMAL:
-		return mean * exp(0.8 * sim_normal(s) - 0.32);
-	case SIM_PARETO:
-		return mean * 0.7 / 1.7 * pow(sim_random(s), -1 / 1.7);
-	default:
-		return sim_exponential(s, mean);
+	case SIM_LOG_NORMAL: return mean * exp(0.8 * sim_normal(s) - 0.32);
+	case SIM_PARETO: return mean * 0.7 / 1.7 * pow(sim_random(s), -1 / 1.7);
+	default: return sim_exponential(s, mean);
 	}
 }
 

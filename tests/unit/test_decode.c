@@ -12,8 +12,10 @@
 
 static struct mt_ev_site a_site(uint16_t frames)
 {
-	struct mt_ev_site s = { .hdr = { .kind = MT_KIND_site, .tgid = 7 }, .site = 3,
-				.site_kind = MT_SITE_HEAP, .frames = frames };
+	struct mt_ev_site s = { .hdr = { .kind = MT_KIND_site, .tgid = 7 },
+				.site = 3,
+				.site_kind = MT_SITE_HEAP,
+				.frames = frames };
 
 	s.hdr.size = offsetof(struct mt_ev_site, pc) + frames * 8;
 	for (unsigned int i = 0; i < frames && i < MT_MAX_FRAMES; i++)
@@ -84,7 +86,8 @@ static void a_record_longer_than_it_says_or_shorter_is_judged_by_what_it_says(vo
 static void copied_memory_never_exceeds_the_record(void **state)
 {
 	struct mt_ev_sys s = { .hdr = { .kind = MT_KIND_sys, .size = sizeof(s) },
-			       .op = MT_SYS_CONNECT, .extra_len = MT_EXTRA_BYTES };
+			       .op = MT_SYS_CONNECT,
+			       .extra_len = MT_EXTRA_BYTES };
 	struct event ev;
 
 	(void)state;
@@ -109,7 +112,8 @@ static void random_bytes_never_crash_the_decoder(void **state)
 
 		for (size_t k = 0; k < len; k++)
 			bytes[k] = rand();
-		if (len >= sizeof(struct mt_hdr)) { /* likely kinds and sizes, else all are refused early */
+		if (len >= sizeof(struct mt_hdr)) { /* likely kinds and sizes, else all are refused
+						       early */
 			struct mt_hdr h = { .kind = rand() % (MT_KIND_MAX + 1), .size = len };
 
 			memcpy(bytes, &h, sizeof(h));

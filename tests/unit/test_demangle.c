@@ -87,7 +87,7 @@ static void long_arguments_give_way_to_the_name(void **state)
 		name, sizeof(name)));
 	assert_true(strlen(name) <= 120);
 	assert_int_equal(strncmp(name, "std::map<", 9), 0);
-	assert_non_null(strstr(name, "...>::operator[]"));
+	assert_non_null(strstr(name, "<...>>::operator[]"));
 }
 
 static void rust_names_lose_their_hash(void **state)

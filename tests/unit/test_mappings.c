@@ -9,10 +9,10 @@
 
 #include "model/mappings.h"
 
-#define SEC	1000000000ull
-#define P	4096ull
-#define AT(n)	(0x7f0000000000ull + (n) * P)
-#define LIMIT	1000
+#define SEC 1000000000ull
+#define P 4096ull
+#define AT(n) (0x7f0000000000ull + (n)*P)
+#define LIMIT 1000
 
 struct fixture {
 	struct mappings *m;
@@ -469,7 +469,8 @@ static void intervals_agree_with_a_table_of_pages(void **state)
 
 	srand(7);
 	for (int step = 0; step < 20000; step++) {
-		uint64_t at = rand() % PAGES, n = 1 + rand() % 20, to = rand() % PAGES, pages[2] = {};
+		uint64_t at = rand() % PAGES, n = 1 + rand() % 20, to = rand() % PAGES,
+			 pages[2] = {};
 		struct site *s = site[rand() % 2];
 
 		n = at + n > PAGES ? PAGES - at : n;

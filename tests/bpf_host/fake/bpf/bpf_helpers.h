@@ -5,27 +5,26 @@
 #pragma once
 #include <string.h>
 
-#define SEC(name)	__attribute__((unused))
+#define SEC(name) __attribute__((unused))
 #define __uint(name, val) int(*name)[val]
 #define __type(name, val) __typeof__(val) *name
 #undef __always_inline
 #define __always_inline inline __attribute__((always_inline))
-#define __noinline	__attribute__((noinline))
-#define barrier_var(v)	__asm__ volatile("" : "+r"(v))
+#define __noinline __attribute__((noinline))
+#define barrier_var(v) __asm__ volatile("" : "+r"(v))
 
 #define FAKE_UINT(m, field) (sizeof(*(m)->field) / sizeof(int))
 
-void *fake_lookup(void *map, const void *key, size_t ks, size_t vs, unsigned int type,
-		  size_t max);
+void *fake_lookup(void *map, const void *key, size_t ks, size_t vs, unsigned int type, size_t max);
 long fake_update(void *map, const void *key, const void *value, size_t ks, size_t vs,
 		 unsigned int type, size_t max, unsigned long flags);
 long fake_delete(void *map, const void *key, size_t ks, size_t vs);
 
-#define bpf_map_lookup_elem(m, k)                                                                  \
-	fake_lookup((m), (k), sizeof(*(m)->key), sizeof(*(m)->value), FAKE_UINT(m, type),          \
+#define bpf_map_lookup_elem(m, k)                                                         \
+	fake_lookup((m), (k), sizeof(*(m)->key), sizeof(*(m)->value), FAKE_UINT(m, type), \
 		    FAKE_UINT(m, max_entries))
-#define bpf_map_update_elem(m, k, v, f)                                                            \
-	fake_update((m), (k), (v), sizeof(*(m)->key), sizeof(*(m)->value), FAKE_UINT(m, type),     \
+#define bpf_map_update_elem(m, k, v, f)                                                        \
+	fake_update((m), (k), (v), sizeof(*(m)->key), sizeof(*(m)->value), FAKE_UINT(m, type), \
 		    FAKE_UINT(m, max_entries), (f))
 #define bpf_map_delete_elem(m, k) fake_delete((m), (k), sizeof(*(m)->key), sizeof(*(m)->value))
 

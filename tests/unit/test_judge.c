@@ -1,0 +1,552 @@
+/*
+ * The judge on simulated processes whose truth is known: families of leak-free and leaking sites
+ * over many seeds, then single rules, then hostile snapshots.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "analyse/judge.h"
+#include "base/cleanup.h"
+#include "site_families.h"
+
+#define SEED 900000u /* thresholds were chosen on other seeds */
+
+/* One traced process: the simulator and the judge at its side. */
+struct run {
+	struct sim sim;
+	struct judge_cfg cfg;
+	struct judge *judge;
+	struct findings f;   /* of the last tick */
+	double first_leak_s; /* -1: none */
+};
+
+static struct run *run_begin(uint64_t seed, double end_s)
+{
+	struct run *r = calloc(1, sizeof(*r));
+
+	assert_non_null(r);
+	sim_begin(&r->sim, seed, end_s);
+	r->cfg = judge_defaults();
+	r->first_leak_s = -1;
+	assert_int_equal(judge_new(&r->judge), 0);
+	return r;
+}
+
+static void run_tick(struct run *r, size_t second)
+{
+	const struct snapshot *snap = sim_tick(&r->sim, second);
+
+	findings_done(&r->f);
+	assert_int_equal(judge_tick(r->judge, &r->cfg, snap, r->sim.owner, NULL, &r->f), 0);
+	if (r->f.verdict == VERDICT_LEAK && r->first_leak_s < 0)
+		r->first_leak_s = snap->elapsed_s;
+}
+
+static void run_until(struct run *r, size_t from, size_t to)
+{
+	for (size_t second = from; second <= to; second++)
+		run_tick(r, second);
+}
+
+static enum verdict run_all(struct run *r)
+{
+	run_until(r, 0, (size_t)r->sim.end_s);
+	return r->f.verdict;
+}
+
+static void run_end(struct run **r)
+{
+	sim_done(&(*r)->sim);
+	findings_done(&(*r)->f);
+	judge_free((*r)->judge);
+	free(*r);
+}
+
+#define auto_run auto_clean(run_end) struct run
+
+static int clean_alarms(enum clean_family family, int seconds, int runs)
+{
+	int alarms = 0;
+
+	for (int i = 0; i < runs; i++) {
+		auto_run *r = run_begin(SEED + family * 1000 + seconds * 16000 + i, seconds);
+
+		sim_add_clean(&r->sim, family);
+		alarms += run_all(r) == VERDICT_LEAK;
+	}
+	return alarms;
+}
+
+static void six_hundred_leak_free_runs_give_at_most_one_alarm(void **state)
+{
+	int alarms = 0;
+
+	(void)state;
+	for (int family = 0; family < CLEAN_FAMILIES; family++) {
+		alarms += clean_alarms(family, 20, 14);
+		alarms += clean_alarms(family, 30, 14);
+		alarms += clean_alarms(family, 60, 10);
+		alarms += clean_alarms(family, 300, 2);
+	}
+	assert_in_range(alarms, 0, 1);
+}
+
+/* How many of the runs end without the verdict "leak" of a site that does leak. */
+static int misses(enum leak_family family, int seconds, double onset, int runs)
+{
+	int missed = 0;
+
+	for (int i = 0; i < runs; i++) {
+		auto_run *r =
+			run_begin(SEED + 500000 + family * 1000 + seconds * 16000 + i, seconds);
+
+		sim_add_clean(&r->sim, i % CLEAN_COLLECTED);
+		sim_add_leak(&r->sim, family, onset);
+		missed += run_all(r) != VERDICT_LEAK || r->f.list[0].site_id < 1001;
+	}
+	return missed;
+}
+
+static void leaks_are_found_within_a_minute_beside_a_leak_free_site(void **state)
+{
+	(void)state;
+	assert_in_range(misses(LEAK_SOME, 60, 10, 60), 0, 1);
+	assert_in_range(misses(LEAK_ALL, 60, 10, 60), 0, 2);
+	assert_in_range(misses(LEAK_KEPT_BUFFERS, 60, 10, 60), 0, 2);
+	assert_in_range(misses(LEAK_THINGS, 60, 10, 60), 0, 2);
+	assert_in_range(misses(LEAK_PATHS, 60, 10, 60), 0, 2);
+	assert_in_range(misses(LEAK_LARGE, 60, 10, 60), 0, 12);
+}
+
+static void leaks_are_found_after_a_quiet_past(void **state)
+{
+	(void)state;
+	assert_in_range(misses(LEAK_SOME, 200, 100, 6), 0, 0);
+	assert_in_range(misses(LEAK_ALL, 200, 100, 6), 0, 0);
+}
+
+static void survivors_of_a_churn_are_confirmed_within_thirty_seconds(void **state)
+{
+	int late = 0;
+
+	(void)state;
+	for (int i = 0; i < 60; i++) {
+		auto_run *r = run_begin(SEED + 700000 + i, 30);
+
+		sim_add_leak(&r->sim, LEAK_SOME, 0);
+		late += run_all(r) != VERDICT_LEAK || !(r->f.list[0].confidence > 0.8);
+	}
+	assert_in_range(late, 0, 3);
+}
+
+/* A site that keeps everything, and its findings after some seconds. */
+static struct run *keeper(double rate, double bytes, double to_s, double end_s)
+{
+	struct run *r = run_begin(SEED + 1, end_s);
+
+	sim_add_site(&r->sim, MT_SITE_HEAP, bytes);
+	sim_churn(&r->sim, &r->sim.site[0], 0, to_s, rate, SIM_EXPONENTIAL, 1, 1);
+	return r;
+}
+
+static bool says(const struct finding *f, const char *words)
+{
+	for (size_t i = 0; i < f->evidence_count; i++)
+		if (strstr(f->evidence[i], words))
+			return true;
+	return false;
+}
+
+static void what_is_never_freed_may_be_a_cache_and_says_so(void **state)
+{
+	auto_run *r = keeper(20, 1000, 60, 60);
+
+	(void)state;
+	assert_int_equal(run_all(r), VERDICT_LEAK);
+	assert_int_equal(r->f.count, 1);
+	assert_true(r->f.list[0].confidence <= 0.8);
+	assert_true(says(&r->f.list[0], "none of 1,"));
+	assert_true(says(&r->f.list[0], "a leak or unbounded cache"));
+	assert_true(says(&r->f.list[0], "95 % interval"));
+	assert_int_equal(r->f.list[0].pattern, PATTERN_LINEAR);
+	assert_int_equal(r->f.list[0].site_id, 1000);
+	assert_true(fabs(r->f.list[0].growth_bytes_per_s - 20000) < 3000);
+	assert_true(fabs((double)r->f.list[0].size_bytes - 1.2e6) < 0.2e6);
+	assert_non_null(r->f.list[0].recommendation);
+}
+
+static void one_hit_is_not_enough(void **state)
+{
+	auto_run *r = keeper(50, 1000, 60, 60);
+	size_t second = 0;
+
+	(void)state;
+	r->cfg.hold_s = 10;
+	while (r->f.verdict != VERDICT_LEAK && second < 60)
+		run_tick(r, second++);
+	assert_in_range(second, 24, 28);
+	assert_int_equal(r->f.verdict, VERDICT_LEAK);
+}
+
+static void sparse_ticks_need_one_hit(void **state)
+{
+	auto_run *r = keeper(50, 1000, 40, 40);
+
+	(void)state;
+	for (size_t second = 0; second <= 40; second++)
+		sim_tick(&r->sim, second);
+	run_tick(r, 40);
+	assert_int_equal(r->f.verdict, VERDICT_LEAK);
+}
+
+static void growth_below_the_floor_is_not_reported(void **state)
+{
+	auto_run *r = keeper(0.4, 100, 60, 60);
+
+	(void)state;
+	assert_int_equal(run_all(r), VERDICT_NO_LEAK);
+	assert_int_equal(r->f.count, 0);
+}
+
+static void a_short_window_is_inconclusive_and_says_until_when(void **state)
+{
+	auto_run *r = run_begin(SEED, 20);
+
+	(void)state;
+	run_until(r, 0, 4);
+	assert_int_equal(r->f.verdict, VERDICT_INCONCLUSIVE);
+	assert_true(fabs(r->f.known_in_s - 6) < 1e-9);
+	run_until(r, 5, 12);
+	assert_int_equal(r->f.verdict, VERDICT_NO_LEAK);
+	assert_true(isnan(r->f.known_in_s));
+}
+
+static void a_suspect_keeps_the_verdict_open(void **state)
+{
+	auto_run *r = keeper(2, 50000, 20, 20);
+
+	(void)state;
+	assert_int_equal(run_all(r), VERDICT_INCONCLUSIVE);
+	assert_int_equal(r->f.count, 0);
+	assert_true(r->f.known_in_s > 0 && r->f.known_in_s < 60);
+}
+
+static void what_was_freed_is_gone_and_keeps_its_id(void **state)
+{
+	auto_run *r = keeper(20, 1000, 30, 60);
+	struct sim_site *site = &r->sim.site[0];
+	uint64_t id;
+
+	(void)state;
+	for (size_t i = 0; i < site->count; i++)
+		site->things[i].dies = 31;
+	run_until(r, 0, 30);
+	assert_int_equal(r->f.verdict, VERDICT_LEAK);
+	id = r->f.list[0].leak_id;
+	run_until(r, 31, 60);
+	assert_int_equal(r->f.verdict, VERDICT_NO_LEAK);
+	assert_int_equal(r->f.count, 1);
+	assert_false(r->f.list[0].active);
+	assert_true(r->f.list[0].leak_id == id);
+	assert_true(r->f.list[0].first_seen_s > 10 && r->f.list[0].first_seen_s < 31);
+}
+
+static void a_cache_that_is_full_is_gone_while_others_work(void **state)
+{
+	auto_run *r = keeper(20, 1000, 30, 60);
+
+	(void)state;
+	sim_churn(&r->sim, sim_add_site(&r->sim, MT_SITE_HEAP, 64), 0, 60, 20, SIM_EXPONENTIAL, 0.1,
+		  0);
+	run_until(r, 0, 30);
+	assert_int_equal(r->f.verdict, VERDICT_LEAK);
+	run_until(r, 31, 60);
+	assert_int_equal(r->f.verdict, VERDICT_NO_LEAK);
+	assert_false(r->f.list[0].active);
+}
+
+static void growth_that_stops_with_the_whole_program_is_no_acquittal(void **state)
+{
+	auto_run *r = keeper(20, 1000, 30, 60);
+
+	(void)state;
+	assert_int_equal(run_all(r), VERDICT_INCONCLUSIVE);
+	assert_int_equal(r->f.count, 1);
+	assert_false(r->f.list[0].active);
+}
+
+static void survivors_stay_a_leak_when_the_load_ends(void **state)
+{
+	auto_run *r = run_begin(SEED + 3, 90);
+
+	(void)state;
+	sim_add_site(&r->sim, MT_SITE_HEAP, 1000);
+	sim_churn(&r->sim, &r->sim.site[0], 0, 40, 30, SIM_EXPONENTIAL, 0.2, 0.2);
+	assert_int_equal(run_all(r), VERDICT_LEAK);
+	assert_true(r->f.list[0].active);
+	assert_true(says(&r->f.list[0], "were never freed"));
+}
+
+static void paths_of_one_owner_are_one_finding(void **state)
+{
+	auto_run *r = run_begin(SEED + 4, 60);
+
+	(void)state;
+	sim_add_leak(&r->sim, LEAK_PATHS, 0);
+	assert_int_equal(run_all(r), VERDICT_LEAK);
+	assert_int_equal(r->f.count, 1);
+	assert_true(says(&r->f.list[0], "8 call paths"));
+	assert_true(r->f.list[0].count > 120);
+	for (size_t i = 0; i < r->sim.sites; i++)
+		assert_true(r->sim.snap_site[r->f.list[0].site].live_bytes >=
+			    r->sim.snap_site[i].live_bytes);
+}
+
+static void one_leaking_path_is_seen_behind_the_noise_of_its_owner(void **state)
+{
+	auto_run *r = run_begin(SEED + 5, 60);
+	struct sim_site *noisy;
+
+	(void)state;
+	sim_add_site(&r->sim, MT_SITE_HEAP, 1000);
+	sim_churn(&r->sim, &r->sim.site[0], 0, 60, 5, SIM_EXPONENTIAL, 1, 1);
+	noisy = sim_add_site(&r->sim, MT_SITE_HEAP, 1000);
+	noisy->owner = r->sim.site[0].owner;
+	sim_churn(&r->sim, noisy, 0, 60, 60, SIM_EXPONENTIAL, 20, 0);
+	assert_int_equal(run_all(r), VERDICT_LEAK);
+	assert_int_equal(r->f.count, 1);
+	assert_int_equal(r->f.list[0].site_id, 1000);
+}
+
+static void memory_that_is_not_touched_costs_confidence(void **state)
+{
+	auto_run *a = keeper(20, 10000, 60, 60), *b = keeper(20, 10000, 60, 60);
+
+	(void)state;
+	run_until(a, 0, 60);
+	for (size_t second = 0; second <= 60; second++) {
+		sim_tick(&b->sim, second);
+		for (size_t i = 0; i <= second; i++)
+			b->sim.external[i] = 20e6;
+		findings_done(&b->f);
+		assert_int_equal(
+			judge_tick(b->judge, &b->cfg, &b->sim.snap, b->sim.owner, NULL, &b->f), 0);
+	}
+	assert_int_equal(b->f.verdict, VERDICT_LEAK);
+	assert_true(b->f.list[0].confidence < a->f.list[0].confidence);
+	assert_true(says(&b->f.list[0], "not touched"));
+	assert_false(says(&a->f.list[0], "not touched"));
+}
+
+/* Only RSS is known: a process without allocator probes. */
+static enum verdict judge_curve(struct run *r, double (*value)(struct sim *, double), size_t end)
+{
+	for (size_t second = 0; second <= end; second++) {
+		sim_tick(&r->sim, second);
+		r->sim.external[second] = value(&r->sim, (double)second);
+		r->sim.snap.heap_traced = false;
+		findings_done(&r->f);
+		assert_int_equal(
+			judge_tick(r->judge, &r->cfg, &r->sim.snap, r->sim.owner, NULL, &r->f), 0);
+		if (r->f.verdict == VERDICT_LEAK && r->first_leak_s < 0)
+			r->first_leak_s = (double)second;
+	}
+	return r->f.verdict;
+}
+
+static double rising(struct sim *s, double t)
+{
+	return 50e6 + 100e3 * t + 100e3 * sim_normal(s);
+}
+
+static double flat(struct sim *s, double t)
+{
+	(void)t;
+	return 50e6 + 300e3 * sim_normal(s);
+}
+
+static double warming_up(struct sim *s, double t)
+{
+	return 50e6 + 30e6 * (1 - exp(-t / 25)) + 100e3 * sim_normal(s);
+}
+
+static void without_sites_a_process_needs_a_minute_and_gets_little_confidence(void **state)
+{
+	auto_run *r = run_begin(SEED + 6, 100), *early = run_begin(SEED + 6, 100);
+
+	(void)state;
+	assert_int_equal(judge_curve(r, rising, 100), VERDICT_LEAK);
+	assert_true(r->first_leak_s >= 60);
+	assert_int_equal(r->f.list[0].site_id, 0);
+	assert_true(r->f.list[0].site == SIZE_MAX);
+	assert_int_equal(r->f.list[0].class, CLASS_unexplained);
+	assert_true(r->f.list[0].confidence <= 0.6);
+	assert_int_equal(judge_curve(early, rising, 40), VERDICT_INCONCLUSIVE);
+	assert_true(early->f.known_in_s >= 15 && early->f.known_in_s <= 25);
+}
+
+static void a_flat_or_warming_process_is_no_leak(void **state)
+{
+	auto_run *a = run_begin(SEED + 7, 100), *b = run_begin(SEED + 8, 200);
+
+	(void)state;
+	assert_int_equal(judge_curve(a, flat, 100), VERDICT_NO_LEAK);
+	assert_int_equal(judge_curve(b, warming_up, 200), VERDICT_NO_LEAK);
+}
+
+static void the_worst_leak_comes_first(void **state)
+{
+	auto_run *r = keeper(10, 100, 60, 60);
+
+	(void)state;
+	sim_churn(&r->sim, sim_add_site(&r->sim, MT_SITE_HEAP, 50000), 0, 60, 30, SIM_EXPONENTIAL,
+		  1, 1);
+	assert_int_equal(run_all(r), VERDICT_LEAK);
+	assert_int_equal(r->f.count, 2);
+	assert_int_equal(r->f.list[0].site_id, 1001);
+	assert_int_equal(r->f.list[0].severity, SEVERITY_CRITICAL);
+	assert_int_equal(r->f.list[1].severity, SEVERITY_LOW);
+}
+
+static void assert_sane(const struct findings *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		const struct finding *x = &f->list[i];
+
+		assert_true(isfinite(x->growth_bytes_per_s) && isfinite(x->growth_count_per_s));
+		assert_true(x->confidence >= 0 && x->confidence <= 1);
+		assert_true(isfinite(x->first_seen_s) && x->severity >= SEVERITY_LOW);
+		assert_true(x->evidence_count > 0 && x->recommendation);
+		for (size_t e = 0; e < x->evidence_count; e++)
+			assert_null(strstr(x->evidence[e], "nan"));
+	}
+}
+
+/* Overwrites a snapshot with what a hostile target could make of its counters. */
+static void corrupt(struct sim *s, size_t tick)
+{
+	for (size_t i = 0; i < s->sites; i++) {
+		struct snap_site *site = &s->snap_site[i];
+		uint64_t any = (uint64_t)(sim_random(s) * 8);
+
+		site->live_bytes = any == 0 ? UINT64_MAX : any == 1 ? 0 : site->live_bytes;
+		site->live_count = any == 2 ? UINT64_MAX : any == 3 ? 1ull << 62 : site->live_count;
+		site->freed_count = any == 4 ? UINT64_MAX : site->freed_count;
+		site->live_by_age[any] = UINT64_MAX - 1;
+		site->first_seen_s = any == 5 ? NAN : any == 6 ? -1 : 1e300;
+		s->site[i].t[tick] = any == 1 ? NAN : any == 2 ? 0 : any == 3 ? INFINITY : tick;
+		s->site[i].live[tick] = any == 4   ? NAN
+					: any == 5 ? -7
+					: any == 6 ? 1e300
+						   : tick * 100;
+		if (any == 7)
+			site->live_bytes_series = (struct snap_series){};
+		s->owner[i].module = any == 3 ? 77 : 0;
+		s->owner[i].frame = any == 2 ? 1000 : 0;
+	}
+}
+
+static void hostile_snapshots_give_sane_findings(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		auto_run *r = run_begin(SEED + seed, 60);
+
+		sim_add_leak(&r->sim, LEAK_SOME, 0);
+		sim_add_leak(&r->sim, LEAK_ALL, 0);
+		sim_add_leak(&r->sim, LEAK_THINGS, 5);
+		for (size_t second = 0; second <= 60; second++) {
+			sim_tick(&r->sim, second);
+			corrupt(&r->sim, second);
+			r->sim.snap.elapsed_s = seed == 7   ? NAN
+						: seed == 8 ? 1e300
+							    : (double)second;
+			r->sim.external[second] = seed % 3 ? NAN : 1e300;
+			findings_done(&r->f);
+			assert_int_equal(judge_tick(r->judge, &r->cfg, &r->sim.snap,
+						    seed % 2 ? r->sim.owner : NULL, NULL, &r->f),
+					 0);
+			assert_sane(&r->f);
+		}
+	}
+}
+
+static void an_empty_snapshot_is_judged(void **state)
+{
+	struct judge_cfg cfg = judge_defaults();
+	auto_clean(judge_freep) struct judge *j = NULL;
+	auto_clean(findings_done) struct findings f = {};
+	struct snapshot snap = { .elapsed_s = 30, .heap_traced = true };
+
+	(void)state;
+	assert_int_equal(judge_new(&j), 0);
+	assert_int_equal(judge_tick(j, &cfg, &snap, NULL, NULL, &f), 0);
+	assert_int_equal(f.verdict, VERDICT_NO_LEAK);
+	assert_int_equal(f.count, 0);
+}
+
+static void suspects_beyond_the_limit_are_refused_and_counted(void **state)
+{
+	static struct snap_site sites[JUDGE_RECORDS_MAX + 50];
+	struct judge_cfg cfg = judge_defaults();
+	auto_clean(judge_freep) struct judge *j = NULL;
+	auto_clean(findings_done) struct findings f = {};
+	auto_run *r = keeper(20, 1000, 40, 40);
+	struct snapshot snap;
+
+	(void)state;
+	for (size_t second = 0; second <= 40; second++)
+		sim_tick(&r->sim, second);
+	snap = r->sim.snap;
+	for (size_t i = 0; i < JUDGE_RECORDS_MAX + 50; i++) {
+		sites[i] = r->sim.snap_site[0];
+		sites[i].id = i + 1;
+	}
+	snap.sites = sites;
+	snap.site_count = JUDGE_RECORDS_MAX + 50;
+	assert_int_equal(judge_new(&j), 0);
+	assert_int_equal(judge_tick(j, &cfg, &snap, NULL, NULL, &f), 0);
+	assert_int_equal(f.count, JUDGE_RECORDS_MAX);
+	assert_int_equal(judge_refused(j), 50);
+}
+
+static void no_judge_is_freed_quietly(void **state)
+{
+	(void)state;
+	judge_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(six_hundred_leak_free_runs_give_at_most_one_alarm),
+		cmocka_unit_test(leaks_are_found_within_a_minute_beside_a_leak_free_site),
+		cmocka_unit_test(leaks_are_found_after_a_quiet_past),
+		cmocka_unit_test(survivors_of_a_churn_are_confirmed_within_thirty_seconds),
+		cmocka_unit_test(what_is_never_freed_may_be_a_cache_and_says_so),
+		cmocka_unit_test(one_hit_is_not_enough),
+		cmocka_unit_test(sparse_ticks_need_one_hit),
+		cmocka_unit_test(growth_below_the_floor_is_not_reported),
+		cmocka_unit_test(a_short_window_is_inconclusive_and_says_until_when),
+		cmocka_unit_test(a_suspect_keeps_the_verdict_open),
+		cmocka_unit_test(what_was_freed_is_gone_and_keeps_its_id),
+		cmocka_unit_test(a_cache_that_is_full_is_gone_while_others_work),
+		cmocka_unit_test(growth_that_stops_with_the_whole_program_is_no_acquittal),
+		cmocka_unit_test(survivors_stay_a_leak_when_the_load_ends),
+		cmocka_unit_test(paths_of_one_owner_are_one_finding),
+		cmocka_unit_test(one_leaking_path_is_seen_behind_the_noise_of_its_owner),
+		cmocka_unit_test(memory_that_is_not_touched_costs_confidence),
+		cmocka_unit_test(without_sites_a_process_needs_a_minute_and_gets_little_confidence),
+		cmocka_unit_test(a_flat_or_warming_process_is_no_leak),
+		cmocka_unit_test(the_worst_leak_comes_first),
+		cmocka_unit_test(hostile_snapshots_give_sane_findings),
+		cmocka_unit_test(an_empty_snapshot_is_judged),
+		cmocka_unit_test(suspects_beyond_the_limit_are_refused_and_counted),
+		cmocka_unit_test(no_judge_is_freed_quietly),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
