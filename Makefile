@@ -38,7 +38,8 @@ UNIT     := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c
 HOST     := $(patsubst tests/bpf_host/%.c,$(O)/bpf_host/%,$(wildcard tests/bpf_host/test_*.c))
 BPF_LOAD := $(O)/bpf_load/check_stack
 TARGETS  := $(patsubst tests/targets/%.c,$(O)/targets/%,$(wildcard tests/targets/*.c)) \
-            $(patsubst tests/targets/%.cc,$(O)/targets/%,$(wildcard tests/targets/*.cc))
+            $(patsubst tests/targets/%.cc,$(O)/targets/%,$(wildcard tests/targets/*.cc)) \
+            $(O)/targets/libpool.so $(O)/targets/rules-static $(O)/targets/rules-musl
 
 V ?= 0
 ifeq ($(V),0)
@@ -107,6 +108,17 @@ $(O)/targets/%: tests/targets/%.c
 $(O)/targets/%: tests/targets/%.cc
 	@mkdir -p $(@D)
 	$(call say,TARGET,$@)$(CXX) -O2 -g -fomit-frame-pointer -Wall -Werror -MMD -MP -MF $@.d $< -lpthread -o $@
+$(O)/targets/lib%.so: tests/targets/shared/lib%.c
+	@mkdir -p $(@D)
+	$(call say,TARGET,$@)$(CC) -O2 -g -fPIC -shared -Wall -Werror -MMD -MP -MF $@.d $< -o $@
+$(O)/targets/rules-static: tests/targets/rules.c
+	@mkdir -p $(@D)
+	$(call say,TARGET,$@)$(CC) -O2 -g -fomit-frame-pointer -Wall -Werror -D_GNU_SOURCE -DSTATIC \
+		-fno-builtin-malloc -static -MMD -MP -MF $@.d $< -lpthread -o $@
+$(O)/targets/rules-musl: tests/targets/rules.c
+	@mkdir -p $(@D)
+	$(call say,TARGET,$@)musl-gcc -O2 -g -fomit-frame-pointer -Wall -Werror -D_GNU_SOURCE -DSTATIC \
+		-fno-builtin-malloc -static -MMD -MP -MF $@.d $< -o $@
 targets: $(TARGETS)
 
 check-unit: $(UNIT) ## unit tests, sanitizers on, no root

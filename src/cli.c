@@ -359,8 +359,7 @@ static int check_commands(const struct opts *o, struct err *e)
 /* Watching needs no allocator probes: whoever asks about them wants another mode. */
 static int check_watch(const struct opts *o, struct err *e)
 {
-	const char *name = o->events	       ? "events"
-			   : o->alloc_count    ? "alloc"
+	const char *name = o->alloc_count      ? "alloc"
 			   : o->explain_probes ? "explain-probes"
 					       : NULL;
 
@@ -368,7 +367,7 @@ static int check_watch(const struct opts *o, struct err *e)
 		return 0;
 	return err_set(e, -EINVAL,
 		       "--%s needs allocator probes, which --mode watch does not use; "
-		       "give --mode auto, sample or full",
+		       "give --mode auto or full",
 		       name);
 }
 

@@ -34,12 +34,16 @@ static const struct opt opt_table[] = {
 #undef GROUP
 #define GROUP "How to measure"
 	{ "mode", 0, OPT_MODE, AT(mode), "MODE", GROUP,
-	  "watch: no allocator probes; sample: some allocations, within the budget; full: every "
-	  "allocation; auto: what the budget allows",
+	  "watch: no allocator probes; full: every allocation; auto: full, until a given --budget "
+	  "is "
+	  "exceeded, then watch; sample: not in this version",
 	  "auto", TRACING },
 	{ "budget", 0, OPT_PERCENT, AT(budget_pct), "PERCENT", GROUP,
-	  "bound on what tracing costs, in percent of the process's CPU time; 0: no bound", "5",
-	  TRACING, 0, 100 },
+	  "bound on what tracing costs, in percent of the process's CPU time; 0: no bound. When "
+	  "given, "
+	  "allocator probes are taken out once their estimated cost stays above it; the default is "
+	  "only reported",
+	  "5", TRACING, 0, 100 },
 	{ "alloc", 0, OPT_ALLOCS, 0, "SPEC", GROUP,
 	  "trace an allocator that memtrace does not know, such as "
 	  "'libpool.so:pool_get(size=arg1):pool_put(ptr=arg1)'; may be repeated, up to 32 times",

@@ -38,7 +38,7 @@ int main(int argc, char **argv)
 	case CLI_HELP: return flushed(print_help(&opts));
 	case CLI_VERSION: return flushed(printf("memtrace %s\n", MEMTRACE_VERSION));
 	case CLI_SCHEMA: return flushed(fputs(report_schema(), stdout));
-	case CLI_DOCTOR: return doctor_run();
+	case CLI_DOCTOR: return doctor_run(opts.json);
 	default: return app_run(&opts);
 	}
 }

@@ -70,6 +70,7 @@ void fold_add_totals(const struct snap_site *site, struct fold_totals *totals)
 	totals->live_count += known(site->live_count);
 	totals->allocated_count += known(site->allocated_count);
 	totals->freed_count += known(site->freed_count);
+	totals->last_alloc_s = fmax(totals->last_alloc_s, site->last_alloc_s);
 	for (int b = 0; b < MT_AGE_BUCKETS && site->ages_known; b++) {
 		totals->live_by_age[b] += known(site->live_by_age[b]);
 		totals->freed_by_age[b] += known(site->freed_by_age[b]);

@@ -21,6 +21,7 @@ int fold_sites(const struct snapshot *snap, const struct owner *owners, struct f
 struct fold_totals {
 	double live_bytes, live_count, allocated_count, freed_count;
 	double live_by_age[MT_AGE_BUCKETS], freed_by_age[MT_AGE_BUCKETS];
+	double last_alloc_s; /* 0 when none is known */
 };
 
 void fold_add_totals(const struct snap_site *site, struct fold_totals *totals);

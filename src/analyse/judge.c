@@ -48,6 +48,7 @@ struct judge_cfg judge_defaults(void)
 		.quiet_s = 8,
 		.quiet_share = 0.25,
 		.quiet_pace = 0.65, /* a table of distinct keys falls to this when time doubles */
+		.settled_share = 2,
 		.gone_share = 0.5,
 		.idle_s = 3,
 		.process_bytes = 1 << 20, /* heap tops and arenas move in steps of 132 KiB */
@@ -260,16 +261,24 @@ static bool busy_elsewhere(const struct tick *t, const struct group *g)
 	return false;
 }
 
+/* Is what stopped to grow acquitted, and not only out of work? */
+static bool went_on_working(const struct tick *t, const struct group *g, const struct record *r)
+{
+	if (r->opinion == SUSPECT_SURVIVES) /* its short-lived things go on coming */
+		return g->totals.last_alloc_s >= t->now_s - t->cfg->idle_s;
+	return busy_elsewhere(t, g);
+}
+
 /*
- * No hit: what is not yet reported is forgotten, what was reported may be over. Survivors are
- * over when they are freed. What was only seen to grow is over when it does not grow any more,
- * as caches do; where the whole program stands still, that says nothing.
+ * No hit: what is not yet reported is forgotten, what was reported may be over: when it was
+ * freed, or when it stopped to grow as caches do. Where the program stands still, a stop says
+ * nothing: survivors stay a leak, and what was only seen to grow leaves the verdict open.
  */
 static void note_miss(struct tick *t, const struct group *g, struct record *r)
 {
 	double held = held_of(r, &g->totals), quiet_s = t->now_s - r->last_hit_s;
+	bool survives = r->opinion == SUSPECT_SURVIVES, stopped, freed, works;
 	const struct judge_cfg *cfg = t->cfg;
-	bool stopped, freed;
 
 	r->seen = true;
 	r->hits = 0;
@@ -279,12 +288,14 @@ static void note_miss(struct tick *t, const struct group *g, struct record *r)
 		  held - r->held < cfg->quiet_pace * r->pace * quiet_s;
 	freed = held <= (1 - cfg->gone_share) * r->peak ||
 		(r->by_count && freed_of(r, &g->totals) - r->freed >= cfg->gone_share * r->peak);
-	if (stopped && (freed || r->opinion != SUSPECT_SURVIVES)) {
+	works = went_on_working(t, g, r);
+	if (stopped && (freed || works || !survives)) {
 		r->f.active = false;
-		r->unsettled = !freed && held <= r->held && !busy_elsewhere(t, g);
+		r->unsettled = !freed && (survives ? quiet_s < cfg->settled_share * r->window_s
+						   : held <= r->held && !works);
 		t->pending = t->pending || r->unsettled;
 	}
-	if (r->opinion != SUSPECT_SURVIVES) {
+	if (!survives) {
 		r->f.size_bytes = whole(g->totals.live_bytes);
 		r->f.count = whole(g->totals.live_count);
 	}
@@ -377,12 +388,22 @@ static double explained_pace(const struct tick *t)
 	return sum;
 }
 
-/* External memory that grew lately keeps a process without allocator probes from acquittal. */
+/*
+ * External memory that grew lately, or whose lows are above all former highs, keeps a process
+ * without allocator probes from acquittal.
+ */
 static bool process_grows(const struct tick *t)
 {
 	size_t last = ROBUST_GRID - 1;
+	double high = 0, low = INFINITY;
 	struct robust_trend trend;
 
+	for (size_t i = 0; i <= last / 2; i++)
+		high = fmax(high, t->external[i]);
+	for (size_t i = last * 3 / 4; i <= last; i++)
+		low = fmin(low, t->external[i]);
+	if (low - high >= t->cfg->process_bytes)
+		return true;
 	return robust_trend_fit(t->external, last / 2, last, false, &trend) == 0 &&
 	       trend.growth >= t->cfg->process_bytes &&
 	       trend.significance >= t->cfg->suspect.min_significance;

@@ -15,16 +15,17 @@
 struct judge_cfg {
 	struct suspect_cfg suspect;
 	struct recommend_cfg recommend;
-	double min_elapsed_s;	    /* no verdict before */
-	double hold_s;		    /* an opinion must hold this long, over two ticks at least */
-	double sparse_tick_s;	    /* ticks this far apart need not be two ... */
-	double sparse_elapsed_s;    /* ... once this much was seen */
-	double quiet_s;		    /* a finding that grew no more for this long has stopped */
-	double quiet_share;	    /* ... and for this share of the time that it grew */
-	double quiet_pace;	    /* growth below this share of its old pace is another story */
-	double gone_share;	    /* freed share of what was held at the highest */
-	double idle_s;		    /* a program with no allocation elsewhere for this long idles */
-	double process_bytes;	    /* least growth of a whole process to speak of */
+	double min_elapsed_s;	 /* no verdict before */
+	double hold_s;		 /* an opinion must hold this long, over two ticks at least */
+	double sparse_tick_s;	 /* ticks this far apart need not be two ... */
+	double sparse_elapsed_s; /* ... once this much was seen */
+	double quiet_s;		 /* a finding that grew no more for this long has stopped */
+	double quiet_share;	 /* ... and for this share of the time that it grew */
+	double quiet_pace;	 /* growth below this share of its old pace is another story */
+	double settled_share;	 /* survivors quiet for this share of their growth: a full cache */
+	double gone_share;	 /* freed share of what was held at the highest */
+	double idle_s;		 /* a program with no allocation elsewhere for this long idles */
+	double process_bytes;	 /* least growth of a whole process to speak of */
 	double process_confidence;  /* highest, without a site */
 	double covered_share;	    /* of process growth: sites that explain it */
 	double contradicted_bytes;  /* growth from which external memory must show it */

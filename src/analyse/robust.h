@@ -8,7 +8,7 @@
 
 #include "model/snapshot.h"
 
-#define ROBUST_LINE_POINTS 48 /* a longer series is thinned evenly to this many points */
+#define ROBUST_LINE_POINTS 32 /* a longer series is thinned evenly to this many points */
 #define ROBUST_GRID 129	      /* points of an evenly spaced copy of a series */
 #define ROBUST_BLOCKS 8	      /* stretches that a window is cut into */
 

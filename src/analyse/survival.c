@@ -11,6 +11,7 @@
 #include "analyse/robust.h"
 
 #define ENOUGH_OCTAVES 6 /* with fewer, one death more or less decides */
+#define FASTER 0.8	 /* a past with this share of the pace may be the faster part of a fall */
 
 struct survival_cfg survival_defaults(void)
 {
@@ -21,9 +22,10 @@ struct survival_cfg survival_defaults(void)
 		.horizon_share = 1 / 3.0, /* two thirds of the time could make old things */
 		.min_freed = 8,
 		.min_survivors = 12,
-		.min_pace = 0.5, /* a leak follows the load; a cache that fills falls below */
-		.steady_pace = 0.7,
-		.pace_sigmas = 1,
+		.min_pace = 0.7,
+		.max_slowing = 1, /* a filling with time constant T shows this in a window T */
+		.slowing_sigmas = 0.7,
+		.max_log_slowing = 0.55,
 	};
 }
 
@@ -99,64 +101,84 @@ static double width_of(int bucket, double watched_s)
 	return fmax(fmin(top, watched_s) - survival_edge(bucket), 0);
 }
 
-/*
- * Are survivors born at a steady pace over ages from bucket `from` to `to`? Compares the younger
- * part of the window with all of it, and refuses a window that lives of one bucket: a burst.
- */
-static bool gathers(const struct survival_cfg *cfg, const double *live, int from, int to,
-		    double watched_s, bool faster_before)
+/* Survivors by birth, over ages from one bucket to another. */
+struct births {
+	double count, span_s;
+	double slowing, error; /* see survival.h; error is one standard error */
+};
+
+/* A steady pace puts the mean birth into the middle; a pace that falls, before it. */
+static struct births births_of(const double *live, int from, int to, double watched_s)
 {
-	double all = 0, span = 0, largest = 0, largest_span = 0, young, young_span, share, pace;
-	double since, due;
+	struct births w = {};
+	double ages = 0, first = survival_edge(from), edge = first;
 
 	for (int b = from; b <= to; b++) {
 		double width = width_of(b, watched_s);
 
-		all += live[b];
-		span += width;
-		if (live[b] > largest) {
-			largest = live[b];
-			largest_span = width;
-		}
+		ages += live[b] * (edge + width / 2);
+		w.count += live[b];
+		edge += width;
 	}
-	young = all - live[to];
-	young_span = span - width_of(to, watched_s);
-	if (all < cfg->min_survivors || !(young_span > 0) || !(span > young_span))
-		return false;
-	share = young_span / span * (faster_before ? cfg->steady_pace : cfg->min_pace);
-	/* Of what came since, at least the survivors to be must still be there. */
-	since = survival_sum(live, 0) - survival_sum(live, from);
-	due = cfg->min_pace * all / span * survival_edge(from);
-	if (since + 2 * sqrt(due) < due)
-		return false;
-	pace = (young - all * share) / sqrt(all * share * (1 - share));
-	if (pace < cfg->pace_sigmas)
-		return false;
-	return all - largest >= fmax(0.5 * all * (1 - largest_span / span), 3);
+	w.span_s = edge - first;
+	if (w.count > 0 && w.span_s > 0) {
+		w.slowing = 12 * ((ages / w.count - first) / w.span_s - 0.5);
+		w.error = sqrt(12 / w.count);
+	}
+	return w;
 }
 
-/* The longest steady window; a short one needs a slower past, or it is the tail of a filling. */
+/* No window that lives of one bucket, a burst, and none after which too little came. */
+static bool goes_on(const struct survival_cfg *cfg, const double *live, int from, int to,
+		    double watched_s, const struct births *w)
+{
+	double largest = 0, largest_span = 0, due, since;
+
+	for (int b = from; b <= to; b++)
+		if (live[b] > largest) {
+			largest = live[b];
+			largest_span = width_of(b, watched_s);
+		}
+	if (w->count - largest < fmax(0.5 * w->count * (1 - largest_span / w->span_s), 3))
+		return false;
+	/* Of what came since, at least the survivors to be must still be there. */
+	since = survival_sum(live, 0) - survival_sum(live, from);
+	due = cfg->min_pace * w->count / w->span_s * survival_edge(from);
+	return since + 2 * sqrt(due) >= due;
+}
+
+/*
+ * The longest window over which survivors gather steadily. Every filling looks steady in a short
+ * window: where the pace was higher before, the window must be clearly straighter than the tail
+ * of a logarithm, which loses 2 / (2 * p - 1) of its pace over the last p-th part of the time.
+ */
 static bool find_window(const struct survival_cfg *cfg, const double *live, int from,
 			double watched_s, struct survival *s)
 {
 	int oldest = MT_AGE_BUCKETS - 1;
+	struct births all;
 
 	while (oldest > from && survival_edge(oldest) >= watched_s)
 		oldest--;
+	all = births_of(live, from, oldest, watched_s);
 	for (int to = oldest; to > from; to--) {
-		double born = survival_sum(live, from) - survival_sum(live, to + 1);
-		double span = 0, before = survival_sum(live, to + 1), before_span = 0;
-		bool faster;
+		struct births w = births_of(live, from, to, watched_s);
+		double before = all.count - w.count, before_s = all.span_s - w.span_s;
+		double limit = cfg->max_slowing, sigmas = cfg->slowing_sigmas;
 
-		for (int b = from; b <= oldest; b++)
-			*(b <= to ? &span : &before_span) += width_of(b, watched_s);
-		faster = before_span > 0 && before * span > 1.5 * born * before_span;
-		if (faster && to < from + 2)
+		if (!(w.count >= cfg->min_survivors) || !(w.span_s > 0))
 			return false;
-		if (!gathers(cfg, live, from, to, watched_s, faster))
+		if (before * w.span_s > FASTER * w.count * before_s) {
+			double parts = all.span_s / w.span_s;
+
+			limit = fmin(limit, cfg->max_log_slowing * 2 / (2 * parts - 1));
+			sigmas = 2;
+		}
+		if (w.slowing + sigmas * w.error >= limit ||
+		    !goes_on(cfg, live, from, to, watched_s, &w))
 			continue;
-		s->window_s = span;
-		s->rate_per_s = born / span;
+		s->window_s = w.span_s;
+		s->rate_per_s = w.count / w.span_s;
 		return true;
 	}
 	return false;

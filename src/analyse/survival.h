@@ -17,9 +17,10 @@ struct survival_cfg {
 	double horizon_share;	 /* old is at most this share of the time watched */
 	double min_freed;	 /* frees needed to know usual ages */
 	double min_survivors;
-	double min_pace;    /* births of survivors lately, against their mean pace */
-	double steady_pace; /* same, where they were born faster before */
-	double pace_sigmas; /* certainty wanted of both */
+	double min_pace;       /* things younger than old, against what the pace of old makes due */
+	double max_slowing;    /* share of its pace that gathering may lose over the window ... */
+	double slowing_sigmas; /* ... with this many standard errors on top */
+	double max_log_slowing; /* after a faster past: share of what growth like log t shows */
 };
 
 struct survival {

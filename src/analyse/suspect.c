@@ -135,21 +135,21 @@ static double line_of(const struct suspect_unit *u, const double *grid, size_t f
 static void measure_growth(const struct suspect_unit *u, size_t first, const struct robust_trend *t,
 			   struct suspicion *s)
 {
-	struct robust_line bytes = {}, count = {};
-	const struct robust_line *main = &bytes;
+	bool things = suspect_counts_things(u->kind);
+	struct robust_line line = {};
 
 	s->window_s = u->now_s * (GRID_LAST - first) / GRID_LAST;
 	s->growth_bytes = u->bytes[GRID_LAST] - u->bytes[first];
 	s->growth_count = u->count[GRID_LAST] - u->count[first];
-	s->bytes_per_s = line_of(u, u->bytes, first, &bytes);
-	s->count_per_s = line_of(u, u->count, first, &count);
-	if (suspect_counts_things(u->kind))
-		main = &count;
-	s->low_per_s = main->low;
-	s->high_per_s = main->high;
+	s->bytes_per_s = s->growth_bytes / s->window_s;
+	s->count_per_s = s->growth_count / s->window_s;
+	*(things ? &s->count_per_s : &s->bytes_per_s) =
+		line_of(u, things ? u->count : u->bytes, first, &line);
+	s->low_per_s = line.low;
+	s->high_per_s = line.high;
 	s->slowing = t->slowing;
 	s->third_ratio = t->third[0] > 0 ? t->third[2] / t->third[0] : NAN;
-	s->pattern = pattern_of(main, t);
+	s->pattern = pattern_of(&line, t);
 	s->size_bytes = u->live_bytes;
 	s->count = u->live_count;
 }

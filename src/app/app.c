@@ -237,9 +237,9 @@ static void hold_budget(struct app *a, struct tracee *t, uint64_t now_ns)
 		return;
 	}
 	snprintf(reason, sizeof(reason),
-		 "probes cost an estimated %.0f %% of the target's CPU, the "
-		 "budget is %g %%",
-		 o.target_cpu_ratio_est * 100, a->opts->budget_pct);
+		 "probes cost an estimated %.0f %% of the target's CPU, the budget is %g %%%s",
+		 o.target_cpu_ratio_est * 100, a->opts->budget_pct,
+		 a->opts->budget_given ? "" : " (give --budget to enforce one)");
 	if (!a->opts->budget_given) { /* told, not enforced: see README, Limits */
 		snprintf(t->mode_reason, sizeof(t->mode_reason), "%s", reason);
 		return;
@@ -467,6 +467,9 @@ static int start(struct app *a, struct err *err)
 	uint64_t now;
 	int r = parse_specs(a, err);
 
+	if (a->opts->mode == MODE_SAMPLE)
+		return err_set(err, -EINVAL,
+			       "--mode sample is not in this version; full, watch and auto are");
 	if (!r)
 		r = output_open(&a->output, a->opts, err);
 	if (!r)

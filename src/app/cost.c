@@ -10,7 +10,7 @@
 
 #include "sys/procfs.h"
 
-#define PROGRAM_NS    400.0
+#define PROGRAM_NS 400.0
 #define LEAST_SECONDS 0.2 /* between two readings: rates over less say nothing */
 
 void cost_begin(struct cost *c, const char *proc, uint64_t now_ns)

@@ -7,7 +7,7 @@
  *
  * Every indirect jump in the body refuses, also one through memory: a tail call cannot be told
  * from a jump table for certain, and no allocator looked at so far contains one. Jumps by another
- * function into the middle of this one are the caller's to exclude: probe_x86_mark_references().
+ * function into the middle of this one are the caller's to exclude: probe_refs_mark().
  *
  * Capstone gives lengths, operands and text; opcodes and branch targets come from probe_x86.c.
  */

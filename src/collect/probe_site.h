@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PROBE_SITE_REACH 32 /* bytes from the entry, at most */
+#define PROBE_SITE_REACH 64 /* bytes from the entry, at most */
 #define PROBE_TEXT_BYTES 80
 
 enum probe_arch { PROBE_OTHER = 0, PROBE_X86_64, PROBE_ARM64 };

@@ -176,6 +176,22 @@ static int add_sites(struct text *t, struct strbuf *b, const struct analysis *a)
 	return 0;
 }
 
+static void add_findings(struct text *t, struct strbuf *b, const struct analysis *a, bool active)
+{
+	size_t i, told = 0, count = 0;
+
+	for (i = 0; i < a->findings->count; i++) {
+		if (a->findings->list[i].active != active)
+			continue;
+		if (++count <= t->cfg.top) {
+			text_add_finding_line(b, &t->ink, a, &a->findings->list[i]);
+			told++;
+		}
+	}
+	if (told < count)
+		strbuf_printf(b, "%*s... %zu more\n", TEXT_LABEL, "", count - told);
+}
+
 /* The line that every interval has. */
 static void add_summary(struct text *t, struct strbuf *b, const struct record_head *head,
 			const struct analysis *a)
@@ -208,7 +224,6 @@ static int text_tick(void *priv, const struct record_head *head, const struct an
 {
 	auto_strbuf struct strbuf b = {};
 	struct text *t = priv;
-	size_t i;
 	int r;
 
 	if (!much_changed(t, a)) {
@@ -220,8 +235,8 @@ static int text_tick(void *priv, const struct record_head *head, const struct an
 	r = add_sites(t, &b, a);
 	if (r < 0)
 		return r;
-	for (i = 0; i < a->findings->count && i < t->cfg.top; i++)
-		text_add_finding_line(&b, &t->ink, a, &a->findings->list[i]);
+	add_findings(t, &b, a, true);
+	add_findings(t, &b, a, false);
 	if (a->findings->verdict == VERDICT_INCONCLUSIVE && a->findings->why)
 		text_add_labelled(&b, "verdict", a->findings->why);
 	text_add_cost(&b, overhead);

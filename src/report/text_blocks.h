@@ -26,6 +26,10 @@ void text_add_finding_name(struct strbuf *b, const struct analysis *a, const str
 void text_add_finding_line(struct strbuf *b, const struct ink *ink, const struct analysis *a,
 			   const struct finding *f);
 
+/* "23.4 MB in 12,000 blocks"; "+1.2 MB/s, +600 blocks/s". */
+void text_add_held(struct strbuf *b, const struct analysis *a, const struct finding *f);
+void text_add_pace(struct strbuf *b, const struct analysis *a, const struct finding *f);
+
 /* "blocks", "descriptors", "sockets", "threads": what the count of a class or site counts. */
 const char *text_count_noun(const struct snap_site *site);
 

@@ -22,28 +22,19 @@ static const char *reason_text(enum end_reason reason)
 
 static void leak_figures(struct strbuf *b, const struct analysis *a, const struct finding *f)
 {
-	const struct snap_site *site = rank_finding_site(a, f);
-	char text[NUM_TEXT_BYTES], count[NUM_TEXT_BYTES];
 	const char *pattern = names_pattern(f->pattern);
 	auto_strbuf struct strbuf t = {};
-	bool bytes = f->size_bytes && f->size_bytes != FACT_UNKNOWN;
+	char text[NUM_TEXT_BYTES];
 
-	if (bytes)
-		strbuf_printf(&t, "%s in ", num_format_bytes(f->size_bytes, text));
-	strbuf_printf(&t, "%s %s", num_format_count(f->count, count), text_count_noun(site));
+	text_add_held(&t, a, f);
 	text_add_labelled(b, "holds", strbuf_text(&t));
 	strbuf_clear(&t);
-	if (bytes && isfinite(f->growth_bytes_per_s))
-		strbuf_printf(&t, "%s, ", num_format_rate(f->growth_bytes_per_s, text));
-	if (isfinite(f->growth_count_per_s))
-		strbuf_printf(&t, "%+.3g %s/s, ", f->growth_count_per_s, text_count_noun(site));
+	text_add_pace(&t, a, f);
 	if (pattern)
-		strbuf_printf(&t, "%s growth, ", pattern);
+		strbuf_printf(&t, ", %s growth", pattern);
 	if (isfinite(f->first_seen_s))
-		strbuf_printf(&t, "seen since %s of tracing",
+		strbuf_printf(&t, ", first seen %s after tracing began",
 			      num_format_seconds(f->first_seen_s, text));
-	else
-		strbuf_add(&t, "still growing");
 	text_add_labelled(b, "grows", strbuf_text(&t));
 }
 
@@ -129,17 +120,16 @@ static void verdict_reasons(struct strbuf *t, const struct analysis *a, const st
 			      info->why ? info->why : "");
 		return;
 	}
-	if (f->verdict == VERDICT_LEAK) {
-		total = text_leak_total(f);
-		strbuf_printf(t, " %zu %s, together %s and %s.", total.leaks,
-			      total.leaks == 1 ? "leak" : "leaks",
-			      num_format_bytes(total.bytes, text),
-			      num_format_rate(total.growth_bytes_per_s, rate));
-		if (total.worst) {
-			strbuf_add(t, " The worst: ");
-			text_add_finding_name(t, a, total.worst, 80);
-			strbuf_add(t, ".");
-		}
+	total = text_leak_total(f);
+	if (f->verdict == VERDICT_LEAK && total.worst) {
+		strbuf_printf(t, " %zu %s", total.leaks, total.leaks == 1 ? "leak" : "leaks");
+		if (total.bytes)
+			strbuf_printf(t, "%s%s, %s", total.leaks == 1 ? ", " : ", together ",
+				      num_format_bytes(total.bytes, text),
+				      num_format_rate(total.growth_bytes_per_s, rate));
+		strbuf_add(t, total.leaks == 1 ? ": " : ". The worst: ");
+		text_add_finding_name(t, a, total.worst, 80);
+		strbuf_add(t, ".");
 	}
 	if (f->why)
 		strbuf_printf(t, " %s", f->why);

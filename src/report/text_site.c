@@ -146,17 +146,55 @@ void text_add_finding_name(struct strbuf *b, const struct analysis *a, const str
 		text_add_cut(b, class ? class : "unexplained", columns);
 }
 
+void text_add_held(struct strbuf *b, const struct analysis *a, const struct finding *f)
+{
+	const struct snap_site *site = rank_finding_site(a, f);
+	bool bytes = f->size_bytes && f->size_bytes != FACT_UNKNOWN;
+	char text[NUM_TEXT_BYTES];
+
+	if (bytes)
+		strbuf_add(b, num_format_bytes(f->size_bytes, text));
+	if (bytes && f->count && f->count != FACT_UNKNOWN)
+		strbuf_add(b, " in ");
+	if (f->count && f->count != FACT_UNKNOWN)
+		strbuf_printf(b, "%s %s", num_format_count(f->count, text), text_count_noun(site));
+	else if (!bytes)
+		strbuf_add(b, "size not known");
+}
+
+void text_add_pace(struct strbuf *b, const struct analysis *a, const struct finding *f)
+{
+	const char *noun = text_count_noun(rank_finding_site(a, f));
+	bool bytes = isfinite(f->growth_bytes_per_s) && f->growth_bytes_per_s != 0;
+	bool count = isfinite(f->growth_count_per_s) && f->growth_count_per_s != 0;
+	char text[NUM_TEXT_BYTES];
+
+	if (bytes)
+		strbuf_add(b, num_format_rate(f->growth_bytes_per_s, text));
+	if (count)
+		strbuf_printf(b, "%s%+.3g %s/s", bytes ? ", " : "", f->growth_count_per_s, noun);
+	if (!bytes && !count)
+		strbuf_add(b, "pace not known");
+}
+
 void text_add_finding_line(struct strbuf *b, const struct ink *ink, const struct analysis *a,
 			   const struct finding *f)
 {
-	char share[TEXT_SHARE_BYTES], bytes[NUM_TEXT_BYTES], rate[NUM_TEXT_BYTES];
+	auto_strbuf struct strbuf t = {};
+	char share[TEXT_SHARE_BYTES];
 
-	strbuf_printf(b, "%s  %-14s%s", f->active ? ink->alarm : "", f->active ? "LEAK" : "stopped",
-		      f->active ? ink->off : "");
-	text_add_finding_name(b, a, f, 40);
-	strbuf_printf(b, ": %s, %s, %s sure\n", num_format_bytes(f->size_bytes, bytes),
-		      num_format_rate(f->growth_bytes_per_s, rate),
-		      text_format_share(f->confidence, share));
+	text_add_finding_name(&t, a, f, 32);
+	strbuf_add(&t, ": ");
+	if (f->active)
+		strbuf_printf(&t, "%s sure, ", text_format_share(f->confidence, share));
+	text_add_held(&t, a, f);
+	if (f->active) {
+		strbuf_add(&t, ", ");
+		text_add_pace(&t, a, f);
+	}
+	strbuf_add(b, f->active ? ink->alarm : "");
+	text_add_labelled(b, f->active ? "LEAK" : "stopped", strbuf_text(&t));
+	strbuf_add(b, f->active ? ink->off : "");
 }
 
 struct leak_total text_leak_total(const struct findings *f)

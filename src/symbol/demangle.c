@@ -204,35 +204,17 @@ static bool copy_cut(const char *text, char *ret, size_t size)
 	return false;
 }
 
-/* Without what compilers append for themselves: ".llvm.123" anywhere, any suffix of Rust v0. */
-static bool copy_input(const char *name, char *ret, size_t size)
-{
-	size_t len = strnlen(name, size);
-	char *suffix;
-
-	if (len == size)
-		return false;
-	memcpy(ret, name, len + 1);
-	suffix = strstr(ret, ".llvm.");
-	if (!suffix && starts_with(ret, "_R"))
-		suffix = strchr(ret, '.');
-	if (suffix)
-		*suffix = '\0';
-	return true;
-}
-
 bool demangle_name(const char *name, char *ret, size_t size)
 {
-	char input[DEMANGLE_INPUT_BYTES];
 	struct sink s;
 	size_t outermost;
 	bool known = false;
 
 	if ((starts_with(name, "_Z") || starts_with(name, "_R")) &&
-	    copy_input(name, input, sizeof(input))) {
-		known = run(rust_demangle_callback, input, &s);
-		if (!known && input[1] == 'Z' && !backtracks_too_much(input))
-			known = run(cplus_demangle_v3_callback, input, &s);
+	    strnlen(name, DEMANGLE_INPUT_BYTES) < DEMANGLE_INPUT_BYTES) {
+		known = run(rust_demangle_callback, name, &s);
+		if (!known && name[1] == 'Z' && !backtracks_too_much(name))
+			known = run(cplus_demangle_v3_callback, name, &s);
 	}
 	if (!known) {
 		copy_cut(name, ret, size);

@@ -151,8 +151,6 @@ int elf_find_dynsym(struct elf_file *f)
 	r = count_symbols(f, &t, &found.count);
 	if (r < 0)
 		return r;
-	if (found.count > (f->file_bytes - found.offset) / entry)
-		found.count = (f->file_bytes - found.offset) / entry;
 	found.strings_bytes = f->file_bytes - found.strings_offset;
 	if (found.strings_bytes > t.strings_bytes)
 		found.strings_bytes = t.strings_bytes;

@@ -171,7 +171,7 @@ static void store_table(struct elf_file *f, Elf *e, const GElf_Shdr *sh, enum el
 		return;
 	*t = (struct elf_table){
 		.offset = sh->sh_offset,
-		.count = clamp_to_file(f, sh->sh_offset, sh->sh_size) / entry,
+		.count = sh->sh_size / entry,
 		.strings_offset = strings.sh_offset,
 		.strings_bytes = clamp_to_file(f, strings.sh_offset, strings.sh_size),
 		.present = true,

@@ -91,7 +91,8 @@ static int walk_table(struct walk *w, enum elf_table_kind kind)
 		Elf32_Sym s32[SYMBOLS_AT_ONCE];
 		Elf64_Sym s64[SYMBOLS_AT_ONCE];
 	} buf;
-	uint64_t n;
+	uint64_t n, whole;
+	int64_t bytes;
 	Elf64_Sym s;
 	int r;
 
@@ -100,15 +101,18 @@ static int walk_table(struct walk *w, enum elf_table_kind kind)
 		if (n > w->left)
 			return -E2BIG;
 		w->left -= n;
-		r = elf_read_all(w->file, t->offset + at * entry, &buf, n * entry);
-		if (r < 0)
-			return r;
-		for (uint64_t i = 0; i < n; i++) {
+		bytes = elf_read_some(w->file, t->offset + at * entry, &buf, n * entry);
+		if (bytes < 0)
+			return (int)bytes;
+		whole = (uint64_t)bytes / entry;
+		for (uint64_t i = 0; i < whole; i++) {
 			s = w->file->is_64 ? buf.s64[i] : widen(&buf.s32[i]);
 			r = visit(w, kind, &s);
 			if (r != 0)
 				return r;
 		}
+		if (whole < n)
+			return -EBADMSG;
 	}
 	return 0;
 }

@@ -1,18 +1,23 @@
 /*
  * Small ELF files for tests, in memory: one executable segment, chosen symbols, notes, section
  * headers or none. Everything can be patched afterwards with pwrite() at the offsets below. And a
- * copy of the C library, to be damaged. Needs cmocka.h before it.
+ * copy of the C library, to be damaged.
  */
 #pragma once
 #include <dlfcn.h>
 #include <elf.h>
 #include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #define MADE_CODE_VADDR 0x401000u
 #define MADE_CODE_OFFSET 0x1000u

@@ -158,7 +158,7 @@ static void verify_site(const struct probe_query *q, const struct probe_site *s)
 		assert_int_equal(s->pushed_bytes, 0);
 		return;
 	}
-	assert_true(s->offset <= 32);
+	assert_true(s->offset <= 64);
 	assert_int_equal(cs_open(CS_ARCH_X86, CS_MODE_64, &h), CS_ERR_OK);
 	cs_option(h, CS_OPT_DETAIL, CS_OPT_ON);
 	insn = cs_malloc(h);

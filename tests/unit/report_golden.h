@@ -1,6 +1,7 @@
-/* A complete text report of the process in report_fixture.h, as people see it. */
+/* A complete text report of the process in report_fixture.h, as people see it, line by line. */
 #pragma once
 
+/* clang-format off */
 static const char golden[] =
 	"memtrace traces server (pid 4242) on db1\n"
 	"  memtrace      0.1, mode auto, kernel 6.8.0\n"
@@ -41,7 +42,8 @@ static const char golden[] =
 	"      descend  [server]\n"
 	"      ... 4 more\n"
 	"      (incomplete: no frame pointer chain from here)\n"
-	"  LEAK          keep_request in server: 23.4 MB, +1.2 MB/s, 95 % sure\n"
+	"  LEAK          keep_request in server: 95 % sure, 23.4 MB in 12,000 blocks, +1.2 MB/s, +600\n"
+	"                blocks/s\n"
 	"  cost          1,204 probe hits/s, about 0.12 % of the target's CPU time, memtrace itself 0.4 % of\n"
 	"                one CPU, 18.0 MB of memory, mode full\n"
 	"\n"
@@ -56,7 +58,7 @@ static const char golden[] =
 	"LEAK 1 of 1: keep_request in server\n"
 	"  what          heap, class application, severity critical, 95 % sure\n"
 	"  holds         23.4 MB in 12,000 blocks\n"
-	"  grows         +1.2 MB/s, +600 blocks/s, linear growth, seen since 12 s of tracing\n"
+	"  grows         +1.2 MB/s, +600 blocks/s, linear growth, first seen 12 s after tracing began\n"
 	"  evidence      11,400 of 11,401 blocks older than 1 s were never freed\n"
 	"                grew 1.2 MB/s over 18 s, 95 % interval 1.1 to 1.3 MB/s\n"
 	"  owner because first frame outside libraries (95 % sure)\n"
@@ -65,5 +67,6 @@ static const char golden[] =
 	"                keep_request  server.c:120  [server]\n"
 	"                main  [server]\n"
 	"\n"
-	"VERDICT: LEAK in server (pid 4242) in 25 s. 1 leak, together 23.4 MB and +1.2 MB/s. The worst:\n"
-	"         keep_request in server. Memory is kept that older code paths release.\n";
+	"VERDICT: LEAK in server (pid 4242) in 25 s. 1 leak, 23.4 MB, +1.2 MB/s: keep_request in server.\n"
+	"         Memory is kept that older code paths release.\n";
+/* clang-format on */

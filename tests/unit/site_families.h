@@ -17,7 +17,8 @@ enum clean_family {
 	CLEAN_ONE_LARGE,
 	CLEAN_STEPS,
 	CLEAN_DESCRIPTORS,
-	CLEAN_MIXED, /* most things die at once, some live for seconds */
+	CLEAN_FILLING_CHURN, /* a cache that fills, and short-lived things beside */
+	CLEAN_MIXED,	     /* most things die at once, some live for seconds */
 	CLEAN_FAMILIES,
 };
 
@@ -151,6 +152,11 @@ static inline void sim_add_clean(struct sim *s, enum clean_family family)
 	case CLEAN_SPIKE: clean_bursts(s, 1, false); break;
 	case CLEAN_STEPS: clean_bursts(s, 3, true); break;
 	case CLEAN_DESCRIPTORS: clean_descriptors(s); break;
+	case CLEAN_FILLING_CHURN:
+		clean_fill(s, sim_random(s) < 0.3);
+		sim_churn(s, &s->site[s->sites - 1], 0, s->end_s, sim_scale(s, 0.5, 40),
+			  SIM_EXPONENTIAL, sim_scale(s, 0.05, 1), 0);
+		break;
 	case CLEAN_MIXED: clean_mixed(s); break;
 	case CLEAN_ONE_LARGE:
 		sim_add(s, sim_add_site(s, MT_SITE_MMAP, 64e6), sim_between(s, 0, s->end_s),

@@ -345,7 +345,6 @@ static void nothing_to_do_is_refused(void **state)
 static void options_that_contradict_each_other_are_refused(void **state)
 {
 	(void)state;
-	assert_refused(PARTS("--events", "watch"), "-p1", "--events", "--mode", "watch");
 	assert_refused(PARTS("--alloc", "watch"), "-p1", "--alloc", "x", "--mode", "watch");
 	assert_refused(PARTS("--explain-probes"), "-p1", "--explain-probes", "--mode=watch");
 	assert_refused(PARTS("--quiet", "--verbose"), "-p1", "-qv");

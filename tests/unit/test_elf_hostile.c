@@ -80,6 +80,24 @@ static void a_name_outside_of_its_table_leaves_the_symbol_out(void **state)
 	close(fd);
 }
 
+static void symbols_before_the_end_of_the_file_are_told(void **state)
+{
+	static const struct made_symbol symbols[] = { { "a", MADE_CODE_VADDR, 16 },
+						      { "b", MADE_CODE_VADDR + 16, 16 } };
+	struct made_elf m = { symbols, 2 };
+	int fd = made_elf_fd(&m);
+	struct search q = {};
+	struct elf_file *f;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, MADE_SYMTAB + 2 * sizeof(Elf64_Sym) + 5), 0);
+	f = open_fd(fd);
+	assert_int_equal(elf_each_function(f, look, &q), -EBADMSG);
+	assert_int_equal(q.seen, 1);
+	elf_close(f);
+	close(fd);
+}
+
 static void segments_whose_end_overflows_are_left_out(void **state)
 {
 	struct made_elf m = {};
@@ -97,9 +115,11 @@ static void segments_whose_end_overflows_are_left_out(void **state)
 /* Sizes that a sparse file makes believable must not decide how much memory is taken. */
 static void sizes_of_a_sparse_file_are_not_believed(void **state)
 {
-	static const struct made_symbol symbols[] = { { "a", MADE_CODE_VADDR, 16 } };
-	struct made_elf m = { symbols, 1 };
-	const uint64_t huge = (uint64_t)1 << 38, zero = 0;
+	static const struct made_symbol symbols[] = { { "a", MADE_CODE_VADDR, 16 },
+						      { "b", MADE_CODE_VADDR + 16, 16 } };
+	struct made_elf m = { symbols, 2 };
+	const uint64_t huge = (uint64_t)1 << 38, zero = 0, many = 1u << 21;
+	const uint32_t far = 1u << 30;
 	int fd = made_elf_fd(&m);
 	struct search q = {};
 	struct elf_file *f;
@@ -111,13 +131,14 @@ static void sizes_of_a_sparse_file_are_not_believed(void **state)
 					(off_t)(MADE_SECTIONS + i * sizeof(Elf64_Shdr) +
 						offsetof(Elf64_Shdr, sh_size))),
 				 8);
+	assert_int_equal(pwrite(fd, &far, 4, MADE_SYMTAB + 2 * sizeof(Elf64_Sym)), 4);
 	f = open_fd(fd);
 	assert_int_equal(elf_each_function(f, look, &q), -E2BIG);
 	assert_int_equal(q.seen, 1);
 	elf_close(f);
 
 	assert_int_equal(pwrite(fd, &zero, 2, offsetof(Elf64_Ehdr, e_shnum)), 2);
-	assert_int_equal(pwrite(fd, &huge, 8, MADE_SECTIONS + offsetof(Elf64_Shdr, sh_size)), 8);
+	assert_int_equal(pwrite(fd, &many, 8, MADE_SECTIONS + offsetof(Elf64_Shdr, sh_size)), 8);
 	assert_int_equal(elf_open_fd(fd, &f, NULL), -ENOEXEC);
 	close(fd);
 }
@@ -257,6 +278,7 @@ int main(void)
 		cmocka_unit_test(flipped_bytes_are_survived),
 		cmocka_unit_test(flipped_bytes_of_dynamic_tables_are_survived),
 		cmocka_unit_test(code_lent_to_one_caller_is_limited),
+		cmocka_unit_test(symbols_before_the_end_of_the_file_are_told),
 		cmocka_unit_test(a_name_outside_of_its_table_leaves_the_symbol_out),
 	};
 

@@ -254,6 +254,23 @@ static void what_was_freed_is_gone_and_keeps_its_id(void **state)
 	assert_true(r->f.list[0].first_seen_s > 10 && r->f.list[0].first_seen_s < 31);
 }
 
+static void a_source_that_left_the_snapshot_is_gone(void **state)
+{
+	auto_run *r = keeper(20, 1000, 60, 60);
+
+	(void)state;
+	run_until(r, 0, 30);
+	assert_int_equal(r->f.verdict, VERDICT_LEAK);
+	sim_tick(&r->sim, 31);
+	r->sim.snap.site_count = 0;
+	findings_done(&r->f);
+	assert_int_equal(judge_tick(r->judge, &r->cfg, &r->sim.snap, r->sim.owner, NULL, &r->f), 0);
+	assert_int_equal(r->f.verdict, VERDICT_NO_LEAK);
+	assert_int_equal(r->f.count, 1);
+	assert_false(r->f.list[0].active);
+	assert_true(r->f.list[0].site == SIZE_MAX);
+}
+
 static void a_cache_that_is_full_is_gone_while_others_work(void **state)
 {
 	auto_run *r = keeper(20, 1000, 30, 60);
@@ -533,6 +550,7 @@ int main(void)
 		cmocka_unit_test(a_short_window_is_inconclusive_and_says_until_when),
 		cmocka_unit_test(a_suspect_keeps_the_verdict_open),
 		cmocka_unit_test(what_was_freed_is_gone_and_keeps_its_id),
+		cmocka_unit_test(a_source_that_left_the_snapshot_is_gone),
 		cmocka_unit_test(a_cache_that_is_full_is_gone_while_others_work),
 		cmocka_unit_test(growth_that_stops_with_the_whole_program_is_no_acquittal),
 		cmocka_unit_test(survivors_stay_a_leak_when_the_load_ends),

@@ -131,6 +131,19 @@ static void bytes_that_only_look_like_a_jump_are_told_apart(void **state)
 	assert_true(range.referenced);
 }
 
+static void a_short_instruction_that_ends_where_the_jump_would_is_told_apart(void **state)
+{
+	/* mov ecx,ebp; nop; nop; add [rax],al: from the second byte on it would be jmp +0x9090 */
+	static const uint8_t code[] = { 0x89, 0xe9, 0x90, 0x90, 0, 0 };
+	struct probe_range range = { BASE + 5006 + 0x9090, BASE + 5006 + 0x9090, false };
+	auto_free uint8_t *text = new_text();
+
+	(void)state;
+	memcpy(text + 5000, code, sizeof(code));
+	assert_int_equal(mark(text, SIZE, &range, 1), 0);
+	assert_false(range.referenced);
+}
+
 static void text_that_cannot_be_decoded_counts_as_a_reference(void **state)
 {
 	auto_free uint8_t *text = new_text();
@@ -203,6 +216,7 @@ int main(void)
 		cmocka_unit_test(a_jump_at_any_place_is_seen),
 		cmocka_unit_test(the_edge_between_two_windows_hides_nothing),
 		cmocka_unit_test(bytes_that_only_look_like_a_jump_are_told_apart),
+		cmocka_unit_test(a_short_instruction_that_ends_where_the_jump_would_is_told_apart),
 		cmocka_unit_test(text_that_cannot_be_decoded_counts_as_a_reference),
 		cmocka_unit_test(each_range_is_marked_for_itself),
 		cmocka_unit_test(text_that_is_not_all_there_is_an_error),

@@ -169,8 +169,8 @@ static void implicit_writes_and_unusual_prefixes_end_the_walk(void **state)
 		const char *code;
 		size_t len;
 	} cases[] = {
-		{ "\x48\xf7\xe6\x53\xc3", 5 },	   /* mul rsi: rdx */
-		{ "\x48\xf7\xee\x53\xc3", 5 },	   /* imul rsi: rdx */
+		{ "\x48\xf7\xe3\x53\xc3", 5 },	   /* mul rbx: rdx */
+		{ "\x48\xf7\xeb\x53\xc3", 5 },	   /* imul rbx: rdx */
 		{ "\x48\x99\x53\xc3", 4 },	   /* cqo: rdx */
 		{ "\x48\x87\xfe\x53\xc3", 5 },	   /* xchg rsi,rdi */
 		{ "\x0f\x05\x53\xc3", 4 },	   /* syscall */
@@ -318,10 +318,20 @@ static void a_body_that_cannot_be_read_to_its_end_means_the_entry(void **state)
 	assert_entry(&bad);
 }
 
+static void a_branch_whose_length_decoders_disagree_about_means_the_entry(void **state)
+{
+	struct probe_query near = QUERY("\x85\xc0\x74\x03\x66\xeb\x01\x90\xc3", .args = ARG1);
+	struct probe_query wide = QUERY("\x85\xc0\x74\x06\x66\xe8\x01\0\0\0\x90\xc3", .args = ARG1);
+
+	(void)state;
+	assert_entry(&near);
+	assert_entry(&wide);
+}
+
 static void the_site_is_within_reach_of_the_entry(void **state)
 {
-	uint8_t code[64];
-	struct probe_query q = BYTES(code, 64, .args = ARG1);
+	uint8_t code[2 * PROBE_SITE_REACH];
+	struct probe_query q = BYTES(code, sizeof(code), .args = ARG1);
 	size_t i;
 
 	(void)state;
@@ -471,6 +481,7 @@ int main(void)
 		cmocka_unit_test(a_recursive_call_is_a_call_but_one_into_the_middle_is_not),
 		cmocka_unit_test(an_indirect_jump_in_the_body_means_the_entry),
 		cmocka_unit_test(a_body_that_cannot_be_read_to_its_end_means_the_entry),
+		cmocka_unit_test(a_branch_whose_length_decoders_disagree_about_means_the_entry),
 		cmocka_unit_test(the_site_is_within_reach_of_the_entry),
 		cmocka_unit_test(other_architectures_are_probed_at_the_entry),
 		cmocka_unit_test(no_bytes_at_all_is_survived),

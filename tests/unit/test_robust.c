@@ -69,17 +69,23 @@ static void the_interval_holds_the_truth_as_often_as_it_says(void **state)
 
 static void noise_that_remembers_widens_the_interval(void **state)
 {
-	double t[N], white[N], walk[N], level = 0;
+	double t[N], white[N], walk[N], widths[2] = {};
 	struct robust_line a, b;
-	uint64_t seed = 5;
 
 	(void)state;
-	ramp(t, white, 0, 2, 5);
-	for (int i = 0; i < N; i++)
-		walk[i] = level = 0.9 * level + noise(&seed);
-	assert_int_equal(robust_line_fit(t, white, N, &a), 0);
-	assert_int_equal(robust_line_fit(t, walk, N, &b), 0);
-	assert_true(b.low < 0 && b.high > 0);
+	for (uint64_t seed = 1; seed <= 50; seed++) {
+		uint64_t dice = seed;
+		double level = 0;
+
+		ramp(t, white, 0, 2.3, seed); /* as wide as the walk is */
+		for (int i = 0; i < N; i++)
+			walk[i] = level = 0.9 * level + noise(&dice);
+		assert_int_equal(robust_line_fit(t, white, N, &a), 0);
+		assert_int_equal(robust_line_fit(t, walk, N, &b), 0);
+		widths[0] += a.high - a.low;
+		widths[1] += b.high - b.low;
+	}
+	assert_true(widths[1] > 1.5 * widths[0]);
 }
 
 static void a_line_without_points_is_refused_and_the_result_untouched(void **state)
@@ -170,6 +176,18 @@ static void a_ramp_is_significant_and_does_not_slow(void **state)
 	assert_true(fabs(t.slowing) < 1e-9 && t.weakest_third > 0.9 && fabs(t.recent - 1) < 1e-9);
 }
 
+static void few_things_are_never_very_significant(void **state)
+{
+	double grid[ROBUST_GRID];
+	struct robust_trend t;
+
+	(void)state;
+	for (int i = 0; i < ROBUST_GRID; i++)
+		grid[i] = i / 16.0; /* 8 things, as regular as can be */
+	assert_int_equal(robust_trend_fit(grid, 0, 128, true, &t), 0);
+	assert_true(t.significance < 3);
+}
+
 static void a_filling_slows(void **state)
 {
 	double grid[ROBUST_GRID];
@@ -235,6 +253,7 @@ int main(void)
 		cmocka_unit_test(what_is_older_than_its_series_holds_its_first_value),
 		cmocka_unit_test(a_hostile_series_gives_a_finite_grid),
 		cmocka_unit_test(a_ramp_is_significant_and_does_not_slow),
+		cmocka_unit_test(few_things_are_never_very_significant),
 		cmocka_unit_test(a_filling_slows),
 		cmocka_unit_test(one_step_is_not_significant),
 		cmocka_unit_test(a_shrinking_or_flat_grid_has_no_significance),

@@ -367,6 +367,19 @@ static void more_leaks_than_are_remembered_are_repeated_not_hidden(void **state)
 	assert_int_equal(record_count(f, "leak"), 1100 + 1100 - 1024);
 }
 
+static void a_finding_whose_site_moved_gets_no_foreign_stack(void **state)
+{
+	struct fixture *f = *state;
+	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_jsonl);
+	json_auto_t *o = NULL;
+
+	f->finding.site = 1; /* of another id */
+	tick(f, s);
+	o = record(f, "leak", 0);
+	assert_string_equal(text_of(o, "site_id"), "feedfacecafe0001");
+	assert_int_equal(json_array_size(json_object_get(o, "stack")), 0);
+}
+
 static void the_end_lists_active_leaks_worst_first(void **state)
 {
 	struct fixture *f = *state;
@@ -499,6 +512,33 @@ static void a_closed_pipe_is_an_error_and_stays_one(void **state)
 	assert_int_equal(s->ops->end(s->priv, &f->head, &f->end), -EPIPE);
 }
 
+/* A stream that fails once. */
+static ssize_t fail_first(void *cookie, const char *bytes, size_t size)
+{
+	int *calls = cookie;
+
+	(void)bytes;
+	if ((*calls)++ > 0)
+		return (ssize_t)size;
+	errno = ENOSPC;
+	return 0;
+}
+
+static void nothing_is_written_after_an_error(void **state)
+{
+	struct fixture *f = *state;
+	int calls = 0;
+	auto_fclose FILE *out =
+		fopencookie(&calls, "w", (cookie_io_functions_t){ .write = fail_first });
+	struct sink_cfg cfg = { .out = out, .host = "db1", .top = 10 };
+	auto_clean(sink_freep) struct sink *s = NULL;
+
+	assert_int_equal(sink_new(&sink_jsonl, &cfg, &s), 0);
+	assert_int_equal(s->ops->start(s->priv, &f->head, &f->start), -ENOSPC);
+	assert_int_equal(s->ops->start(s->priv, &f->head, &f->start), -ENOSPC);
+	assert_int_equal(calls, 1);
+}
+
 static void a_full_disk_is_an_error(void **state)
 {
 	struct fixture *f = *state;
@@ -533,12 +573,14 @@ int main(void)
 		WITH_FIXTURE(a_leak_that_vanishes_does_not_stay_active),
 		WITH_FIXTURE(leaks_of_two_processes_are_kept_apart),
 		WITH_FIXTURE(more_leaks_than_are_remembered_are_repeated_not_hidden),
+		WITH_FIXTURE(a_finding_whose_site_moved_gets_no_foreign_stack),
 		WITH_FIXTURE(the_end_lists_active_leaks_worst_first),
 		WITH_FIXTURE(an_end_without_a_tick_is_inconclusive),
 		WITH_FIXTURE(hostile_strings_become_valid_text),
 		WITH_FIXTURE(hostile_numbers_and_indices_do_not_break_a_line),
 		WITH_FIXTURE(an_event_tells_call_and_result),
 		WITH_FIXTURE(a_closed_pipe_is_an_error_and_stays_one),
+		WITH_FIXTURE(nothing_is_written_after_an_error),
 		WITH_FIXTURE(a_full_disk_is_an_error),
 	};
 

@@ -130,6 +130,35 @@ static void an_open_question_says_how_long_it_stays_open(void **state)
 			    "short. Trace about 12 s longer\n         to know.\n");
 }
 
+static void a_leak_that_stopped_is_not_in_the_verdict(void **state)
+{
+	struct fixture *f = *state;
+
+	f->finding.active = false;
+	f->findings.verdict = VERDICT_NO_LEAK;
+	whole_report(f);
+	assert_non_null(strstr(fix_text(f), "  stopped       keep_request in server"));
+	assert_null(strstr(fix_text(f), "LEAK 1 of"));
+	assert_non_null(strstr(last_paragraph(fix_text(f)), "VERDICT: NO LEAK"));
+}
+
+static void a_descriptor_leak_is_told_in_descriptors(void **state)
+{
+	struct fixture *f = *state;
+
+	f->finding.site = 2;
+	f->finding.site_id = f->sites[2].id;
+	f->finding.size_bytes = 0;
+	f->finding.count = 7;
+	f->finding.growth_bytes_per_s = NAN;
+	f->finding.growth_count_per_s = 0.5;
+	whole_report(f);
+	assert_non_null(strstr(fix_text(f),
+			       "  LEAK          open_log in server: 95 % sure, 7 descriptors, "
+			       "+0.5 descriptors/s\n"));
+	assert_non_null(strstr(last_paragraph(fix_text(f)), " 1 leak: open_log in server."));
+}
+
 static void a_trace_without_a_tick_is_inconclusive(void **state)
 {
 	struct end_info end = { END_ERROR, "no ring buffer", 0.2, NULL, NULL };
@@ -288,6 +317,8 @@ int main(void)
 		WITH_FIXTURE(control_characters_never_reach_the_terminal),
 		WITH_FIXTURE(a_clean_process_ends_with_no_leak),
 		WITH_FIXTURE(an_open_question_says_how_long_it_stays_open),
+		WITH_FIXTURE(a_leak_that_stopped_is_not_in_the_verdict),
+		WITH_FIXTURE(a_descriptor_leak_is_told_in_descriptors),
 		WITH_FIXTURE(a_trace_without_a_tick_is_inconclusive),
 		WITH_FIXTURE(a_new_leak_prints_a_whole_block_again),
 		WITH_FIXTURE(a_jump_of_memory_prints_a_whole_block_again),

@@ -46,6 +46,18 @@ static void without_frees_nothing_is_known_of_usual_lives(void **state)
 	assert_false(leaks(live, freed, 30, &s));
 }
 
+static void few_frees_do_not_settle_how_long_lives_are(void **state)
+{
+	double live[MT_AGE_BUCKETS] = { 2, 1, 2, 4, 8, 6 };
+	double freed[MT_AGE_BUCKETS] = { 8, 0, 0, 0, 2 },
+	       many[MT_AGE_BUCKETS] = { 800, 0, 0, 0, 2 };
+	struct survival s;
+
+	(void)state;
+	assert_false(leaks(live, freed, 30, &s));
+	assert_true(leaks(live, many, 30, &s));
+}
+
 static void what_was_made_at_the_start_is_no_leak(void **state)
 {
 	double live[MT_AGE_BUCKETS] = { 5, 0, 0, 0, 0, 500 }, freed[MT_AGE_BUCKETS] = { 900 };
@@ -67,6 +79,17 @@ static void one_burst_that_stays_is_no_leak(void **state)
 static void a_filling_that_slows_is_no_leak(void **state)
 {
 	double live[MT_AGE_BUCKETS] = { 5, 1, 2, 6, 20, 120, 400 }, freed[MT_AGE_BUCKETS] = { 900 };
+	struct survival s;
+
+	(void)state;
+	assert_false(leaks(live, freed, 60, &s));
+}
+
+static void the_end_of_a_filling_is_no_leak_though_it_looks_steady(void **state)
+{
+	/* The pace of births falls by e in 20 s; within any 8 s it hardly falls. */
+	double live[MT_AGE_BUCKETS] = { 8, 8, 17, 40, 108, 394, 2000 };
+	double freed[MT_AGE_BUCKETS] = { 900 };
 	struct survival s;
 
 	(void)state;
@@ -112,9 +135,11 @@ int main(void)
 		cmocka_unit_test(survivors_of_a_churn_are_a_leak),
 		cmocka_unit_test(long_lives_that_do_end_are_no_leak),
 		cmocka_unit_test(without_frees_nothing_is_known_of_usual_lives),
+		cmocka_unit_test(few_frees_do_not_settle_how_long_lives_are),
 		cmocka_unit_test(what_was_made_at_the_start_is_no_leak),
 		cmocka_unit_test(one_burst_that_stays_is_no_leak),
 		cmocka_unit_test(a_filling_that_slows_is_no_leak),
+		cmocka_unit_test(the_end_of_a_filling_is_no_leak_though_it_looks_steady),
 		cmocka_unit_test(a_late_onset_is_found),
 		cmocka_unit_test(nonsense_is_no_leak),
 		cmocka_unit_test(edges_are_octaves),

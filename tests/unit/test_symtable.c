@@ -43,6 +43,22 @@ static void expect(const struct made_elf *m, uint64_t vaddr, const char *names)
 	close(fd);
 }
 
+static size_t count_of(const struct made_elf *m)
+{
+	int fd = made_elf_fd(m);
+	struct symtable *t;
+	struct elf_file *f;
+	size_t count;
+
+	assert_int_equal(elf_open_fd(fd, &f, NULL), 0);
+	assert_int_equal(symtable_build(f, 1 << 20, &t), 0);
+	count = symtable_count(t);
+	symtable_free(t);
+	elf_close(f);
+	close(fd);
+	return count;
+}
+
 static void a_function_covers_its_bytes_and_no_more(void **state)
 {
 	static const struct made_symbol s[] = { { "one", AT(16), 16 }, { "two", AT(48), 16 } };
@@ -122,6 +138,16 @@ static void of_one_address_sized_beats_global_beats_local(void **state)
 	expect(&n, AT(4), "shared");
 }
 
+static void aliases_of_different_size_cover_their_own(void **state)
+{
+	static const struct made_symbol s[] = { { "a", AT(0), 8 }, { "b", AT(0), 16 } };
+	struct made_elf m = { s, 2 };
+
+	(void)state;
+	expect(&m, AT(4), "b,a");
+	expect(&m, AT(12), "b");
+}
+
 static void equal_aliases_are_all_told_within_a_limit(void **state)
 {
 	static const struct made_symbol s[] = {
@@ -134,6 +160,7 @@ static void equal_aliases_are_all_told_within_a_limit(void **state)
 	(void)state;
 	expect(&two, AT(0), "a,b");
 	expect(&ten, AT(7), "a,b,c,d,e,f,g,h");
+	assert_int_equal(count_of(&ten), SYMTABLE_ALIASES);
 }
 
 static void functions_outside_of_code_are_left_out(void **state)
@@ -142,17 +169,9 @@ static void functions_outside_of_code_are_left_out(void **state)
 						{ "near", AT(0), 8 },
 						{ "below", 16, 8 } };
 	struct made_elf m = { s, 3 };
-	int fd = made_elf_fd(&m);
-	struct symtable *t;
-	struct elf_file *f;
 
 	(void)state;
-	assert_int_equal(elf_open_fd(fd, &f, NULL), 0);
-	assert_int_equal(symtable_build(f, 1 << 20, &t), 0);
-	assert_int_equal(symtable_count(t), 1);
-	symtable_free(t);
-	elf_close(f);
-	close(fd);
+	assert_int_equal(count_of(&m), 1);
 }
 
 static void a_size_beyond_everything_covers_to_the_end(void **state)
@@ -228,6 +247,7 @@ int main(void)
 		cmocka_unit_test(a_function_without_size_ends_with_its_segment),
 		cmocka_unit_test(a_label_inside_does_not_hide_the_function),
 		cmocka_unit_test(of_one_address_sized_beats_global_beats_local),
+		cmocka_unit_test(aliases_of_different_size_cover_their_own),
 		cmocka_unit_test(equal_aliases_are_all_told_within_a_limit),
 		cmocka_unit_test(functions_outside_of_code_are_left_out),
 		cmocka_unit_test(a_size_beyond_everything_covers_to_the_end),

@@ -10,7 +10,6 @@ import java.util.zip.Deflater;
 
 public class Deflaters {
 	static final long STEP_NS = 100_000_000;
-	// What deflateInit2 asks for with default arguments: state, window, prev, head, pending.
 	static final List<Deflater> kept = new ArrayList<>();
 	static final Map<Integer, String> recent = new HashMap<>();
 	static volatile long operations;

@@ -1,0 +1,427 @@
+"""Unmodified software from Debian packages under load, one that leaks and one that does not.
+
+Of each kind two processes run at once, with one memtrace on both and no special mode. The one that
+leaks must be called so, with the class that grows and the module that asked; its twin, which does
+as much, must be acquitted. Growth is compared with what the software itself says.
+"""
+import pwd
+import shutil
+import socket
+import sysconfig
+import threading
+
+from lib import *
+
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "real")
+POSTGRES_BIN = "/usr/lib/postgresql/15/bin"
+TRACED_S = 40
+SEVERITIES = ["low", "medium", "high", "critical"]
+
+
+def await_that(condition, what, timeout=60):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        check(time.monotonic() < deadline, f"awaited in vain: {what}")
+        time.sleep(0.02)
+
+
+class Folder:
+    """A temporary folder; `owner` names the user who may use it."""
+
+    def __init__(self, owner=None):
+        self.path = tempfile.mkdtemp(prefix="memtrace-real-")
+        if owner:
+            shutil.chown(self.path, owner)
+
+    def __enter__(self):
+        return self.path
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class Load:
+    """A paced load in a thread: work(n) is called `per_s` times a second, n counts from 0."""
+
+    def __init__(self, per_s, work, warm_up):
+        self.per_s, self.work, self.warm_up = per_s, work, warm_up
+        self.done, self.failed, self.ending = 0, None, threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self):
+        begun = time.monotonic()
+        try:
+            while not self.ending.is_set():
+                self.work(self.done)
+                self.done += 1
+                ahead = begun + self.done / self.per_s - time.monotonic()
+                if ahead > 0:
+                    self.ending.wait(ahead)
+        except Exception as e:
+            self.failed = e
+
+    def __enter__(self):
+        self.thread.start()
+        await_that(lambda: self.failed or self.done >= self.warm_up, "the load's warm-up")
+        check(not self.failed, f"the load failed: {self.failed}")
+        return self
+
+    def __exit__(self, *_):
+        self.ending.set()
+        self.thread.join(30)
+
+
+# --- what is common: trace, compare, tell ----------------------------------------------------------
+
+
+class Program(Target):
+    """A helper in tests/e2e/real: warm after "ready", says its account for each line it gets."""
+
+    def __init__(self, *argv, **kw):
+        super().__init__(*argv, **kw)
+        try:
+            self.expect("ready")
+        except AssertionError:
+            self.process.kill()
+            raise
+
+    def account(self):
+        self.go()
+        return json.loads(self.line())
+
+
+class Side:
+    """A traced process: its pid and a function that says what it did and holds."""
+
+    def __init__(self, pid, account):
+        self.pid, self.account = pid, account
+        self.before, self.after = None, None
+
+    def did(self, what):
+        return self.after[what] - self.before[what]
+
+
+def cpu_s(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def pace_of(side, seconds):
+    """Operations and processor seconds per second, without memtrace."""
+    begun, account, cpu = time.monotonic(), side.account(), cpu_s(side.pid)
+    time.sleep(seconds)
+    spent = time.monotonic() - begun
+    return ((side.account()["operations"] - account["operations"]) / spent,
+            (cpu_s(side.pid) - cpu) / spent)
+
+
+def owner_module(record):
+    """The module that a leak's first frame outside of allocators belongs to."""
+    return record["stack"][0]["module"] if record["stack"] else None
+
+
+def largest_growth(sample):
+    """Of the named classes, the one that grows fastest."""
+    growth = {name: c["growth_bytes_per_s"] or 0 for name, c in sample["classes"].items()
+              if name not in ("unexplained", "preexisting", "allocator_slack")}
+    return max(growth, key=growth.get)
+
+
+def trace_both(leaking, clean):
+    """Traces both for TRACED_S under load; returns the finished trace and the times of trouble."""
+    calm = [pace_of(side, 3) for side in (leaking, clean)]
+    trace = Trace("-p", leaking.pid, "-p", clean.pid, "--interval", 2, "--top", 20)
+    with trace:
+        for side in (leaking, clean):
+            trace.await_record(lambda r: r["type"] == "start" and r["pid"] == side.pid)
+        for side in (leaking, clean):
+            side.before, side.at = side.account(), time.monotonic()
+        trace.await_record(lambda r: r["type"] == "sample" and r["elapsed_s"] >= TRACED_S,
+                           TRACED_S + 30)
+        for side in (leaking, clean):
+            side.after, side.seconds = side.account(), time.monotonic() - side.at
+        trace.stop()
+        check(trace.status == 0, f"status {trace.status}: {trace.errors()}")
+        trace.validate()
+        for side, (pace, cpu) in zip((leaking, clean), calm):
+            tell_cost(trace, side, pace, cpu)
+    return trace
+
+
+def tell_cost(trace, side, pace, cpu):
+    end = trace.of_type("end", side.pid)[-1]
+    cost = end["overhead"]
+    print(f"        pid {side.pid} {end['comm']}: {side.did('operations') / side.seconds:.0f} "
+          f"operations/s (before: {pace:.0f}), target's CPU before {100 * cpu:.1f} %, "
+          f"probe hits {cost['probe_hits_per_s']:.0f}/s "
+          f"= {100 * cost['target_cpu_ratio_est']:.1f} % of it; memtrace: CPU "
+          f"{100 * cost['tracer_cpu_ratio']:.1f} %, RSS {cost['tracer_rss_bytes'] / 2**20:.0f} MiB; "
+          f"coverage {end['coverage_ratio']}", flush=True)
+
+
+def check_nothing_lost(trace, pid):
+    lost = {k: v for k, v in trace.of_type("end", pid)[-1]["lost"].items() if v}
+    check(not lost, f"something was lost: {lost}")
+
+
+def check_leak(trace, side, truth_bytes, leak_class, leak_types, modules, share=0.25):
+    """The one leak, its owner and its figures; truth_bytes grew while it was traced."""
+    pid = side.pid
+    leaks = sorted(trace.leaks(pid), key=lambda r: -r["size_bytes"])
+    summary = [(r["class"], r["leak_type"], owner_module(r), r["size_bytes"]) for r in leaks]
+    check(trace.verdict(pid) == "leak", f"verdict {trace.verdict(pid)}, leaks {summary}")
+    leak = leaks[0]
+    first = next(r for r in trace.of_type("leak", pid) if r["leak_id"] == leak["leak_id"])
+    last = trace.last_sample(pid)
+    print(f"        leak reported after {first['elapsed_s']:.0f} s: {summary}; "
+          f"truth {truth_bytes} bytes in {side.seconds:.0f} s, severity {leak['severity']}, "
+          f"confidence {leak['confidence']}, {symbols(leak)[:4]}", flush=True)
+    check(any(m in owner_module(leak) for m in modules), f"owner {owner_module(leak)}: {summary}")
+    check(leak["class"] == leak_class, f"class {leak['class']}: {summary}")
+    check(leak["leak_type"] in leak_types, f"type {leak['leak_type']}: {summary}")
+    check(leak["severity"] in SEVERITIES[1:], f"severity {leak['severity']} for {summary}")
+    check(all(any(m in (owner_module(r) or "") for m in modules) for r in leaks),
+          f"others are accused too: {summary}")
+    check_near(sum(r["size_bytes"] for r in leaks), truth_bytes, share, "size of the leak")
+    check_near(sum(r["growth_bytes_per_s"] for r in leaks), truth_bytes / side.seconds, share,
+               "growth of the leak")
+    check(largest_growth(last) == leak_class, f"classes grow otherwise: {last['classes']}")
+    check_nothing_lost(trace, pid)
+
+
+def check_clean(trace, side):
+    pid = side.pid
+    said = [(r["class"], owner_module(r), r["size_bytes"], r["state"], r["elapsed_s"])
+            for r in trace.of_type("leak", pid)]
+    if said:
+        print(f"        accused on the way: {said}", flush=True)
+    check(trace.verdict(pid) == "no_leak", f"verdict {trace.verdict(pid)}: {said}")
+    check(not said, f"accused on the way: {said}")
+    check_nothing_lost(trace, pid)
+
+
+# --- Redis -----------------------------------------------------------------------------------------
+
+
+class Redis:
+    """redis-server on an unusual port of the loopback, without files."""
+
+    def __init__(self, folder, name):
+        self.port = 0
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.port = s.getsockname()[1]
+        self.process = subprocess.Popen(
+            ["/usr/bin/redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+             "--appendonly", "no", "--dir", folder, "--logfile", os.path.join(folder, name)],
+            stdin=subprocess.DEVNULL)
+        self.pid = self.process.pid
+        self.socket = None
+        await_that(self.connect, "redis-server")
+        self.control = socket.create_connection(("127.0.0.1", self.port))
+        self.operations = 0
+
+    def connect(self):
+        try:
+            self.socket = socket.create_connection(("127.0.0.1", self.port))
+        except ConnectionRefusedError:
+            return False
+        return True
+
+    def send(self, commands):
+        """A pipeline of commands; every answer is one line here."""
+        self.socket.sendall(b"".join(
+            b"*%d\r\n" % len(c) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in c)
+            for c in commands))
+        lines = 0
+        while lines < len(commands):
+            got = self.socket.recv(65536)
+            check(got, "redis-server hung up")
+            check(b"-ERR" not in got, got)
+            lines += got.count(b"\n")
+        self.operations += len(commands)
+
+    def account(self):
+        """What it says it holds."""
+        self.control.sendall(b"INFO memory\r\n")
+        text = b""
+        while b"used_memory:" not in text or not text.endswith(b"\r\n\r\n"):
+            text += self.control.recv(65536)
+        used = int(text.partition(b"used_memory:")[2].split()[0])
+        return {"operations": self.operations, "bytes": used}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+        self.control.close()
+        self.process.terminate()
+        self.process.wait(30)
+
+
+def test_redis_that_gets_ever_new_keys_leaks_and_one_with_expiry_does_not():
+    batch, value = 20, b"v" * 100
+
+    def new_keys(n):
+        leaking.send([(b"SET", b"key:%d" % (n * batch + i), value) for i in range(batch)])
+
+    def same_keys(n):
+        commands = []
+        for i in range(n * batch, (n + 1) * batch, 4):
+            commands += [(b"SET", b"key:%d" % (i % 5000), value + b"w" * (i % 100)),
+                         (b"SET", b"session:%d" % i, value, b"PX", b"1500"),
+                         (b"RPUSH", b"queue:%d" % i, value),
+                         (b"DEL", b"queue:%d" % (i - 400))]
+        clean.send(commands)
+
+    with Folder() as folder, Redis(folder, "1") as leaking, Redis(folder, "2") as clean, \
+            Load(100, new_keys, 600), Load(100, same_keys, 600):
+        sides = Side(leaking.pid, leaking.account), Side(clean.pid, clean.account)
+        trace = trace_both(*sides)
+        check_leak(trace, sides[0], sides[0].did("bytes"), "application", ["heap"],
+                   ["redis-server", "redis-check-rdb"])
+        check_clean(trace, sides[1])
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------
+
+
+def as_postgres(*argv, **kw):
+    user = pwd.getpwnam("postgres")
+    return subprocess.Popen(
+        ["/usr/bin/setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups",
+         *argv], cwd="/", stdin=kw.pop("stdin", subprocess.DEVNULL), text=True, **kw)
+
+
+class Postgres:
+    """A cluster of its own in a temporary folder, reached by a socket in it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        data = os.path.join(folder, "data")
+        log = os.path.join(folder, "log")
+        with open(log, "w") as out:
+            made = as_postgres(f"{POSTGRES_BIN}/initdb", "-D", data, "-A", "trust", "-N", stdout=out,
+                               stderr=out)
+            check(made.wait(60) == 0, "initdb failed")
+            self.process = as_postgres(
+                f"{POSTGRES_BIN}/postgres", "-D", data, "-k", folder, "-c", "listen_addresses=",
+                "-c", "shared_buffers=16MB", "-c", "fsync=off", stdout=out, stderr=out)
+        ready = [f"{POSTGRES_BIN}/pg_isready", "-q", "-h", folder]
+        await_that(lambda: subprocess.run(ready).returncode == 0, "postgres")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(30)
+
+
+class Session:
+    """psql on a pipe, and the backend that serves it."""
+
+    def __init__(self, postgres):
+        self.process = as_postgres("/usr/bin/psql", "-X", "-q", "-A", "-t", "-h", postgres.folder,
+                                   "postgres", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.lock = threading.Lock()
+        self.pid = int(self.ask("SELECT pg_backend_pid();")[0])
+        self.operations = 0
+
+    def ask(self, sql):
+        with self.lock:
+            self.process.stdin.write(sql + "\n\\echo --end\n")
+            self.process.stdin.flush()
+            lines = []
+            while (line := self.process.stdout.readline().rstrip("\n")) != "--end":
+                check(line or self.process.poll() is None, "psql is gone")
+                lines.append(line)
+            return lines
+
+    def account(self):
+        sql = "SELECT sum(total_bytes) FROM pg_backend_memory_contexts;"
+        return {"operations": self.operations, "bytes": int(self.ask(sql)[0])}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(30)
+        self.process.stdout.close()
+
+
+def test_a_postgres_backend_that_keeps_statements_leaks_and_one_that_deallocates_does_not():
+    per_step = 5
+    query = "SELECT relname, relpages * $1 FROM pg_class WHERE relname LIKE $2 ORDER BY 1"
+
+    def prepare(session, n, deallocate):
+        sql = []
+        for i in range(n * per_step, (n + 1) * per_step):
+            sql += [f"PREPARE s{i} (int, text) AS {query};", f"EXECUTE s{i} ({i}, 'pg_am%');"]
+            if deallocate:
+                sql += [f"DEALLOCATE s{i};"]
+        session.ask("\n".join(sql))
+        session.operations += per_step
+
+    with Folder("postgres") as folder, Postgres(folder) as postgres, \
+            Session(postgres) as leaking, Session(postgres) as clean, \
+            Load(20, lambda n: prepare(leaking, n, False), 120), \
+            Load(20, lambda n: prepare(clean, n, True), 120):
+        sides = Side(leaking.pid, leaking.account), Side(clean.pid, clean.account)
+        trace = trace_both(*sides)
+        check_leak(trace, sides[0], sides[0].did("bytes"), "application", ["heap"], ["postgres"])
+        check_clean(trace, sides[1])
+
+
+# --- Python, Node, Java ----------------------------------------------------------------------------
+
+
+def test_a_python_extension_that_loses_blocks_leaks_and_one_that_frees_them_does_not():
+    with Folder() as folder:
+        library = os.path.join(folder, "leaky" + sysconfig.get_config_var("EXT_SUFFIX"))
+        subprocess.run(["gcc", "-O2", "-fomit-frame-pointer", "-shared", "-fPIC", "-Wall",
+                        "-I" + sysconfig.get_paths()["include"], os.path.join(HERE, "leaky.c"),
+                        "-o", library], check=True)
+        env = dict(os.environ, PYTHONPATH=folder, PYTHONDONTWRITEBYTECODE="1")
+        program = "/usr/bin/python3", os.path.join(HERE, "extension.py")
+        with Program(*program, "leak", env=env) as leaking, \
+                Program(*program, "clean", env=env) as clean:
+            sides = Side(leaking.pid, leaking.account), Side(clean.pid, clean.account)
+            trace = trace_both(*sides)
+            check_leak(trace, sides[0], sides[0].did("bytes"), "native_modules", ["native_module"],
+                       ["leaky"], 0.05)
+            check_clean(trace, sides[1])
+
+
+def test_node_that_keeps_buffers_leaks_and_node_that_drops_them_does_not():
+    program = "/usr/bin/node", os.path.join(HERE, "buffers.js")
+    with Program(*program, "leak") as leaking, Program(*program, "clean") as clean:
+        sides = Side(leaking.pid, leaking.account), Side(clean.pid, clean.account)
+        trace = trace_both(*sides)
+        check_leak(trace, sides[0], sides[0].did("bytes"), "application", ["heap", "buffer_leak"],
+                   ["node"])
+        check_clean(trace, sides[1])
+
+
+# What zlib's deflateInit2 asks for with Java's arguments: state, window, prev, head, pending.
+DEFLATER_BYTES = 5952 + 2 * 32768 + 2 * 32768 + 2 * 32768 + 4 * 16384
+
+
+def test_java_whose_deflaters_are_never_ended_leaks_and_one_that_ends_them_does_not():
+    with Folder() as folder:
+        subprocess.run(["/usr/bin/javac", "-d", folder, os.path.join(HERE, "Deflaters.java")],
+                       check=True)
+        program = "/usr/bin/java", "-cp", folder, "Deflaters"
+        with Program(*program, "leak") as leaking, Program(*program, "clean") as clean:
+            sides = Side(leaking.pid, leaking.account), Side(clean.pid, clean.account)
+            trace = trace_both(*sides)
+            check_leak(trace, sides[0], sides[0].did("kept") * DEFLATER_BYTES, "native_modules",
+                       ["native_module"], ["libz.so.1", "libzip.so"])
+            check_clean(trace, sides[1])
+
+
+if __name__ == "__main__":
+    run(globals())

@@ -1,0 +1,314 @@
+/* Snapshots: frozen, complete, and honest about what is not known. */
+#include "model_world.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <math.h>
+#ifdef __SANITIZE_ADDRESS__
+size_t __sanitizer_get_current_allocated_bytes(void); /* its header is not always installed */
+#endif
+
+static size_t heap_bytes(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+	return __sanitizer_get_current_allocated_bytes();
+#else
+	struct mallinfo2 m = mallinfo2();
+
+	return m.uordblks + m.hblkhd;
+#endif
+}
+
+static void account(struct world *w)
+{
+	assert_int_equal(model_account(w->m, w->table, WORLD_SITES, w->now), 0);
+}
+
+/* A birth of one block now, as the kernel counts it. */
+static void kernel_birth(struct world *w, uint32_t site, uint64_t bytes)
+{
+	struct mt_site *k = &w->table[site];
+	uint64_t now_s = w->now / SEC;
+
+	k->alloc_bytes += bytes;
+	k->alloc_count++;
+	k->fine[now_s % MT_FINE_SLOTS] = now_s << 32 | 1;
+	k->coarse[now_s / MT_COARSE_SECS % MT_COARSE_SLOTS] = now_s / MT_COARSE_SECS << 32 | 1;
+}
+
+static void before_any_fact_nothing_is_claimed(void **state)
+{
+	struct world *w = *state;
+	struct snapshot *s = world_snapshot(w);
+
+	assert_int_equal(s->pid, PID);
+	assert_true(s->alive);
+	assert_false(s->residency_known);
+	assert_false(s->fds_known);
+	assert_false(s->heap_traced);
+	assert_true(s->proc.rss_bytes == FACT_UNKNOWN);
+	assert_true(s->rss_at_attach_bytes == FACT_UNKNOWN);
+	assert_true(s->allocator_at_attach_bytes == FACT_UNKNOWN);
+	assert_int_equal(s->external_series.count, 0);
+	snapshot_free(s);
+}
+
+static void heap_sites_are_read_from_the_kernel_s_table(void **state)
+{
+	struct world *w = *state;
+	struct snapshot *s;
+	const struct snap_site *x;
+
+	world_site(w, 5, MT_SITE_HEAP, CODE, 3);
+	kernel_birth(w, 5, 100);
+	w->now += 3 * SEC;
+	account(w);
+	s = world_snapshot(w);
+	x = world_find(s, 5);
+	assert_int_equal(x->live_bytes, 100);
+	assert_int_equal(x->live_count, 1);
+	assert_true(x->ages_known);
+	assert_int_equal(x->live_by_age[2], 1);
+	assert_int_equal(x->stack.count, 3);
+	assert_int_equal(x->stack.end, MT_END_start);
+	assert_int_equal(x->live_bytes_series.count, 1);
+	assert_true(x->live_bytes_series.value[0] == 100);
+	assert_true(x->live_count_series.value[0] == 1);
+	snapshot_free(s);
+}
+
+static void a_site_beyond_the_kernel_s_table_reads_nothing(void **state)
+{
+	struct world *w = *state;
+	struct snapshot *s;
+
+	world_site(w, WORLD_SITES, MT_SITE_HEAP, CODE, 1);
+	account(w);
+	s = world_snapshot(w);
+	assert_int_equal(s->site_count, 0);
+	snapshot_free(s);
+}
+
+static void the_kernel_s_counters_do_not_touch_other_kinds(void **state)
+{
+	struct world *w = *state;
+	struct snapshot *s;
+
+	world_mmap(w, 5, 0, BASE, P);
+	w->table[5].alloc_bytes = 77777;
+	account(w);
+	s = world_snapshot(w);
+	assert_int_equal(world_find(s, 5)->live_bytes, P);
+	snapshot_free(s);
+}
+
+static void what_no_stack_was_found_for_is_a_site_of_its_own(void **state)
+{
+	struct world *w = *state;
+	struct snapshot *s;
+
+	kernel_birth(w, MT_SITE_NONE, 64);
+	account(w);
+	s = world_snapshot(w);
+	assert_int_equal(s->site_count, 1);
+	assert_int_equal(s->sites[0].site, MT_SITE_NONE);
+	assert_int_equal(s->sites[0].live_bytes, 64);
+	assert_int_equal(s->sites[0].stack.count, 0);
+	snapshot_free(s);
+	assert_int_equal(model_add_process(w->m, 200, 9, 1, w->now, "other"), 0);
+	s = world_snapshot(w);
+	assert_int_equal(s->site_count, 0); /* it cannot be told whose they are */
+	snapshot_free(s);
+}
+
+static void a_snapshot_does_not_change_with_the_model(void **state)
+{
+	struct world *w = *state;
+	struct vma v[2] = { world_vma(CODE, CODE + P, VMA_FILE, "/bin/prog"),
+			    world_vma(BASE, BASE + P, VMA_ANON, "") };
+	struct frame_request ask[4];
+	struct snapshot *s;
+	const struct snap_site *x;
+
+	world_vmas(w, v, 2);
+	world_site(w, 5, MT_SITE_MMAP, CODE, 1);
+	world_mmap(w, 5, 0, BASE, P);
+	assert_int_equal(model_set_module(w->m, PID, 0, NULL, false), 0);
+	assert_int_equal(model_unnamed(w->m, PID, ask, 4), 1);
+	assert_int_equal(model_set_name(w->m, ask[0].handle, "first"), 0);
+	s = world_snapshot(w);
+	assert_int_equal(model_set_name(w->m, ask[0].handle, "second"), 0);
+	world_sys(w, MT_SYS_MUNMAP, 0, MT_SYSF_ENTRY, 0, BASE, P);
+	model_remove_process(w->m, PID);
+	x = world_find(s, 5);
+	assert_int_equal(x->live_bytes, P);
+	assert_string_equal(x->stack.frames[0].symbol, "first");
+	assert_string_equal(s->modules[x->stack.frames[0].module].name, "prog");
+	assert_string_equal(s->modules[x->stack.frames[0].module].build_id, "");
+	snapshot_free(s);
+}
+
+static void times_count_from_the_beginning_of_tracing(void **state)
+{
+	struct world *w = *state;
+	struct snapshot *s;
+
+	w->now += 5 * SEC;
+	world_mmap(w, 5, 0, BASE, P);
+	w->now += 2 * SEC;
+	world_mmap(w, 5, 0, BASE + 9 * P, P);
+	w->now += SEC;
+	account(w);
+	s = world_snapshot(w);
+	assert_true(fabs(s->elapsed_s - 8) < 1e-3);
+	assert_true(fabs(world_find(s, 5)->first_seen_s - 5) < 1e-3);
+	assert_true(fabs(world_find(s, 5)->last_alloc_s - 7) < 1e-3);
+	assert_true(fabs(world_find(s, 5)->live_bytes_series.t_s[0] - 8) < 0.02);
+	snapshot_free(s);
+}
+
+static void ages_of_mappings_are_as_of_the_snapshot(void **state)
+{
+	struct world *w = *state;
+
+	world_mmap(w, 5, 0, BASE, P);
+	for (int i = 0; i < 2; i++) {
+		struct snapshot *s;
+
+		w->now += 3 * SEC;
+		s = world_snapshot(w);
+		assert_int_equal(world_find(s, 5)->live_by_age[i ? 3 : 2], 1);
+		assert_int_equal(world_find(s, 5)->live_by_age[i ? 2 : 3], 0);
+		snapshot_free(s);
+	}
+}
+
+static void external_memory_is_rss_and_swap_without_the_managed_heap(void **state)
+{
+	struct world *w = *state;
+	struct proc_fact f = { .pid = PID, .rss_bytes = 1000, .swap_bytes = 500, .threads = 3 };
+	struct snapshot *s;
+
+	assert_int_equal(model_set_proc(w->m, PID, &f, w->now += SEC), 0);
+	assert_int_equal(model_set_managed(w->m, PID, 400), 0);
+	f.rss_bytes = 2000;
+	assert_int_equal(model_set_proc(w->m, PID, &f, w->now += SEC), 0);
+	f.swap_bytes = FACT_UNKNOWN;
+	assert_int_equal(model_set_proc(w->m, PID, &f, w->now += SEC), 0);
+	s = world_snapshot(w);
+	assert_int_equal(s->external_series.count, 2);
+	assert_true(s->external_series.value[0] == 1500);
+	assert_true(s->external_series.value[1] == 2100);
+	assert_int_equal(s->rss_at_attach_bytes, 1000);
+	assert_int_equal(s->thread_count, 3);
+	snapshot_free(s);
+}
+
+static void descriptors_carry_their_opener_and_its_time(void **state)
+{
+	struct world *w = *state;
+	struct fd_fact f[2] = { { .fd = 0, .kind = FD_FILE }, { .fd = 3, .kind = FD_SOCKET } };
+	struct snapshot *s;
+
+	w->now += 4 * SEC;
+	world_sys(w, MT_SYS_SOCKET, 7, 0, 3, 0, 0);
+	assert_int_equal(model_set_fds(w->m, PID, f, 2, w->now++), 0);
+	s = world_snapshot(w);
+	assert_true(s->fds_known);
+	assert_int_equal(s->fd_count, 2);
+	assert_true(isnan(s->fds[0].opened_s));
+	assert_int_equal(s->fds[0].site_id, 0);
+	assert_true(fabs(s->fds[1].opened_s - 4) < 1e-3);
+	assert_int_equal(s->fds[1].site_id, world_find(s, 7)->id);
+	snapshot_free(s);
+	s = world_snapshot(w);
+	assert_false(s->fds_known); /* no reading since */
+	assert_int_equal(s->fd_count, 2);
+	snapshot_free(s);
+}
+
+static void snapshots_are_numbered_and_the_given_counters_kept(void **state)
+{
+	struct world *w = *state;
+	struct snap_counters c = { .bad_records = 3, .sites_refused = 4 };
+	struct snapshot *s = NULL, *untouched = NULL;
+
+	snapshot_free(world_snapshot(w));
+	assert_int_equal(model_snapshot(w->m, PID, w->now, &c, &s), 0);
+	assert_int_equal(s->seq, 1);
+	assert_int_equal(s->counters.bad_records, 3);
+	assert_int_equal(s->counters.sites_refused, 4);
+	snapshot_free(s);
+	assert_int_equal(model_snapshot(w->m, 999, w->now, NULL, &untouched), -ESRCH);
+	assert_null(untouched);
+}
+
+static void frames_beyond_the_limit_leave_a_shorter_stack(void **state)
+{
+	struct world *w = *state;
+	struct snapshot *s;
+
+	world_site(w, 5, MT_SITE_MMAP, CODE, 64);
+	world_mmap(w, 5, 0, BASE, P);
+	s = world_snapshot(w);
+	assert_int_equal(world_find(s, 5)->stack.count, 30);
+	assert_int_equal(s->counters.symbols_refused, 1);
+	snapshot_free(s);
+}
+
+static void refusals_of_processes_that_left_stay_counted(void **state)
+{
+	struct world *w = *state;
+	struct snapshot *s;
+
+	assert_int_equal(model_add_process(w->m, 200, 9, 1, w->now, "other"), 0);
+	world_site(w, 5, MT_SITE_MMAP, CODE, 64);
+	model_remove_process(w->m, PID);
+	assert_int_equal(model_snapshot(w->m, 200, w->now, NULL, &s), 0);
+	assert_int_equal(s->counters.symbols_refused, 1);
+	snapshot_free(s);
+}
+
+/* 8192 sites of 16 frames each with full histories, and 20000 mappings. */
+static void a_large_process_stays_below_16_megabytes(void **state)
+{
+	size_t before = heap_bytes();
+	struct model_cfg cfg = {};
+	struct world w = { .now = 10 * SEC };
+
+	assert_int_equal(model_new(&cfg, &w.m), 0);
+	assert_int_equal(model_add_process(w.m, PID, ASID, 1, w.now, "prog"), 0);
+	for (uint32_t i = 1; i <= 8192; i++) {
+		world_site(&w, i, MT_SITE_MMAP, CODE + i * 4, 16);
+		for (uint64_t k = 0; k < 3; k++)
+			world_mmap(&w, i, 0, BASE + (i * 3ull + k) * 2 * P, P);
+	}
+	for (int t = 0; t < 130; t++)
+		assert_int_equal(model_account(w.m, NULL, 0, w.now += SEC), 0);
+	assert_true(heap_bytes() - before < 16u << 20);
+	snapshot_free(world_snapshot(&w));
+	model_free(w.m);
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(before_any_fact_nothing_is_claimed),
+		WORLD_TEST(heap_sites_are_read_from_the_kernel_s_table),
+		WORLD_TEST(a_site_beyond_the_kernel_s_table_reads_nothing),
+		WORLD_TEST(the_kernel_s_counters_do_not_touch_other_kinds),
+		WORLD_TEST(what_no_stack_was_found_for_is_a_site_of_its_own),
+		WORLD_TEST(a_snapshot_does_not_change_with_the_model),
+		WORLD_TEST(times_count_from_the_beginning_of_tracing),
+		WORLD_TEST(ages_of_mappings_are_as_of_the_snapshot),
+		WORLD_TEST(external_memory_is_rss_and_swap_without_the_managed_heap),
+		WORLD_TEST(descriptors_carry_their_opener_and_its_time),
+		WORLD_TEST(snapshots_are_numbered_and_the_given_counters_kept),
+		WORLD_TEST(frames_beyond_the_limit_leave_a_shorter_stack),
+		WORLD_TEST(refusals_of_processes_that_left_stay_counted),
+		cmocka_unit_test(a_large_process_stays_below_16_megabytes),
+	};
+
+	return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);
+}

@@ -1,0 +1,289 @@
+/* Opinion on one source with a hand-made history, rule by rule. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <math.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "analyse/suspect.h"
+
+#define LAST (ROBUST_GRID - 1)
+
+/* Nothing is freed; the count follows a curve over x = 0 to 1. */
+static struct suspect_unit kept(double seconds, double things, double (*curve)(double))
+{
+	struct suspect_unit u = { .kind = MT_SITE_HEAP, .now_s = seconds };
+
+	for (int i = 0; i < ROBUST_GRID; i++) {
+		u.count[i] = things * curve((double)i / LAST);
+		u.bytes[i] = u.count[i] * 1000;
+	}
+	u.live_count = u.allocated_count = u.count[LAST];
+	u.live_bytes = u.bytes[LAST];
+	u.ages_known = true;
+	return u;
+}
+
+static double straight(double x)
+{
+	return x;
+}
+
+static double full_at_nine_tenths(double x)
+{
+	return fmin(x, 0.88);
+}
+
+static double faster_then_full(double x)
+{
+	return fmin(x * x, 0.77);
+}
+
+static double from_a_third(double x)
+{
+	return fmax(x - 1 / 3.0, 0);
+}
+
+static double slowing(double x)
+{
+	return 1 - exp(-2 * x);
+}
+
+static double late(double x)
+{
+	return fmax(x - 0.6, 0);
+}
+
+static double explosive(double x)
+{
+	return expm1(2 * x) / expm1(2);
+}
+
+/* Rises for 0.7 of the time, then falls and rises again. */
+static double second_rise(double x)
+{
+	return x < 0.45 ? 2 * x : x < 0.5 ? 0.9 - 16 * (x - 0.45) : 0.1 + 1.4 * (x - 0.5);
+}
+
+static enum suspect_opinion opinion(const struct suspect_unit *u, struct suspicion *s)
+{
+	struct suspect_cfg cfg = suspect_defaults();
+
+	suspect_judge(&cfg, u, s);
+	return s->opinion;
+}
+
+static void steady_growth_that_is_kept_is_a_leak(void **state)
+{
+	struct suspect_unit u = kept(30, 300, straight);
+	struct suspicion s;
+
+	(void)state;
+	assert_int_equal(opinion(&u, &s), SUSPECT_KEPT);
+	assert_int_equal(s.pattern, PATTERN_LINEAR);
+	assert_true(fabs(s.bytes_per_s - 10000) < 1 && s.confidence <= 0.8);
+	assert_true(s.low_per_s > 9000 && s.high_per_s < 11000);
+}
+
+static void longer_growth_gives_more_confidence(void **state)
+{
+	struct suspect_unit a = kept(20, 300, straight), b = kept(300, 300, straight);
+	struct suspicion s, t;
+
+	(void)state;
+	opinion(&a, &s);
+	opinion(&b, &t);
+	assert_true(t.confidence > s.confidence && t.confidence <= 0.8);
+}
+
+static void growth_that_slows_is_no_leak(void **state)
+{
+	struct suspect_unit u = kept(30, 3000, slowing);
+	struct suspicion s;
+
+	(void)state;
+	assert_int_equal(opinion(&u, &s), SUSPECT_NONE);
+}
+
+static void growth_that_has_just_ended_is_no_leak(void **state)
+{
+	struct suspect_unit u = kept(60, 3000, full_at_nine_tenths);
+	struct suspicion s;
+
+	(void)state;
+	assert_int_equal(opinion(&u, &s), SUSPECT_NONE);
+	u = kept(60, 3000, faster_then_full);
+	assert_int_equal(opinion(&u, &s), SUSPECT_NONE);
+}
+
+static void a_window_with_an_idle_third_is_not_the_one_that_grew(void **state)
+{
+	struct suspect_unit u = kept(100, 1000, from_a_third);
+	struct suspicion s;
+
+	(void)state;
+	assert_int_equal(opinion(&u, &s), SUSPECT_KEPT);
+	assert_true(fabs(s.window_s - 50) < 1);
+}
+
+static void growth_is_seen_from_its_onset(void **state)
+{
+	struct suspect_unit u = kept(100, 1000, late);
+	struct suspicion s;
+
+	(void)state;
+	assert_int_equal(opinion(&u, &s), SUSPECT_KEPT);
+	assert_true(s.window_s < 60);
+}
+
+static void explosive_growth_is_called_exponential(void **state)
+{
+	struct suspect_unit u = kept(60, 5000, explosive);
+	struct suspicion s;
+
+	(void)state;
+	assert_int_equal(opinion(&u, &s), SUSPECT_KEPT);
+	assert_int_equal(s.pattern, PATTERN_EXPONENTIAL);
+}
+
+static void lives_of_minutes_are_excluded_before_anything_is_said(void **state)
+{
+	struct suspect_unit u = kept(20, 40, straight);
+	struct suspicion s;
+
+	(void)state;
+	assert_int_equal(opinion(&u, &s), SUSPECT_WATCH);
+	assert_true(s.known_in_s > 0 && s.known_in_s < 60);
+	u = kept(60, 120, straight); /* the same pace, longer */
+	assert_int_equal(opinion(&u, &s), SUSPECT_KEPT);
+	u.freed_count = 20; /* as many as lives of three minutes would have ended */
+	assert_int_equal(opinion(&u, &s), SUSPECT_NONE);
+}
+
+static void what_a_collector_frees_is_given_time_to_be_collected(void **state)
+{
+	struct suspect_unit u = kept(34, 3000, straight);
+	struct suspicion s;
+
+	(void)state;
+	assert_int_equal(opinion(&u, &s), SUSPECT_KEPT);
+	u.collected = true;
+	assert_int_equal(opinion(&u, &s), SUSPECT_WATCH);
+	assert_true(s.known_in_s >= 5);
+	u = kept(50, 3000, straight);
+	u.collected = true;
+	assert_int_equal(opinion(&u, &s), SUSPECT_KEPT);
+}
+
+static void a_level_that_was_reached_before_is_no_growth(void **state)
+{
+	struct suspect_unit u = kept(240, 300, second_rise);
+	struct suspicion s;
+
+	(void)state;
+	u.kind = MT_SITE_FD;
+	u.ages_known = false;
+	u.freed_count = 1e6; /* only the curve speaks */
+	assert_int_equal(opinion(&u, &s), SUSPECT_NONE);
+}
+
+static void descriptors_that_come_and_go_are_judged_by_the_curve(void **state)
+{
+	struct suspect_unit u = kept(90, 300, straight);
+	struct suspicion s;
+
+	(void)state;
+	u.kind = MT_SITE_FD;
+	u.ages_known = false;
+	u.freed_count = 1e6;
+	assert_int_equal(opinion(&u, &s), SUSPECT_SHAPE);
+	assert_true(s.confidence <= 0.6 && fabs(s.count_per_s - 300 / 90.0) < 0.1);
+	u = kept(40, 300, straight);
+	u.kind = MT_SITE_FD;
+	u.ages_known = false;
+	u.freed_count = 1e6;
+	assert_int_equal(opinion(&u, &s), SUSPECT_WATCH);
+}
+
+static void one_block_that_grows_in_place_is_judged_by_its_bytes(void **state)
+{
+	struct suspect_unit u = kept(90, 300, straight);
+	struct suspicion s;
+
+	(void)state;
+	for (int i = 0; i < ROBUST_GRID; i++)
+		u.count[i] = 1;
+	u.live_count = 1;
+	u.freed_count = u.allocated_count = 5000;
+	assert_int_equal(opinion(&u, &s), SUSPECT_SHAPE);
+}
+
+static void a_handful_of_descriptors_is_not_judged(void **state)
+{
+	struct suspect_unit u = kept(300, 7, straight);
+	struct suspicion s;
+
+	(void)state;
+	u.kind = MT_SITE_SOCKET;
+	assert_int_equal(opinion(&u, &s), SUSPECT_NONE);
+}
+
+static void survivors_are_weighed_with_those_too_young_to_be_old(void **state)
+{
+	struct suspect_unit u = kept(30, 30, straight);
+	double live[MT_AGE_BUCKETS] = { 5, 1, 2, 4, 8, 14 }, freed[MT_AGE_BUCKETS] = { 900 };
+	struct suspicion s;
+
+	(void)state;
+	memcpy(u.live_by_age, live, sizeof(live));
+	memcpy(u.freed_by_age, freed, sizeof(freed));
+	u.live_count = 34;
+	u.live_bytes = 34000;
+	u.freed_count = 900;
+	assert_int_equal(opinion(&u, &s), SUSPECT_SURVIVES);
+	assert_true(s.count > s.old_count && s.count <= 34);
+	assert_true(s.confidence > 0.8 && s.confidence < 1);
+	assert_true(fabs(s.bytes_per_s - 1000) < 250);
+	assert_true(s.low_per_s < s.bytes_per_s && s.bytes_per_s < s.high_per_s);
+}
+
+static void nonsense_has_no_opinion(void **state)
+{
+	struct suspect_unit u = kept(30, 300, straight);
+	struct suspicion s;
+
+	(void)state;
+	u.now_s = NAN;
+	assert_int_equal(opinion(&u, &s), SUSPECT_NONE);
+	u = kept(30, 300, straight);
+	u.live_count = u.live_bytes = NAN;
+	assert_int_equal(opinion(&u, &s), SUSPECT_NONE);
+	u = kept(30, 1e300, straight);
+	opinion(&u, &s);
+	assert_true(isfinite(s.bytes_per_s) && isfinite(s.confidence));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(steady_growth_that_is_kept_is_a_leak),
+		cmocka_unit_test(longer_growth_gives_more_confidence),
+		cmocka_unit_test(growth_that_slows_is_no_leak),
+		cmocka_unit_test(growth_that_has_just_ended_is_no_leak),
+		cmocka_unit_test(a_window_with_an_idle_third_is_not_the_one_that_grew),
+		cmocka_unit_test(growth_is_seen_from_its_onset),
+		cmocka_unit_test(explosive_growth_is_called_exponential),
+		cmocka_unit_test(lives_of_minutes_are_excluded_before_anything_is_said),
+		cmocka_unit_test(what_a_collector_frees_is_given_time_to_be_collected),
+		cmocka_unit_test(a_level_that_was_reached_before_is_no_growth),
+		cmocka_unit_test(descriptors_that_come_and_go_are_judged_by_the_curve),
+		cmocka_unit_test(one_block_that_grows_in_place_is_judged_by_its_bytes),
+		cmocka_unit_test(a_handful_of_descriptors_is_not_judged),
+		cmocka_unit_test(survivors_are_weighed_with_those_too_young_to_be_old),
+		cmocka_unit_test(nonsense_has_no_opinion),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
