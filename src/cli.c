@@ -359,9 +359,7 @@ static int check_commands(const struct opts *o, struct err *e)
 /* Watching needs no allocator probes: whoever asks about them wants another mode. */
 static int check_watch(const struct opts *o, struct err *e)
 {
-	const char *name = o->alloc_count      ? "alloc"
-			   : o->explain_probes ? "explain-probes"
-					       : NULL;
+	const char *name = o->alloc_count ? "alloc" : o->explain_probes ? "explain-probes" : NULL;
 
 	if (o->mode != MODE_WATCH || !name)
 		return 0;

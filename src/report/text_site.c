@@ -46,7 +46,9 @@ void text_add_stack(struct strbuf *b, size_t indent, const struct snapshot *s,
 		strbuf_clear(&t);
 		add_frame_name(&t, s, f, SYMBOL_COLUMNS);
 		if (f->file)
-			strbuf_printf(&t, "  %s:%u", base_name(f->file), f->line);
+			strbuf_printf(&t, "  %s", base_name(f->file));
+		if (f->file && f->line)
+			strbuf_printf(&t, ":%u", f->line);
 		if (f->symbol && m)
 			strbuf_printf(&t, "  [%s]", m->name);
 		if (f->inlined)

@@ -360,7 +360,7 @@ static void checks_work_on_a_plain_struct(void **state)
 	o.pid_count = 1;
 	assert_int_equal(cli_check(&o, &e), 0);
 	assert_string_equal(e.text, "");
-	o.events = true;
+	o.explain_probes = true;
 	assert_int_equal(cli_check(&o, &e), -EINVAL);
 	o.mode = MODE_SAMPLE;
 	assert_int_equal(cli_check(&o, NULL), 0);

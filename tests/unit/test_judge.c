@@ -1,146 +1,12 @@
-/*
- * The judge on simulated processes whose truth is known: families of leak-free and leaking sites
- * over many seeds, then single rules, then hostile snapshots.
- */
+/* The judge on simulated processes, rule by rule, and on hostile snapshots. See also
+ * test_judge_corpus.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "analyse/judge.h"
-#include "base/cleanup.h"
-#include "site_families.h"
-
-#define SEED 900000u /* thresholds were chosen on other seeds */
-
-/* One traced process: the simulator and the judge at its side. */
-struct run {
-	struct sim sim;
-	struct judge_cfg cfg;
-	struct judge *judge;
-	struct findings f;   /* of the last tick */
-	double first_leak_s; /* -1: none */
-};
-
-static struct run *run_begin(uint64_t seed, double end_s)
-{
-	struct run *r = calloc(1, sizeof(*r));
-
-	assert_non_null(r);
-	sim_begin(&r->sim, seed, end_s);
-	r->cfg = judge_defaults();
-	r->first_leak_s = -1;
-	assert_int_equal(judge_new(&r->judge), 0);
-	return r;
-}
-
-static void run_tick(struct run *r, size_t second)
-{
-	const struct snapshot *snap = sim_tick(&r->sim, second);
-
-	findings_done(&r->f);
-	assert_int_equal(judge_tick(r->judge, &r->cfg, snap, r->sim.owner, NULL, &r->f), 0);
-	if (r->f.verdict == VERDICT_LEAK && r->first_leak_s < 0)
-		r->first_leak_s = snap->elapsed_s;
-}
-
-static void run_until(struct run *r, size_t from, size_t to)
-{
-	for (size_t second = from; second <= to; second++)
-		run_tick(r, second);
-}
-
-static enum verdict run_all(struct run *r)
-{
-	run_until(r, 0, (size_t)r->sim.end_s);
-	return r->f.verdict;
-}
-
-static void run_end(struct run **r)
-{
-	sim_done(&(*r)->sim);
-	findings_done(&(*r)->f);
-	judge_free((*r)->judge);
-	free(*r);
-}
-
-#define auto_run auto_clean(run_end) struct run
-
-static int clean_alarms(enum clean_family family, int seconds, int runs)
-{
-	int alarms = 0;
-
-	for (int i = 0; i < runs; i++) {
-		auto_run *r = run_begin(SEED + family * 1000 + seconds * 16000 + i, seconds);
-
-		sim_add_clean(&r->sim, family);
-		alarms += run_all(r) == VERDICT_LEAK;
-	}
-	return alarms;
-}
-
-static void six_hundred_leak_free_runs_give_at_most_one_alarm(void **state)
-{
-	int alarms = 0;
-
-	(void)state;
-	for (int family = 0; family < CLEAN_FAMILIES; family++) {
-		alarms += clean_alarms(family, 20, 14);
-		alarms += clean_alarms(family, 30, 14);
-		alarms += clean_alarms(family, 60, 10);
-		alarms += clean_alarms(family, 300, 2);
-	}
-	assert_in_range(alarms, 0, 1);
-}
-
-/* How many of the runs end without the verdict "leak" of a site that does leak. */
-static int misses(enum leak_family family, int seconds, double onset, int runs)
-{
-	int missed = 0;
-
-	for (int i = 0; i < runs; i++) {
-		auto_run *r =
-			run_begin(SEED + 500000 + family * 1000 + seconds * 16000 + i, seconds);
-
-		sim_add_clean(&r->sim, i % CLEAN_COLLECTED);
-		sim_add_leak(&r->sim, family, onset);
-		missed += run_all(r) != VERDICT_LEAK || r->f.list[0].site_id < 1001;
-	}
-	return missed;
-}
-
-static void leaks_are_found_within_a_minute_beside_a_leak_free_site(void **state)
-{
-	(void)state;
-	assert_in_range(misses(LEAK_SOME, 60, 10, 60), 0, 1);
-	assert_in_range(misses(LEAK_ALL, 60, 10, 60), 0, 2);
-	assert_in_range(misses(LEAK_KEPT_BUFFERS, 60, 10, 60), 0, 2);
-	assert_in_range(misses(LEAK_THINGS, 60, 10, 60), 0, 2);
-	assert_in_range(misses(LEAK_PATHS, 60, 10, 60), 0, 2);
-	assert_in_range(misses(LEAK_LARGE, 60, 10, 60), 0, 12);
-}
-
-static void leaks_are_found_after_a_quiet_past(void **state)
-{
-	(void)state;
-	assert_in_range(misses(LEAK_SOME, 200, 100, 6), 0, 0);
-	assert_in_range(misses(LEAK_ALL, 200, 100, 6), 0, 0);
-}
-
-static void survivors_of_a_churn_are_confirmed_within_thirty_seconds(void **state)
-{
-	int late = 0;
-
-	(void)state;
-	for (int i = 0; i < 60; i++) {
-		auto_run *r = run_begin(SEED + 700000 + i, 30);
-
-		sim_add_leak(&r->sim, LEAK_SOME, 0);
-		late += run_all(r) != VERDICT_LEAK || !(r->f.list[0].confidence > 0.8);
-	}
-	assert_in_range(late, 0, 3);
-}
+#include "site_run.h"
 
 /* A site that keeps everything, and its findings after some seconds. */
 static struct run *keeper(double rate, double bytes, double to_s, double end_s)
@@ -539,10 +405,6 @@ static void no_judge_is_freed_quietly(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(six_hundred_leak_free_runs_give_at_most_one_alarm),
-		cmocka_unit_test(leaks_are_found_within_a_minute_beside_a_leak_free_site),
-		cmocka_unit_test(leaks_are_found_after_a_quiet_past),
-		cmocka_unit_test(survivors_of_a_churn_are_confirmed_within_thirty_seconds),
 		cmocka_unit_test(what_is_never_freed_may_be_a_cache_and_says_so),
 		cmocka_unit_test(one_hit_is_not_enough),
 		cmocka_unit_test(sparse_ticks_need_one_hit),

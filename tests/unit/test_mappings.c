@@ -375,8 +375,9 @@ static void an_older_reading_of_the_break_does_not_beat_an_event(void **state)
 	mappings_set_break(f->m, AT(2), 1);
 	mappings_break(f->m, AT(8), &f->a, 0, 5);
 	mappings_set_break(f->m, AT(2), 4);
-	mappings_break(f->m, AT(9), &f->a, 0, 6);
-	expect_live(&f->a, 7, 1);
+	mappings_break(f->m, AT(9), &f->b, 0, 6);
+	expect_live(&f->a, 6, 1);
+	expect_live(&f->b, 1, 1);
 }
 
 static void what_was_there_before_fills_only_the_gaps(void **state)

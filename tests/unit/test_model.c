@@ -84,13 +84,14 @@ static void the_break_is_accounted_from_its_known_end(void **state)
 static void a_mapping_that_the_map_does_not_show_is_dropped(void **state)
 {
 	struct world *w = *state;
-	struct vma v[2] = { world_vma(BASE, BASE + 2 * P, VMA_ANON, ""),
-			    world_vma(BASE + 4 * P, BASE + 6 * P, VMA_FILE, "/lib/a.so") };
+	struct vma v[3] = { world_vma(BASE, BASE + 2 * P, VMA_ANON, ""),
+			    world_vma(BASE + 4 * P, BASE + 6 * P, VMA_FILE, "/lib/a.so"),
+			    world_vma(BASE + 70 * P, BASE + 71 * P, VMA_ANON, "") };
 
 	world_mmap(w, 4, 0, BASE, 2 * P);
 	world_mmap(w, 5, 0, BASE + 4 * P, 2 * P);
 	world_mmap(w, 7, 0, BASE + 90 * P, 2 * P);
-	world_vmas(w, v, 2);
+	world_vmas(w, v, 3);
 	expect(w, 4, 2 * P, 1);
 	expect(w, 5, 0, 0);
 	expect(w, 7, 0, 0);
@@ -113,6 +114,9 @@ static void a_vfork_child_maps_into_its_parent(void **state)
 	task(w, MT_KIND_fork,
 	     (struct mt_ev_task){
 		     .asid = ASID, .child_tgid = 200, .child_asid = ASID, .shares_mm = 1 });
+	task(w, MT_KIND_fork,
+	     (struct mt_ev_task){
+		     .asid = 77, .child_tgid = 200, .child_asid = 77, .shares_mm = 1 });
 	assert_false(model_has_process(w->m, 200));
 	ev.hdr.tgid = 200;
 	ev.sys.arg[3] = MAP_ANONYMOUS;
@@ -275,7 +279,8 @@ static void pipes_and_socket_pairs_open_two(void **state)
 	memcpy(ev.sys.extra, fd, sizeof(fd));
 	world_apply(w, &ev, MT_KIND_sys);
 	expect(w, 7, 0, 2);
-	ev.sys.extra_len = 4; /* not readable */
+	memcpy(ev.sys.extra, (int32_t[]){ 5, 6 }, sizeof(fd));
+	ev.sys.extra_len = 4; /* the rest could not be read */
 	world_apply(w, &ev, MT_KIND_sys);
 	expect(w, 7, 0, 2);
 }

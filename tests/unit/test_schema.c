@@ -14,7 +14,7 @@
 
 struct checker {
 	const json_t *schema; /* the whole document */
-	char complaint[256];  /* the first one; "" when there is none */
+	char complaint[400];  /* the first one; "" when there is none */
 };
 
 static bool complain(struct checker *c, const char *path, const char *what)

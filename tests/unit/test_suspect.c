@@ -38,7 +38,7 @@ static double full_at_nine_tenths(double x)
 
 static double faster_then_full(double x)
 {
-	return fmin(x * x, 0.77);
+	return fmin(pow(x, 1.5), 0.818);
 }
 
 static double from_a_third(double x)

@@ -8,11 +8,12 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 suite=$1 package=$2 arch=$3
 top=$PWD/${BUILD:-build}/vm
-apt=$top/apt-$suite-$arch unpacked=$top/$suite-$arch
+work=$top/fetch-$suite-$arch kept=$top/$suite-$arch
+apt=$work/apt unpacked=$work/unpacked
 
 say() { printf 'fetch: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
-image() { find "$unpacked/boot" -name 'vmlinu[xz]-*' 2>/dev/null | sort -V | tail -1; }
+image() { find "$kept" -name 'vmlinuz-*' 2>/dev/null | sort -V | tail -1; }
 
 # One stanza of a deb822 file, or one line of a one-line file, whose suite is the machine's codename.
 derive_sources() {
@@ -61,9 +62,20 @@ kernel_packages() {
 	done
 }
 
+# /boot/vmlinuz-VERSION, or, in newer packages, /usr/lib/modules/VERSION/vmlinuz.
+keep_image() {
+	local from version
+	from=$(find "$unpacked" -name vmlinuz -o -name 'vmlinuz-*' | head -1)
+	[ -n "$from" ] || die "$package of $suite has no kernel image"
+	version=${from##*/vmlinuz}
+	[ -n "$version" ] || version=-$(basename "$(dirname "$from")")
+	mkdir -p "$kept"
+	cp "$from" "$kept/vmlinuz$version"
+}
+
 main() {
 	[ -z "$(image)" ] || { image; return; }
-	rm -rf "$apt" "$unpacked"
+	rm -rf "$work"
 	mkdir -p "$apt"/{etc,state/lists/partial,cache/archives/partial,debs} "$unpacked"
 	derive_sources
 	options > "$apt/apt.conf"
@@ -75,8 +87,8 @@ main() {
 		(cd "$apt/debs" && apt-get download -qq "$p/$suite" >&2)
 	done
 	for deb in "$apt"/debs/*.deb; do dpkg -x "$deb" "$unpacked"; done
-	[ -n "$(image)" ] || die "$package of $suite has no kernel image"
-	rm -rf "$apt" "$unpacked"/{lib,usr}
+	keep_image
+	rm -rf "$work"
 	image
 }
 
