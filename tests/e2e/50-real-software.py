@@ -122,9 +122,8 @@ def owner_module(record):
 
 
 def largest_growth(sample):
-    """Of the named classes, the one that grows fastest."""
-    growth = {name: c["growth_bytes_per_s"] or 0 for name, c in sample["classes"].items()
-              if name not in ("unexplained", "preexisting", "allocator_slack")}
+    """The class that grows fastest."""
+    growth = {name: c.get("growth_bytes_per_s") or 0 for name, c in sample["classes"].items()}
     return max(growth, key=growth.get)
 
 
@@ -136,11 +135,12 @@ def trace_both(leaking, clean):
         for side in (leaking, clean):
             trace.await_record(lambda r: r["type"] == "start" and r["pid"] == side.pid)
         for side in (leaking, clean):
-            side.before, side.at = side.account(), time.monotonic()
+            side.before, side.at, side.cpu = side.account(), time.monotonic(), cpu_s(side.pid)
         trace.await_record(lambda r: r["type"] == "sample" and r["elapsed_s"] >= TRACED_S,
                            TRACED_S + 30)
         for side in (leaking, clean):
             side.after, side.seconds = side.account(), time.monotonic() - side.at
+            side.cpu = (cpu_s(side.pid) - side.cpu) / side.seconds
         trace.stop()
         check(trace.status == 0, f"status {trace.status}: {trace.errors()}")
         trace.validate()
@@ -152,10 +152,13 @@ def trace_both(leaking, clean):
 def tell_cost(trace, side, pace, cpu):
     end = trace.of_type("end", side.pid)[-1]
     cost = end["overhead"]
+    shares = [100 * r["overhead"]["target_cpu_ratio_est"] for r in trace.of_type("sample", side.pid)
+              if r["overhead"].get("target_cpu_ratio_est") is not None]
     print(f"        pid {side.pid} {end['comm']}: {side.did('operations') / side.seconds:.0f} "
           f"operations/s (before: {pace:.0f}), target's CPU before {100 * cpu:.1f} %, "
           f"probe hits {cost['probe_hits_per_s']:.0f}/s "
-          f"= {100 * cost['target_cpu_ratio_est']:.1f} % of it; memtrace: CPU "
+          f"= {sorted(shares)[len(shares) // 2] if shares else float('nan'):.0f} % of it by memtrace's "
+          f"estimate; target's CPU now {100 * side.cpu:.1f} %; memtrace: CPU "
           f"{100 * cost['tracer_cpu_ratio']:.1f} %, RSS {cost['tracer_rss_bytes'] / 2**20:.0f} MiB; "
           f"coverage {end['coverage_ratio']}", flush=True)
 

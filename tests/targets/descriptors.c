@@ -18,16 +18,16 @@
 #include "rules.h"
 
 /* A function of its own that makes one descriptor. */
-#define OPENER(name, kind, make)           \
-	static NOINLINE int name(int from) \
-	{                                  \
-		int fd = make;             \
-                                           \
-		forget(&from);             \
-		if (fd < 0)                \
-			_exit(9);          \
-		made(kind, #name, 0);      \
-		return fd;                 \
+#define OPENER(name, kind, make)                    \
+	static NOINLINE DISTINCT int name(int from) \
+	{                                           \
+		int fd = make;                      \
+                                                    \
+		forget(&from);                      \
+		if (fd < 0)                         \
+			_exit(9);                   \
+		made(kind, #name, 0);               \
+		return fd;                          \
 	}
 
 OPENER(open_file, "fd", open("/etc/passwd", O_RDONLY))

@@ -47,7 +47,7 @@ static NOINLINE int fail_posix_memalign(size_t align, size_t size)
 	return r;
 }
 
-static NOINLINE void *fail_realloc(void *p, size_t size)
+static NOINLINE DISTINCT void *fail_realloc(void *p, size_t size)
 {
 	void *q = realloc(p, size);
 
@@ -97,7 +97,7 @@ static void mode_failed(void)
 
 MAKER(first_block, malloc(size))
 
-static NOINLINE void *resize_block(void *p, size_t size)
+static NOINLINE DISTINCT void *resize_block(void *p, size_t size)
 {
 	void *q = realloc(p, size);
 
@@ -191,7 +191,7 @@ static void mode_nested(void)
  * ------------------------------------------------------------------------------------------ */
 
 #define MAPPER(name)                                                                       \
-	static NOINLINE char *name(char *at, size_t pages)                                 \
+	static NOINLINE DISTINCT char *name(char *at, size_t pages)                        \
 	{                                                                                  \
 		char *p = mmap(at, pages * PAGE, PROT_READ | PROT_WRITE,                   \
 			       MAP_PRIVATE | MAP_ANONYMOUS | (at ? MAP_FIXED : 0), -1, 0); \
@@ -591,7 +591,7 @@ static void mode_dlopen(const char *library)
 static void *(*pool_get)(size_t);
 static void (*pool_put)(void *);
 
-static NOINLINE void *early_block(void)
+static NOINLINE DISTINCT void *early_block(void)
 {
 	void *p = pool_get(200);
 
@@ -599,7 +599,7 @@ static NOINLINE void *early_block(void)
 	return p;
 }
 
-static NOINLINE void *late_block(void)
+static NOINLINE DISTINCT void *late_block(void)
 {
 	void *p = pool_get(200);
 

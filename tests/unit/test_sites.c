@@ -163,6 +163,20 @@ static void a_slot_of_another_epoch_holds_nothing(void **state)
 	(void)state;
 }
 
+static void a_slot_that_deaths_no_longer_reach_is_not_believed(void **state)
+{
+	struct mt_site k = {};
+	struct site s = {};
+
+	kernel_birth(&k, 1, 8);
+	kernel_birth(&k, 1000, 8);
+	kernel_death(&k, 1000, 1000 + MT_FINE_SLOTS - 1, 8);
+	site_read_heap(&s, &k, 0, (1000 + MT_FINE_SLOTS - 1) * SEC);
+	assert_int_equal(s.live_by_age[5], 0);
+	assert_int_equal(s.live_by_age[MT_AGE_BUCKETS - 1], 1);
+	(void)state;
+}
+
 static void ages_follow_a_list_of_blocks_through_a_long_life(void **state)
 {
 	enum { BLOCKS = 20000 };
@@ -244,6 +258,7 @@ int main(void)
 		cmocka_unit_test(nobody_s_site_counts_nothing),
 		cmocka_unit_test(young_blocks_are_told_to_the_second),
 		cmocka_unit_test(a_slot_of_another_epoch_holds_nothing),
+		cmocka_unit_test(a_slot_that_deaths_no_longer_reach_is_not_believed),
 		cmocka_unit_test(ages_follow_a_list_of_blocks_through_a_long_life),
 		cmocka_unit_test(ages_never_exceed_the_live_count),
 		cmocka_unit_test(more_frees_than_allocations_are_no_negative_bytes),
