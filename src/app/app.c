@@ -31,8 +31,11 @@
 #define TRACEES_MAX 256
 #define OVER_BUDGET_TICKS 3 /* in a row, before the probes are taken out */
 
+enum stage { STAGE_OPTIONS, STAGE_HOST, STAGE_PROCESSES };
+
 struct app {
 	const struct opts *opts; /* borrowed */
+	enum stage stage;	 /* how far the start has come */
 	struct features features;
 	struct collector *collector;   /* owned */
 	struct model *model;	       /* owned */
@@ -472,14 +475,18 @@ static int start(struct app *a, struct err *err)
 			       "--mode sample is not in this version; full, watch and auto are");
 	if (!r)
 		r = output_open(&a->output, a->opts, err);
-	if (!r)
-		r = start_kernel_side(a, err);
+	if (r)
+		return r;
+	a->stage = STAGE_HOST;
+	r = start_kernel_side(a, err);
 	if (!r)
 		r = start_user_side(a);
 	if (!r)
 		r = start_loop(a);
-	if (!r)
-		r = start_processes(a, err);
+	if (r)
+		return err_set(err, r, "cannot start (%s)", strerror(-r));
+	a->stage = STAGE_PROCESSES;
+	r = start_processes(a, err);
 	if (r)
 		return err_set(err, r, "cannot start (%s)", strerror(-r));
 	now = clock_monotonic_ns();
@@ -505,11 +512,16 @@ static void finish(struct app *a)
 			   NULL);
 }
 
-static int status_of(int r)
+/* What the user can do about it: mend the command line, ask for privileges, or look elsewhere. */
+static int status_of(enum stage stage, int r)
 {
-	if (r == -EPERM || r == -EOPNOTSUPP)
+	bool forbidden = r == -EPERM || r == -EACCES;
+
+	if (stage == STAGE_OPTIONS && r == -EINVAL)
+		return EXIT_USAGE;
+	if (stage == STAGE_HOST && (forbidden || r == -EOPNOTSUPP))
 		return EXIT_CANNOT;
-	return r == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+	return stage == STAGE_PROCESSES && forbidden ? EXIT_CANNOT : EXIT_FAILED;
 }
 
 int app_run(const struct opts *opts)
@@ -537,7 +549,7 @@ int app_run(const struct opts *opts)
 		log_error("%s", output_explain(&a->output, a->output_error));
 	output_close(&a->output);
 	if (r)
-		return status_of(r);
+		return status_of(a->stage, r);
 	if (a->output_error)
 		return EXIT_FAILED;
 	return opts->fail_on_leak && a->leak_found ? EXIT_LEAK : EXIT_OK;

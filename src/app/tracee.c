@@ -296,8 +296,11 @@ int tracee_new(const struct run *run, uint32_t pid, uint32_t asid, struct tracee
 	r = read_fact(t, t->begun_ns);
 	if (!r)
 		r = tracee_scan(t);
-	if (r)
+	if (r == -ESRCH)
 		return err_set(err, r, "process %u exited while memtrace attached", t->pid);
+	if (r)
+		return err_set(err, r, "cannot read the memory map of process %u (%s)", t->pid,
+			       strerror(-r));
 	model_set_heap_traced(run->model, t->pid, t->heap_traced);
 	inventory(t);
 	note_missing(t);

@@ -1,0 +1,110 @@
+#!/bin/bash
+# memtrace on other kernels: boots Debian's own under an emulator with an initial file system that
+# holds memtrace, what it needs, and tests/vm/init, which runs the checks.
+#   tests/vm/run.sh NAME...    kernels by their name in kernels.txt; without a name, all of them
+# Everything is emulated, never KVM: nested virtualisation hangs. An emulator has faults of its own:
+# a boot that ends in a kernel crash is tried again, at most twice, and never without being told.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+build=${BUILD:-build}
+top=$build/vm
+here=tests/vm
+attempts=3
+seconds=${VM_TIMEOUT:-240}
+
+say() { printf 'vm: %s\n' "$*"; }
+die() { say "$*" >&2; exit 1; }
+
+need() {
+	command -v "$1" >/dev/null || die "$1 is missing: sudo tools/setup --vm"
+}
+
+# The initial file system: memtrace, its libraries under their own names, targets, busybox, init.
+make_initramfs() {
+	local root=$1 out=$2 f
+	local programs=("$build/memtrace" "$build/bpf_load/check_stack" "$build/targets/demo_server"
+		"$build/targets/leak_all")
+	mkdir -p "$root"/{bin,memtrace}
+	cp "$(command -v busybox)" "$root/bin/busybox"
+	cp "$here/init" "$root/init"
+	chmod 755 "$root/init"
+	cp "${programs[@]}" "$root/memtrace/"
+	ldd "${programs[@]}" | grep -oE '/[^ :]+\.so[^ :]*' | sort -u | while read -r f; do
+		mkdir -p "$root/$(dirname "$f")"
+		cp -L "$f" "$root/$f"
+	done
+	(cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null) | gzip -1 > "$out"
+}
+
+boot() { # boot IMAGE CPUS MEMORY_MB LACKS DIR
+	local dir=$5
+	timeout "$seconds" qemu-system-x86_64 -accel tcg -cpu max,la57=off -smp "$2" -m "$3" \
+		-nodefaults -no-user-config -display none -no-reboot \
+		-serial "file:$dir/console" -serial "file:$dir/records" \
+		-kernel "$1" -initrd "$dir/initramfs" \
+		-append "console=ttyS0 loglevel=4 panic=-1 oops=panic rdinit=/init VM_LACKS=$4"
+}
+
+crashed() { # crashed DIR: the kernel fell over, as opposed to a check that failed
+	! grep -qE '^vm: (PASS|FAIL,)' "$1/console" &&
+		grep -qE 'Kernel panic|Oops|double fault|BUG:|general protection' "$1/console"
+}
+
+# The records of each traced program against the schema and the sums of the contract.
+check_records() { # check_records DIR
+	local dir=$1 name
+	"$build/memtrace" schema > "$dir/schema.json" || return 1
+	awk -v dir="$dir" '/^=== / { out = dir "/" $2 ".jsonl"; next } { print > out }' "$dir/records"
+	grep -q '^=== end' "$dir/records" || { say "the records did not arrive"; return 1; }
+	for name in demo counts; do
+		/usr/bin/python3 tests/e2e/validate_jsonl.py "$dir/schema.json" "$dir/$name.jsonl" ||
+			{ say "$name: the records break the contract"; return 1; }
+	done
+}
+
+run_one() { # run_one NAME SUITE PACKAGE CPUS MEMORY_MB LACKS
+	local name=$1 image begun=$SECONDS attempt dir=$top/run-$1 lacks=${6:-}
+	image=$("$here/fetch.sh" "$2" "$3" amd64) || { say "$name: no kernel"; return 1; }
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	make_initramfs "$dir/root" "$dir/initramfs"
+	rm -rf "$dir/root"
+	for attempt in $(seq $attempts); do
+		say "$name: booting ${image##*/}, attempt $attempt"
+		boot "$image" "$4" "$5" "${lacks#-}" "$dir"
+		tr -d '\r' < "$dir/console" > "$dir/console.log"
+		mv "$dir/console.log" "$dir/console"
+		crashed "$dir" || break
+		say "$name: the kernel crashed under the emulator:"
+		grep -E -A 25 'Kernel panic|Oops|double fault|BUG:|general protection' "$dir/console" |
+			head -40
+		cp "$dir/console" "$dir/console.crash-$attempt"
+	done
+	sed -n '/^vm: Linux/,$p' "$dir/console"
+	if grep -qx 'vm: PASS' "$dir/console" && check_records "$dir"; then
+		say "$name: passed at attempt $attempt, $((SECONDS - begun)) s"
+		return 0
+	fi
+	say "$name: FAILED at attempt $attempt, $((SECONDS - begun)) s; see $dir/console"
+	tail -20 "$dir/console"
+	return 1
+}
+
+main() {
+	local name row failed=0 names=("$@")
+	need qemu-system-x86_64
+	need busybox
+	for f in memtrace bpf_load/check_stack targets/demo_server targets/leak_all; do
+		[ -x "$build/$f" ] || die "$build/$f is not built: make all targets $build/bpf_load/check_stack"
+	done
+	[ $# -gt 0 ] || mapfile -t names < <(awk '!/^#/ && NF { print $1 }' $here/kernels.txt)
+	for name in "${names[@]}"; do
+		row=$(awk -v name="$name" '$1 == name' $here/kernels.txt)
+		[ -n "$row" ] || die "$name is not in $here/kernels.txt"
+		run_one $row || failed=$((failed + 1))
+	done
+	say "$((${#names[@]} - failed)) of ${#names[@]} kernels passed"
+	[ $failed -eq 0 ]
+}
+
+main "$@"
