@@ -258,9 +258,19 @@ static __noinline int still_inside(__u64 sp)
 	return word == trampoline;
 }
 
+/* The same stack pointer is a tail call: realloc() that is one jump to another probed function. */
 static __always_inline int is_nested(const struct mt_thread *t, __u64 sp)
 {
-	return t->sp && sp < t->sp && still_inside(t->sp);
+	return t->sp && sp <= t->sp && still_inside(t->sp);
+}
+
+/* 2^63 and more becomes 2^64 - 1: a product that wraps to 0 would look like a call that frees. */
+static __always_inline __u64 product(__u64 a, __u64 b)
+{
+	__u64 low = (__u64)(__u32)a * (__u32)b;
+	__u64 high = (a >> 32) * (__u32)b + (b >> 32) * (__u32)a + (low >> 32);
+
+	return (a >> 32 && b >> 32) || high >> 31 ? ~0ull : a * b;
 }
 
 static __always_inline int alloc_enter(struct pt_regs *regs)
@@ -286,7 +296,7 @@ static __always_inline int alloc_enter(struct pt_regs *regs)
 	t->size = call_arg(regs, MT_COOKIE_SIZE(cookie));
 	n = MT_COOKIE_COUNT(cookie);
 	if (n)
-		t->size *= call_arg(regs, n);
+		t->size = product(t->size, call_arg(regs, n));
 	t->ptr = call_arg(regs, MT_COOKIE_PTR(cookie));
 	t->has_kept = 0;
 	if (t->fn == MT_FN_REALLOC && t->ptr)
@@ -409,7 +419,7 @@ static __always_inline int alloc_exit(struct pt_regs *regs)
 	return alloc_done(regs, t, p->asid);
 }
 
-/* One block given up twice: operator delete -> free, realloc -> free(old). */
+/* One block given up twice: operator delete -> free, free that jumps on, realloc -> free(old). */
 static __noinline int free_repeated(__u64 addr, __u64 sp)
 {
 	struct mt_thread *t = thread_get();
@@ -419,7 +429,7 @@ static __noinline int free_repeated(__u64 addr, __u64 sp)
 		return 0;
 	if (t->sp && t->fn == MT_FN_REALLOC && t->ptr == addr)
 		return 1;
-	again = t->last_free == addr && sp < t->last_free_sp;
+	again = t->last_free == addr && sp <= t->last_free_sp;
 	t->last_free = addr;
 	t->last_free_sp = sp;
 	return again;

@@ -54,7 +54,7 @@ struct mt_scratch {
 	__u64 bp;
 	__u32 asid;
 	__u32 end;
-	__u64 window[32]; /* a piece of the user's stack */
+	__u64 window[64]; /* a piece of the user's stack */
 	struct mt_ev_site ev;
 };
 

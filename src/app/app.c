@@ -130,8 +130,10 @@ static int on_record(void *ctx, void *bytes, size_t len)
 	model_apply(a->model, &ev);
 	if (ev.kind == MT_KIND_fork)
 		on_fork(a, &ev.task);
-	if (t && ev.kind == MT_KIND_exec)
+	if (t && ev.kind == MT_KIND_exec) {
 		tracee_executed(t, ev.task.child_asid);
+		tell_process(a, t, PROCESS_EXEC, NULL);
+	}
 	if (t && ev.kind == MT_KIND_exit)
 		t->alive = false;
 	if (t && ev.kind == MT_KIND_sys && ev.sys.op == MT_SYS_MMAP && (ev.sys.arg[2] & 4))

@@ -220,8 +220,11 @@ static void read_residency(struct tracee *t)
 
 	if (model_ranges(t->run->model, t->pid, &ranges, &n))
 		return;
-	if (residency_read(&cfg, t->pid, ranges, n, &info) == 0)
-		model_set_residency(t->run->model, t->pid, ranges, n);
+	if (residency_read(&cfg, t->pid, ranges, n, &info))
+		return;
+	model_set_residency(t->run->model, t->pid, ranges, n);
+	t->run->features->known[FEATURE_pagemap_scan] = true;
+	t->run->features->has[FEATURE_pagemap_scan] = info.source == RESIDENCY_SCAN;
 }
 
 /* What is mapped, resident, open and running. Costs milliseconds per resident GB. */

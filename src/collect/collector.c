@@ -7,7 +7,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -40,18 +39,6 @@ struct collector {
 	bool has_fd_iter;
 	int cpus;
 };
-
-static int on_libbpf_message(enum libbpf_print_level level, const char *format, va_list ap)
-{
-	char line[512];
-
-	if (!log_enabled(LOG_LEVEL_DEBUG) || (level == LIBBPF_DEBUG && !getenv("MEMTRACE_LIBBPF")))
-		return 0;
-	vsnprintf(line, sizeof(line), format, ap);
-	line[strcspn(line, "\n")] = 0;
-	log_debug("%s", line);
-	return 0;
-}
 
 static void links_clear(struct collector *c, uint32_t tgid, bool all)
 {
@@ -192,7 +179,7 @@ static int load(struct collector *c, const struct collector_cfg *cfg, struct err
 	choose_programs(c->skel, cfg->features);
 	r = memtrace_bpf__load(c->skel);
 	if (r)
-		return err_set(err, r,
+		return err_set(err, r == -EPERM || r == -ENOMEM ? r : -EOPNOTSUPP,
 			       "the kernel refused memtrace's BPF programs (%s); `memtrace doctor` "
 			       "says what it supports, -vv shows the reason",
 			       strerror(-r));
@@ -207,7 +194,6 @@ int collector_new(const struct collector_cfg *cfg, collector_record_fn fn, void 
 
 	if (!c)
 		return -ENOMEM;
-	libbpf_set_print(on_libbpf_message);
 	c->cpus = libbpf_num_possible_cpus();
 	if (c->cpus < 0)
 		return err_set(err, c->cpus, "cannot tell the number of CPUs");

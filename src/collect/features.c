@@ -10,7 +10,9 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -19,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "collect/self.h"
 #include "probe.skel.h"
 
@@ -46,6 +49,28 @@ __asm__(".text\n.p2align 4\n.type features_target,%function\n"
 	".size features_target,.-features_target\n");
 #endif
 void features_target(void);
+
+/*
+ * libbpf speaks of every refusal, and being refused is how features are found: only -vv shows it.
+ * A verifier's log comes as one message of many lines.
+ */
+static int on_libbpf_message(enum libbpf_print_level level, const char *format, va_list ap)
+{
+	auto_free char *text = NULL;
+	char *line, *rest;
+
+	if (!log_enabled(LOG_LEVEL_DEBUG) || (level == LIBBPF_DEBUG && !getenv("MEMTRACE_LIBBPF")))
+		return 0;
+	if (vasprintf(&text, format, ap) < 0) {
+		text = NULL;
+		return 0;
+	}
+	rest = text;
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			log_debug("%s", line);
+	return 0;
+}
 
 static void note(struct features *f, enum feature_id id, bool has)
 {
@@ -215,6 +240,7 @@ int features_probe(struct features *ret, struct err *err)
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
+	libbpf_set_print(on_libbpf_message);
 	note(ret, FEATURE_btf, access(btf, R_OK) == 0);
 	if (!ret->has[FEATURE_btf])
 		return err_set(

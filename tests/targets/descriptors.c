@@ -34,7 +34,7 @@ OPENER(open_file, "fd", open("/etc/passwd", O_RDONLY))
 OPENER(open_dir, "fd", open("/", O_RDONLY | O_DIRECTORY))
 OPENER(dup_file, "fd", dup(from))
 OPENER(dup_to, "fd", dup3(from, 200, O_CLOEXEC))
-OPENER(dup_above, "fd", fcntl(from, F_DUPFD_CLOEXEC, 100))
+OPENER(dup_above, "fd", syscall(SYS_fcntl, from, F_DUPFD_CLOEXEC, 100))
 OPENER(make_eventfd, "fd", eventfd(0, 0))
 OPENER(make_epoll, "fd", epoll_create1(0))
 OPENER(make_timerfd, "fd", timerfd_create(CLOCK_MONOTONIC, 0))
@@ -143,7 +143,7 @@ static void connections(void)
 	}
 }
 
-static void all_kinds(void)
+static NOINLINE void all_kinds(void)
 {
 	int file = open_file(0), pair[2], ends[2];
 
