@@ -17,8 +17,8 @@ WARN   := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototype
           -Wno-missing-field-initializers -Wno-sign-compare
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=gnu11 $(WARN) -D_GNU_SOURCE -Iinclude -Isrc -I$(O) $(PKG_CFLAGS)
-LDLIBS     = $(PKG_LIBS) -lm -lpthread
+ALL_CFLAGS = -std=gnu11 $(WARN) -D_GNU_SOURCE -Iinclude -iquote src -I$(O) $(PKG_CFLAGS)
+LDLIBS     = -Wl,--as-needed $(PKG_LIBS) -lm -lpthread
 SAN    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 BPF_CFLAGS := -g -O2 -mcpu=v3 --target=bpf -D__TARGET_ARCH_$(ARCH) -Wall -Werror \
               -Iinclude -Ivmlinux/$(ARCH) -Ibpf
@@ -35,6 +35,7 @@ BPF_SRC  := bpf/core.bpf.c $(filter-out bpf/core.bpf.c bpf/$(PROBE).bpf.c,$(wild
 BPF_OBJ  := $(BPF_SRC:%.c=$(O)/%.o)
 SKEL     := $(O)/memtrace.skel.h $(if $(wildcard bpf/$(PROBE).bpf.c),$(O)/$(PROBE).skel.h)
 UNIT     := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
+OOM      := $(patsubst %.c,$(O)/oom/%,$(notdir $(wildcard tests/oom/test_oom_*.c tests/unit/test_*.c)))
 HOST     := $(patsubst tests/bpf_host/%.c,$(O)/bpf_host/%,$(wildcard tests/bpf_host/test_*.c))
 BPF_LOAD := $(O)/bpf_load/check_stack
 TARGETS  := $(patsubst tests/targets/%.c,$(O)/targets/%,$(wildcard tests/targets/*.c)) \
@@ -48,8 +49,8 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo test check check-unit check-host check-root check-ci lint format targets install clean \
-        help setup setup-test man
+.PHONY: all demo test check check-unit check-host check-oom check-root check-ci lint format targets install clean \
+        help setup setup-test man bpf-arm64 test-kernels FORCE
 
 all: $(O)/memtrace ## build build/memtrace
 
@@ -63,6 +64,8 @@ $(O)/memtrace.skel.h: $(O)/memtrace.bpf.o
 	$(call say,SKEL,$@)bpftool gen skeleton $< name memtrace_bpf > $@
 $(O)/$(PROBE).skel.h: $(O)/bpf/$(PROBE).bpf.o
 	$(call say,SKEL,$@)bpftool gen skeleton $< name probe_bpf > $@
+bpf-arm64: ## compile the BPF programs for arm64; untested there
+	@$(MAKE) --no-print-directory ARCH=arm64 O=$(O)/arm64 $(SKEL:$(O)/%=$(O)/arm64/%)
 
 # --- the program ------------------------------------------------------------------------------------
 $(O)/version.h: FORCE
@@ -93,6 +96,19 @@ $(O)/unit/%: tests/unit/%.c $(O)/san/libmemtrace.a
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(ALL_CFLAGS) -Itests/unit $(SAN) -MMD -MP -MF $@.d $< $(O)/san/libmemtrace.a \
 		$(LDLIBS) -lcmocka -o $@
+# Out of memory: memtrace's own calls of malloc() and its like go to tests/oom/fail_alloc.c.
+$(O)/oom/libmemtrace.a: $(O)/san/libmemtrace.a tests/oom/redefine.txt
+	@mkdir -p $(@D)
+	$(call say,OBJCOPY,$@)objcopy --redefine-syms=tests/oom/redefine.txt $< $@
+$(O)/oom/fail_alloc.o: tests/oom/fail_alloc.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) -std=gnu11 $(WARN) -D_GNU_SOURCE -O1 -g -MMD -MP -c $< -o $@
+$(O)/oom/test_oom_%: tests/oom/test_oom_%.c $(O)/oom/fail_alloc.o $(O)/oom/libmemtrace.a
+	$(call say,TEST,$@)$(CC) $(ALL_CFLAGS) -Itests/oom -Itests/unit $(SAN) -MMD -MP -MF $@.d $(filter-out %.h,$^) \
+		$(LDLIBS) -Wl,--wrap=_cmocka_run_group_tests -lcmocka -o $@
+$(O)/oom/test_%: tests/unit/test_%.c $(O)/oom/fail_alloc.o $(O)/oom/libmemtrace.a
+	$(call say,TEST,$@)$(CC) $(ALL_CFLAGS) -Itests/unit -O0 -g -fsanitize=address,undefined -MMD -MP -MF $@.d \
+		$(filter-out %.h,$^) $(LDLIBS) -Wl,--wrap=_cmocka_run_group_tests -lcmocka -o $@
 $(O)/bpf_host/%: tests/bpf_host/%.c
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) -std=gnu11 -Wall -Werror -Itests/bpf_host/fake -Itests/bpf_host -Iinclude -Ibpf \
@@ -125,10 +141,14 @@ check-unit: $(UNIT) ## unit tests, sanitizers on, no root
 	@tools/run-tests.sh unit $(UNIT)
 check-host: $(HOST) ## BPF programs on the host, no root
 	@tools/run-tests.sh bpf_host $(HOST)
+check-oom: $(OOM) ## the same with allocations failing one by one, no root
+	@tests/oom/run.sh $(OOM)
 check: check-unit check-host ## every ring that needs no root
 check-root: $(O)/memtrace $(O)/san/memtrace targets $(BPF_LOAD) ## end to end: root and BPF
 	@tests/e2e/run.sh
 check-ci: lint check check-root
+test-kernels: $(O)/memtrace targets $(BPF_LOAD) ## boot older and newer kernels under an emulator
+	@tests/vm/run.sh
 
 setup:
 	@tools/setup
@@ -157,6 +177,6 @@ install: $(O)/memtrace $(O)/memtrace.8 ## install into DESTDIR$(prefix)
 clean:
 	rm -rf $(O)
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 14
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -10,8 +10,8 @@
  * pointer, and verified by the return address that the kernel planted for it.
  */
 #include "core.bpf.h"
+#include "compat.bpf.h"
 
-#define RETURN_SLOT_BYTES 8 /* what `ret` pops */
 #define ADDR_MASK 0x0000ffffffffffffull
 
 /* A zeroed record: too large for the BPF stack. */
@@ -188,7 +188,7 @@ static __noinline int block_replace(__u64 key)
 static __noinline int block_insert(__u64 key, __u64 size, __u64 site_born)
 {
 	struct mt_block b = { .size = size, .site = site_born, .born_ds = site_born >> 32 };
-	long r = bpf_map_update_elem(&live, &key, &b, BPF_NOEXIST);
+	int r = bpf_map_update_elem(&live, &key, &b, BPF_NOEXIST); /* int: see compat.bpf.h */
 
 	if (r == -EEXIST) {
 		block_replace(key);
@@ -244,13 +244,16 @@ static __noinline struct mt_thread *thread_get(void)
 
 /*
  * Whether the outer call recorded at `sp` is still running: then the word there is the kernel's
- * return trampoline. After longjmp() or an exception it is not.
+ * return trampoline. After longjmp() or an exception it is not. Where the word is elsewhere the
+ * stack pointer has to do: after longjmp() deeper calls are taken for inner ones for a while.
  */
 static __noinline int still_inside(__u64 sp)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u64 trampoline = BPF_CORE_READ(task, mm, uprobes_state.xol_area, vaddr), word = 0;
 
+	if (!return_address_is_on_stack())
+		return 1;
 	if (bpf_probe_read_user(&word, sizeof(word), (const void *)sp)) {
 		count(MT_CNT_read_failed);
 		return 0;
@@ -273,6 +276,24 @@ static __always_inline __u64 product(__u64 a, __u64 b)
 	return (a >> 32 && b >> 32) || high >> 31 ? ~0ull : a * b;
 }
 
+/* What a realloc() took from the live set is given back: the call changed nothing. */
+static __noinline int kept_give_back(struct mt_thread *t, __u32 asid)
+{
+	if (!t || !t->has_kept)
+		return 0;
+	t->has_kept = 0;
+	if (block_insert(block_key(t->ptr, asid), t->kept.size,
+			 (__u64)t->kept.born_ds << 32 | t->kept.site))
+		site_death(t->kept.site, t->kept.size, t->kept.born_ds);
+	return 0;
+}
+
+static __noinline int call_abandoned(struct mt_thread *t, __u32 asid)
+{
+	count(MT_CNT_abandoned);
+	return kept_give_back(t, asid);
+}
+
 static __always_inline int alloc_enter(struct pt_regs *regs)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32, n;
@@ -291,7 +312,7 @@ static __always_inline int alloc_enter(struct pt_regs *regs)
 		return 0;
 	}
 	if (t->sp)
-		count(MT_CNT_abandoned);
+		call_abandoned(t, p->asid);
 	t->fn = MT_COOKIE_FN(cookie);
 	t->size = call_arg(regs, MT_COOKIE_SIZE(cookie));
 	n = MT_COOKIE_COUNT(cookie);
@@ -308,13 +329,8 @@ static __always_inline int alloc_enter(struct pt_regs *regs)
 /* realloc() failed: the old block is as it was. */
 static __noinline int realloc_undo(struct mt_thread *t, __u32 asid)
 {
-	if (!t)
-		return 0;
-	if (t->has_kept)
-		block_insert(block_key(t->ptr, asid), t->kept.size,
-			     (__u64)t->kept.born_ds << 32 | t->kept.site);
 	count(MT_CNT_failed_allocs);
-	return 0;
+	return kept_give_back(t, asid);
 }
 
 /* The block stayed where it was: it keeps its birth and its site. */
@@ -413,7 +429,7 @@ static __always_inline int alloc_exit(struct pt_regs *regs)
 		count(MT_CNT_returns_unmatched);
 		return 0;
 	}
-	if (PT_REGS_SP(regs) != t->sp + RETURN_SLOT_BYTES)
+	if (sp_at_entry(regs) != t->sp)
 		return 0; /* an inner call */
 	t->sp = 0;
 	return alloc_done(regs, t, p->asid);

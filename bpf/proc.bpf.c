@@ -6,10 +6,12 @@
  */
 #include "core.bpf.h"
 
+/*
+ * Never asks whether e is NULL: older verifiers (6.1) do not know that a reserved record is not,
+ * follow that branch as well, and find a record that was never submitted.
+ */
 static __noinline int task_send(struct task_struct *task, struct mt_ev_task *e)
 {
-	if (!e)
-		return 0;
 	bpf_probe_read_kernel(e->comm, sizeof(e->comm), task->comm);
 	bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP);
 	return 0;
@@ -56,7 +58,11 @@ static __noinline __u32 child_add(__u32 child, __u32 parent, int shares_mm)
 		copy->flags |= MT_PROCF_BORROWED;
 	else
 		copy->asid = mt_new_asid(0);
-	return copy->asid;
+	if (copy->asid)
+		return copy->asid;
+	bpf_map_delete_elem(&procs, &child);
+	count(MT_CNT_procs_full);
+	return 0;
 }
 
 static __always_inline int thread_made(struct task_struct *parent, struct task_struct *child)
@@ -130,7 +136,7 @@ int BPF_PROG(mt_fork, struct task_struct *parent, struct task_struct *child)
 SEC("?tp_btf/sched_process_exec")
 int BPF_PROG(mt_exec, struct task_struct *task, int old_pid)
 {
-	__u32 tgid = task->tgid, tid = old_pid, old_asid, borrowed;
+	__u32 tgid = task->tgid, tid = old_pid, old_asid, asid, borrowed;
 	struct mt_proc *p = proc_find(tgid);
 	struct mt_ev_task *e;
 
@@ -144,13 +150,17 @@ int BPF_PROG(mt_exec, struct task_struct *task, int old_pid)
 		return 0;
 	}
 	p->flags &= ~MT_PROCF_BORROWED;
-	p->asid = mt_new_asid(0);
+	p->asid = asid = mt_new_asid(0);
 	__builtin_memset(p->plumbing, 0, sizeof(p->plumbing));
+	if (!asid) { /* the event says so, too */
+		bpf_map_delete_elem(&procs, &tgid);
+		count(MT_CNT_procs_full);
+	}
 	e = task_event(tgid, task->pid, MT_KIND_exec);
 	if (!e)
 		return 0;
 	e->asid = old_asid;
-	e->child_asid = p->asid;
+	e->child_asid = asid;
 	e->child_tgid = tgid;
 	e->shares_mm = borrowed != 0;
 	e->start_ns = task->start_boottime;
@@ -165,9 +175,10 @@ int BPF_PROG(mt_exit, struct task_struct *task)
 	struct mt_ev_task *e;
 	int last;
 
+	/* first: the entry of the process is gone when another last thread was quicker */
+	bpf_map_delete_elem(&threads, &tid);
 	if (!p)
 		return 0;
-	bpf_map_delete_elem(&threads, &tid);
 	asid = p->asid;
 	borrowed = p->flags & MT_PROCF_BORROWED;
 	last = BPF_CORE_READ(task, signal, live.counter) == 0;

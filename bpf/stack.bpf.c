@@ -7,10 +7,11 @@
  * Not covered: callers without frame pointers above the first frame outside the plumbing.
  */
 #include "core.bpf.h"
+#include "compat.bpf.h"
 
 #define MAX_FRAME_BYTES (8u << 20)
-#define USER_TOP (1ull << 47)
-#define SCAN_WORDS 32
+#define SCAN_WORDS 64  /* pthread_create() has a frame of 42 */
+#define MAX_PLUMBING 5 /* clone3() has three callers in the C library */
 #define VM_EXEC_FLAG 4
 
 extern __u32 next_site;
@@ -47,19 +48,14 @@ static __noinline int is_code(__u64 addr, __u32 asid)
 	return yes;
 }
 
-/* Whether the instruction before a return address is a call: e8 rel32 or ff /2. */
+/* Whether the instruction before a return address is a call. */
 static __noinline int follows_call(__u64 addr)
 {
-	__u8 b[8];
+	__u8 b[CALL_BYTES];
 
-	if (bpf_probe_read_user(b, sizeof(b), (const void *)(addr - 8)))
+	if (bpf_probe_read_user(b, sizeof(b), (const void *)(addr - sizeof(b))))
 		return 0;
-	if (b[3] == 0xe8)
-		return 1;
-	/* ff /2 with no, an 8-bit or a 32-bit displacement, with or without SIB */
-	return (b[6] == 0xff && (b[7] & 0x38) == 0x10) || (b[5] == 0xff && (b[6] & 0x38) == 0x10) ||
-	       (b[4] == 0xff && (b[5] & 0x38) == 0x10) || (b[2] == 0xff && (b[3] & 0x38) == 0x10) ||
-	       (b[1] == 0xff && (b[2] & 0x38) == 0x10);
+	return is_call(b);
 }
 
 static __always_inline int in_plumbing(const struct mt_proc *p, __u64 pc)
@@ -89,7 +85,7 @@ static long scan_word(__u64 i, void *arg)
 
 	if (!s || i >= SCAN_WORDS)
 		return 1;
-	word = s->window[i];
+	word = code_address(s->window[i]);
 	if (!is_code(word, s->asid) || !follows_call(word))
 		return 0;
 	frame_push(s, word);
@@ -120,7 +116,7 @@ static long walk_frame(__u64 i, void *arg)
 {
 	struct walk_ctx *w = arg;
 	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &w->slot);
-	__u64 bp;
+	__u64 bp, ret;
 
 	if (!s)
 		return 1;
@@ -141,15 +137,16 @@ static long walk_frame(__u64 i, void *arg)
 		s->end = MT_END_unreadable;
 		return 1;
 	}
-	if (s->window[1] == 0) {
+	ret = code_address(s->window[1]);
+	if (ret == 0) {
 		s->end = i ? MT_END_start : MT_END_no_frame_pointer;
 		return 1;
 	}
-	if (!is_code(s->window[1], s->asid)) {
+	if (!is_code(ret, s->asid)) {
 		s->end = MT_END_not_code;
 		return 1;
 	}
-	frame_push(s, s->window[1]);
+	frame_push(s, ret);
 	s->sp = bp + 16;
 	s->bp = s->window[0];
 	return 0;
@@ -186,7 +183,7 @@ static __noinline int walk(__u32 slot, __u32 tgid)
 
 	if (!s || !p)
 		return -1;
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < MAX_PLUMBING; i++) {
 		__u32 last = s->ev.frames - 1;
 
 		if (last >= MT_MAX_FRAMES || !in_plumbing(p, s->ev.pc[last]))

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "decode/decode.h"
+#include "sys/procfs.h"
 
 #define POLL_NS 100000000ull	  /* how often the ring is looked at without being woken */
 #define ACCOUNT_NS 1000000000ull  /* points of the series */
@@ -90,17 +91,21 @@ static void tell_process(struct app *a, const struct tracee *t, enum process_eve
 
 /* --- events --------------------------------------------------------------------------------- */
 
-static void on_fork(struct app *a, const struct mt_ev_task *e)
+static void add_born(struct app *a, uint32_t pid, uint32_t parent, uint32_t asid)
 {
-	if (!e->child_asid || e->shares_mm || !a->opts->follow)
-		return;
 	if (a->born_count == TRACEES_MAX) {
-		log_warn("too many children at once, process %u is not followed", e->child_tgid);
+		log_warn("too many children at once, process %u is not followed", pid);
 		return;
 	}
-	a->born[a->born_count].pid = e->child_tgid;
-	a->born[a->born_count].parent = e->hdr.tgid;
-	a->born[a->born_count++].asid = e->child_asid;
+	a->born[a->born_count].pid = pid;
+	a->born[a->born_count].parent = parent;
+	a->born[a->born_count++].asid = asid;
+}
+
+static void on_fork(struct app *a, const struct mt_ev_task *e)
+{
+	if (e->child_asid && !e->shares_mm && a->opts->follow)
+		add_born(a, e->child_tgid, e->hdr.tgid, e->child_asid);
 }
 
 static void tell_event(struct app *a, const struct event *ev)
@@ -113,6 +118,24 @@ static void tell_event(struct app *a, const struct event *ev)
 		return;
 	tracee_head(t, clock_monotonic_ns(), clock_realtime_ns(), &head);
 	check_output(a, a->output.sink->ops->event(a->output.sink->priv, &head, &info));
+}
+
+/*
+ * A process that is not traced yet executes: it is attached under its new address space, whether
+ * its fork is still waiting to be looked at or it shared its parent's memory until now (vfork).
+ */
+static void on_child_exec(struct app *a, const struct mt_ev_task *e)
+{
+	for (size_t i = 0; i < a->born_count; i++)
+		if (a->born[i].pid == e->hdr.tgid) {
+			a->born[i].asid = e->child_asid;
+			return;
+		}
+	for (size_t i = 0; e->shares_mm && i < a->tracee_count; i++)
+		if (a->tracee[i]->asid == e->asid && !a->tracee[i]->ended) {
+			add_born(a, e->hdr.tgid, a->tracee[i]->pid, e->child_asid);
+			return;
+		}
 }
 
 /* Called for each record; the bytes are only valid during the call. */
@@ -130,7 +153,15 @@ static int on_record(void *ctx, void *bytes, size_t len)
 	model_apply(a->model, &ev);
 	if (ev.kind == MT_KIND_fork)
 		on_fork(a, &ev.task);
-	if (t && ev.kind == MT_KIND_exec) {
+	if (!t && ev.kind == MT_KIND_exec && a->opts->follow)
+		on_child_exec(a, &ev.task);
+	if (!t && ev.kind == MT_KIND_exit) /* a child that was too quick to be attached */
+		model_remove_process(a->model, ev.hdr.tgid);
+	if (t && ev.kind == MT_KIND_exec && !ev.task.child_asid) {
+		log_warn("process %u is no longer followed: more than 65535 programs were executed",
+			 t->pid);
+		t->alive = false;
+	} else if (t && ev.kind == MT_KIND_exec) {
 		tracee_executed(t, ev.task.child_asid);
 		tell_process(a, t, PROCESS_EXEC, NULL);
 	}
@@ -202,10 +233,13 @@ static int add_tracee(struct app *a, uint32_t pid, uint32_t parent, uint32_t asi
 {
 	struct record_head head;
 	struct tracee *t;
+	uint32_t tgid;
 	int r;
 
 	if (a->tracee_count == TRACEES_MAX)
 		return err_set(err, -ENOSPC, "more than %d processes", TRACEES_MAX);
+	if (procfs_tgid_of(a->run.proc, pid, &tgid) == 0 && tracee_of(a, tgid))
+		return err_set(err, -EEXIST, "process %u is traced already", tgid);
 	r = tracee_new(&a->run, pid, asid, &t, err);
 	if (r)
 		return r;
@@ -223,9 +257,17 @@ static void attach_born(struct app *a)
 {
 	for (size_t i = 0; i < a->born_count; i++) {
 		struct err err = { 0 };
+		int r;
 
-		if (add_tracee(a, a->born[i].pid, a->born[i].parent, a->born[i].asid, &err))
+		r = add_tracee(a, a->born[i].pid, a->born[i].parent, a->born[i].asid, &err);
+		if (!r)
+			continue;
+		if (r == -ESRCH)
 			log_debug("child %u: %s", a->born[i].pid, err.text);
+		else
+			log_warn("child %u is not traced: %s", a->born[i].pid, err.text);
+		collector_remove_process(a->collector, a->born[i].pid);
+		model_remove_process(a->model, a->born[i].pid);
 	}
 	a->born_count = 0;
 }
@@ -280,14 +322,41 @@ static void tick_all(struct app *a, uint64_t now_ns, bool report)
 	}
 }
 
+/* Runs that follow children last long: nothing of a process is kept when it was reported. */
+static void drop_ended(struct app *a)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < a->tracee_count; i++) {
+		if (!a->tracee[i]->ended) {
+			a->tracee[kept++] = a->tracee[i];
+			continue;
+		}
+		model_remove_process(a->model, a->tracee[i]->pid);
+		tracee_free(a->tracee[i]);
+	}
+	a->tracee_count = kept;
+}
+
 static void end_the_gone(struct app *a)
 {
 	for (size_t i = 0; i < a->tracee_count; i++)
 		if (!a->tracee[i]->alive && !a->tracee[i]->ended)
 			end_tracee(a, a->tracee[i], END_TARGET_EXIT, NULL);
-	if (a->alive_count == 0) {
+	drop_ended(a);
+	if (a->alive_count == 0 && a->born_count == 0) {
 		a->end_reason = END_TARGET_EXIT;
 		loop_stop(a->loop);
+	}
+}
+
+static void scan_dirty(struct app *a)
+{
+	for (size_t i = 0; i < a->tracee_count; i++) {
+		struct tracee *t = a->tracee[i];
+
+		if (t->maps_dirty && t->alive && clock_monotonic_ns() >= t->scan_due_ns)
+			tracee_scan(t);
 	}
 }
 
@@ -296,20 +365,18 @@ static int on_timer(void *ctx, uint64_t expirations)
 {
 	struct app *a = ctx;
 	uint64_t now_ns;
-	bool report;
+	bool report, tick;
 
 	(void)expirations;
 	collector_poll(a->collector);
 	attach_born(a);
-	for (size_t i = 0; i < a->tracee_count; i++)
-		if (a->tracee[i]->maps_dirty && a->tracee[i]->alive)
-			tracee_scan(a->tracee[i]);
+	scan_dirty(a);
 	now_ns = clock_monotonic_ns();
-	if (now_ns >= a->account_due_ns)
-		account(a, now_ns);
 	report = now_ns >= a->report_due_ns;
-	if (report || now_ns >= a->tick_due_ns) {
-		read_counters(a);
+	tick = report || now_ns >= a->tick_due_ns;
+	if (tick || now_ns >= a->account_due_ns) /* a tick judges what is, not a second ago */
+		account(a, now_ns);
+	if (tick) {
 		tick_all(a, now_ns, report);
 		a->tick_due_ns = now_ns + a->tick_ns;
 		if (report)

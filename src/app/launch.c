@@ -138,8 +138,9 @@ int launch_start(char *const argv[], bool keep_stdout, struct launch *ret, struc
 	close(errors[0]);
 	waitpid(l.pid, &status, 0);
 	if (r == sizeof(child_errno) || !WIFSTOPPED(status))
-		return err_set(err, -(child_errno ? child_errno : ECHILD), "cannot run %s (%s)",
-			       argv[0], strerror(child_errno ? child_errno : ECHILD));
+		/* the command's fault: EACCES would blame memtrace's privileges */
+		return err_set(err, -ENOEXEC, "cannot run %s (%s)", argv[0],
+			       strerror(child_errno ? child_errno : ECHILD));
 	ptrace(PTRACE_SETOPTIONS, l.pid, NULL, (void *)PTRACE_O_EXITKILL);
 	l.held = true;
 	r = run_to_entry(l.pid);

@@ -158,12 +158,16 @@ static bool probe_allocators(struct tracee *t, int fd, const struct elf_file *f,
 	struct target_points points;
 	struct err err = { 0 };
 	bool found;
+	int r;
 
 	if (!t->heap_wanted || target_examine(f, &module, &points))
 		return false;
 	found = points.count > 0;
 	explain(t, &points, module.file_name);
-	if (found && attach(t, fd, &points, &err)) {
+	r = found ? attach(t, fd, &points, &err) : 0;
+	if (r == -ESRCH) { /* it has just exited, which is no news */
+		log_debug("%s: %s", module.file_name, err.text);
+	} else if (r) {
 		log_warn("%s: %s, going on without its allocations", module.file_name, err.text);
 		tracee_unmeasured(t, "allocations", "%.60s: %.90s", module.file_name, err.text);
 	} else if (found) {
@@ -220,7 +224,9 @@ static int symbol_file_of(struct tracee *t, const struct module_request *m, uint
 		.build_id = m->build_id, .dev = m->dev, .inode = m->inode, .path = path
 	};
 
-	if (m->start)
+	if (!t->alive) /* most often the same file; inode and build id are compared at opening */
+		snprintf(path, sizeof(path), "%s", m->path);
+	else if (m->start)
 		snprintf(path, sizeof(path), "%s/%u/map_files/%lx-%lx", t->run->proc, t->pid,
 			 (unsigned long)m->start, (unsigned long)m->end);
 	else

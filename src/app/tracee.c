@@ -25,7 +25,9 @@
 #include "sys/residency.h"
 #include "sys/threads.h"
 
-#define INVENTORY_SHARE 50 /* an inventory may take 1/50 of the time between two */
+#define INVENTORY_SHARE 50	      /* an inventory may take 1/50 of the time between two */
+#define SCAN_SHARE 20		      /* the same of a scan for new code, ... */
+#define SCAN_WAIT_MAX_NS 800000000ull /* ... which new libraries do not wait longer for */
 #define NAMES_PER_TICK 512
 #define NAMES_BUDGET_NS 30000000
 #define FINAL_BUDGET_NS 2000000000
@@ -61,6 +63,8 @@ void tracee_free(struct tracee *t)
 	if (!t)
 		return;
 	collector_remove_process(t->run->collector, t->pid);
+	if (!t->ended && t->allocator_count) /* it went while it was attached */
+		collector_purge(t->run->collector, t->asid);
 	analysis_clear(t);
 	judge_free(t->judge);
 	free(t->cmdline);
@@ -108,6 +112,12 @@ static int preflight(struct tracee *t, uint32_t asked, struct err *err)
 	return 0;
 }
 
+static bool wants_heap(const struct tracee *t)
+{
+	return t->run->opts->mode != MODE_WATCH && t->preflight.allocator_probes &&
+	       t->preflight.return_probes;
+}
+
 static void read_identity(struct tracee *t)
 {
 	struct limits_cfg limits = { .root = t->run->proc, .cgroup_root = t->run->cgroup_root };
@@ -129,11 +139,15 @@ static void read_identity(struct tracee *t)
 /* Everything that is not asked of the kernel side: who it is and how much it holds. */
 static int read_fact(struct tracee *t, uint64_t now_ns)
 {
+	struct procfs_stat stat;
 	struct proc_fact fact;
 	int r = procfs_read_fact(t->run->proc, t->pid, &fact);
 
 	if (!r && fact.start_ticks != t->start_ticks)
 		r = -ESRCH; /* the number is another process's now */
+	if (!r && procfs_read_stat(t->run->proc, t->pid, &stat) == 0 && stat.zombie &&
+	    stat.threads <= 1)
+		r = -ESRCH; /* only its parent has not looked yet, and may never */
 	if (r)
 		return r;
 	t->fact = fact;
@@ -243,7 +257,7 @@ static void inventory(struct tracee *t)
 
 int tracee_scan(struct tracee *t)
 {
-	uint64_t now_ns = clock_monotonic_ns();
+	uint64_t now_ns = clock_monotonic_ns(), wait_ns;
 	struct vma_table maps = { 0 };
 	int r;
 
@@ -253,7 +267,11 @@ int tracee_scan(struct tracee *t)
 		return r;
 	r = model_set_vmas(t->run->model, t->pid, maps.vma, maps.count, now_ns);
 	maps_done(&maps);
-	return r ? r : modules_scan(t);
+	if (!r)
+		r = modules_scan(t);
+	wait_ns = (clock_monotonic_ns() - now_ns) * SCAN_SHARE;
+	t->scan_due_ns = now_ns + (wait_ns < SCAN_WAIT_MAX_NS ? wait_ns : SCAN_WAIT_MAX_NS);
+	return r;
 }
 
 static void note_missing(struct tracee *t)
@@ -293,8 +311,7 @@ int tracee_new(const struct run *run, uint32_t pid, uint32_t asid, struct tracee
 		r = enter(t, asid, err);
 	if (r)
 		return r;
-	t->heap_wanted = run->opts->mode != MODE_WATCH && t->preflight.allocator_probes &&
-			 t->preflight.return_probes;
+	t->heap_wanted = wants_heap(t);
 	read_identity(t);
 	r = read_fact(t, t->begun_ns);
 	if (!r)
@@ -311,11 +328,26 @@ int tracee_new(const struct run *run, uint32_t pid, uint32_t asid, struct tracee
 	return 0;
 }
 
+/* A new program is a new case for the checks: it may be written in Go, or be a 32-bit one. */
+static void judge_program(struct tracee *t)
+{
+	struct err err = { 0 };
+	int r = preflight(t, t->pid, &err);
+
+	if (r) {
+		tracee_unmeasured(t, "allocations", "%s", err.text);
+		log_warn("process %u executed another program: %s", t->pid, err.text);
+	}
+	t->heap_wanted = !r && !t->stepped_down && wants_heap(t);
+}
+
 void tracee_executed(struct tracee *t, uint32_t asid)
 {
 	struct proc_id id;
 
 	collector_detach(t->run->collector, t->pid);
+	collector_purge(t->run->collector, t->asid);
+	judge_program(t);
 	t->asid = asid;
 	t->allocator_count = 0;
 	t->plumbing_count = 0;
@@ -334,6 +366,17 @@ void tracee_executed(struct tracee *t, uint32_t asid)
 		log_warn("process %u: out of memory, going on without a verdict", t->pid);
 }
 
+/* Large programs have large symbol tables; the user sees that names are still to come. */
+static void tell_progress(struct tracee *t)
+{
+	struct symbolizer_stats stats;
+
+	symbolizer_get_stats(t->run->symbolizer, &stats);
+	if (stats.files_pending && stats.files_pending != t->files_pending)
+		log_info("loading symbols: %zu files to go", stats.files_pending);
+	t->files_pending = stats.files_pending;
+}
+
 /* Asks for names of frames until the budget of this tick is spent. */
 static void name_frames(struct tracee *t, uint64_t budget_ns)
 {
@@ -346,6 +389,7 @@ static void name_frames(struct tracee *t, uint64_t budget_ns)
 	symbolizer_start_tick(t->run->symbolizer, budget_ns);
 	for (int i = 0; i < n; i++)
 		modules_scan_name(t, &want[i]);
+	tell_progress(t);
 }
 
 static int analyse(struct tracee *t, uint64_t now_ns, const struct snap_counters *counters)

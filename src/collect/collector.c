@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -25,6 +26,8 @@
 struct probe_link {
 	struct bpf_link *link; /* owned */
 	uint32_t tgid;
+	dev_t dev; /* of the file it is in */
+	ino_t inode;
 	struct probe_link *next;
 };
 
@@ -264,8 +267,9 @@ int collector_set_plumbing(struct collector *c, uint32_t tgid, const uint64_t (*
 
 void collector_remove_process(struct collector *c, uint32_t tgid)
 {
-	links_clear(c, tgid, false);
+	/* the entry first: taking probes out lasts, and they should have no work meanwhile */
 	bpf_map__delete_elem(c->skel->maps.procs, &tgid, sizeof(tgid), 0);
+	links_clear(c, tgid, false);
 }
 
 static int keep(struct collector *c, uint32_t tgid, struct bpf_link *link)
@@ -342,14 +346,37 @@ static void links_rewind(struct collector *c, const struct probe_link *mark)
 	}
 }
 
+/* A file that was renamed, or is mapped under two names, is probed once all the same. */
+static bool is_probed(const struct collector *c, uint32_t tgid, const struct stat *file)
+{
+	for (const struct probe_link *l = c->links; l; l = l->next)
+		if (l->tgid == tgid && l->dev == file->st_dev && l->inode == file->st_ino)
+			return true;
+	return false;
+}
+
+static void links_note_file(struct collector *c, const struct probe_link *mark,
+			    const struct stat *file)
+{
+	for (struct probe_link *l = c->links; l && l != mark; l = l->next) {
+		l->dev = file->st_dev;
+		l->inode = file->st_ino;
+	}
+}
+
 int collector_attach(struct collector *c, uint32_t tgid, int file,
 		     const struct collector_probes *probes, struct err *err)
 {
 	struct memtrace_bpf *s = c->skel;
 	const struct probe_link *mark = c->links;
+	struct stat st;
 	char path[32];
 	int r;
 
+	if (fstat(file, &st))
+		return err_set(err, -errno, "cannot look at the file (%s)", strerror(errno));
+	if (is_probed(c, tgid, &st))
+		return 0;
 	/* the very file that is open, whatever its name means now or in which namespace */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
 	r = attach_points(c, s->progs.mt_free_enter, tgid, path, probes->frees, probes->free_count,
@@ -364,6 +391,7 @@ int collector_attach(struct collector *c, uint32_t tgid, int file,
 		links_rewind(c, mark);
 		return err_set(err, r, "cannot attach allocator probes (%s)", strerror(-r));
 	}
+	links_note_file(c, mark, &st);
 	return 0;
 }
 

@@ -54,7 +54,8 @@ void collector_remove_process(struct collector *c, uint32_t tgid);
 /*
  * Attaches allocator probes of one mapped file to one process: frees first, entries last, so that
  * nothing is recorded whose end would be missed. `file` is read through its descriptor, which may
- * be closed afterwards. All or nothing: on error nothing stays attached.
+ * be closed afterwards. A file that is probed in that process already is left as it is. All or
+ * nothing: on error nothing stays attached.
  */
 struct collector_probes {
 	const struct collector_point *frees;

@@ -174,7 +174,9 @@ void text_add_pace(struct strbuf *b, const struct analysis *a, const struct find
 	if (bytes)
 		strbuf_add(b, num_format_rate(f->growth_bytes_per_s, text));
 	if (count)
-		strbuf_printf(b, "%s%+.3g %s/s", bytes ? ", " : "", f->growth_count_per_s, noun);
+		strbuf_printf(b,
+			      fabs(f->growth_count_per_s) < 100 ? "%s%+.3g %s/s" : "%s%+.0f %s/s",
+			      bytes ? ", " : "", f->growth_count_per_s, noun);
 	if (!bytes && !count)
 		strbuf_add(b, "pace not known");
 }

@@ -76,7 +76,8 @@ static bool refuse_unless_forced(const struct preflight_facts *f, struct preflig
 		refuse(p, -EPERM,
 		       "process %u runs in another user namespace; it is traced only when forced",
 		       f->pid);
-	else if (f->tracer_pid != 0 && f->tracer_pid != FACT_UNKNOWN)
+	else if (f->tracer_pid != 0 && f->tracer_pid != FACT_UNKNOWN &&
+		 f->tracer_pid != f->own_pid) /* memtrace holds what it starts itself */
 		refuse(p, -EBUSY,
 		       "process %u is being traced by process %u (a debugger?); it is traced only "
 		       "when forced",

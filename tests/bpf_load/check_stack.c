@@ -55,10 +55,26 @@ static int judge(const char *name, const char *log)
 	return most < 0 || most > STACK_LIMIT;
 }
 
+/* Per-CPU memory is shared by every thread that a CPU runs in turn: only atomic counters live
+ * there. */
+static int per_cpu_scratch(const struct bpf_map *m)
+{
+	enum bpf_map_type t = bpf_map__type(m);
+	bool per_cpu = t == BPF_MAP_TYPE_PERCPU_ARRAY || t == BPF_MAP_TYPE_PERCPU_HASH ||
+		       t == BPF_MAP_TYPE_LRU_PERCPU_HASH;
+
+	if (!per_cpu || strcmp(bpf_map__name(m), "counters") == 0)
+		return 0;
+	fprintf(stderr, "map %s is per-CPU: a preempting thread would share it\n",
+		bpf_map__name(m));
+	return 1;
+}
+
 int main(void)
 {
 	char *log[PROGRAMS] = { 0 };
 	struct bpf_program *p;
+	struct bpf_map *m;
 	struct memtrace_bpf *s;
 	int n = 0, bad = 0;
 

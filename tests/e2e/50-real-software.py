@@ -71,7 +71,7 @@ class Load:
         self.thread.join(30)
 
 
-# --- what is common: trace, compare, tell ----------------------------------------------------------
+# --- what is common: trace, compare, tell ------------------------------------------------------
 
 
 class Program(Target):
@@ -108,7 +108,7 @@ def cpu_s(pid):
 
 
 def pace_of(side, seconds):
-    """Operations and processor seconds per second, without memtrace."""
+    """Operations and processor seconds per second of `seconds`, without memtrace."""
     begun, account, cpu = time.monotonic(), side.account(), cpu_s(side.pid)
     time.sleep(seconds)
     spent = time.monotonic() - begun
@@ -128,7 +128,7 @@ def largest_growth(sample):
 
 
 def trace_both(leaking, clean):
-    """Traces both for TRACED_S under load; returns the finished trace and the times of trouble."""
+    """Traces both for TRACED_S under load, and returns the finished trace."""
     calm = [pace_of(side, 3) for side in (leaking, clean)]
     trace = Trace("-p", leaking.pid, "-p", clean.pid, "--interval", 2, "--top", 20)
     with trace:
@@ -152,15 +152,15 @@ def trace_both(leaking, clean):
 def tell_cost(trace, side, pace, cpu):
     end = trace.of_type("end", side.pid)[-1]
     cost = end["overhead"]
-    shares = [100 * r["overhead"]["target_cpu_ratio_est"] for r in trace.of_type("sample", side.pid)
-              if r["overhead"].get("target_cpu_ratio_est") is not None]
-    print(f"        pid {side.pid} {end['comm']}: {side.did('operations') / side.seconds:.0f} "
-          f"operations/s (before: {pace:.0f}), target's CPU before {100 * cpu:.1f} %, "
-          f"probe hits {cost['probe_hits_per_s']:.0f}/s "
-          f"= {sorted(shares)[len(shares) // 2] if shares else float('nan'):.0f} % of it by memtrace's "
-          f"estimate; target's CPU now {100 * side.cpu:.1f} %; memtrace: CPU "
-          f"{100 * cost['tracer_cpu_ratio']:.1f} %, RSS {cost['tracer_rss_bytes'] / 2**20:.0f} MiB; "
-          f"coverage {end['coverage_ratio']}", flush=True)
+    shares = sorted(r["overhead"].get("target_cpu_ratio_est") or 0
+                    for r in trace.of_type("sample", side.pid))
+    print(f"        {end['comm']} {side.pid}: {side.did('operations') / side.seconds:.0f} "
+          f"operations/s at {100 * side.cpu:.1f} % of a CPU (untraced {pace:.0f} at "
+          f"{100 * cpu:.1f} %); {cost['probe_hits_per_s']:.0f} probe hits/s in both, which "
+          f"memtrace takes for {100 * shares[len(shares) // 2]:.0f} % of this one's CPU; memtrace "
+          f"itself {100 * cost['tracer_cpu_ratio']:.1f} % of a CPU, "
+          f"{cost['tracer_rss_bytes'] / 2**20:.0f} MiB; coverage {end['coverage_ratio']:.4f}",
+          flush=True)
 
 
 def check_nothing_lost(trace, pid):
@@ -168,8 +168,9 @@ def check_nothing_lost(trace, pid):
     check(not lost, f"something was lost: {lost}")
 
 
-def check_leak(trace, side, truth_bytes, leak_class, leak_types, modules, share=0.25):
-    """The one leak, its owner and its figures; truth_bytes grew while it was traced."""
+def check_leak(trace, side, truth_bytes, leak_class, leak_types, modules, share=0.05):
+    """What leaks, whose it is and its figures. truth_bytes came up while it was traced; one thing
+    lost may be several blocks, which memtrace lists by the place that asked: their sum counts."""
     pid = side.pid
     leaks = sorted(trace.leaks(pid), key=lambda r: -r["size_bytes"])
     summary = [(r["class"], r["leak_type"], owner_module(r), r["size_bytes"]) for r in leaks]
@@ -180,16 +181,20 @@ def check_leak(trace, side, truth_bytes, leak_class, leak_types, modules, share=
     print(f"        leak reported after {first['elapsed_s']:.0f} s: {summary}; "
           f"truth {truth_bytes} bytes in {side.seconds:.0f} s, severity {leak['severity']}, "
           f"confidence {leak['confidence']}, {symbols(leak)[:4]}", flush=True)
-    check(any(m in owner_module(leak) for m in modules), f"owner {owner_module(leak)}: {summary}")
-    check(leak["class"] == leak_class, f"class {leak['class']}: {summary}")
-    check(leak["leak_type"] in leak_types, f"type {leak['leak_type']}: {summary}")
-    check(leak["severity"] in SEVERITIES[1:], f"severity {leak['severity']} for {summary}")
-    check(all(any(m in (owner_module(r) or "") for m in modules) for r in leaks),
-          f"others are accused too: {summary}")
+    check((owner_module(leak) or "").startswith(modules[0]), f"wrong owner: {summary}")
+    check(leak["severity"] in SEVERITIES[1:], f"severity {leak['severity']}: {summary}")
+    for record in leaks:
+        check((owner_module(record) or "").startswith(modules), f"another is accused: {summary}")
+        check(record["class"] == leak_class, f"class {record['class']}: {summary}")
+        check(record["leak_type"] in leak_types, f"type {record['leak_type']}: {summary}")
+    sites = [r for r in trace.final_sites(pid) if r["site_id"] == leak["site_id"]]
+    check(sites and sites[0]["module"].startswith(modules[0]), f"the worst site: {sites}")
     check_near(sum(r["size_bytes"] for r in leaks), truth_bytes, share, "size of the leak")
     check_near(sum(r["growth_bytes_per_s"] for r in leaks), truth_bytes / side.seconds, share,
                "growth of the leak")
     check(largest_growth(last) == leak_class, f"classes grow otherwise: {last['classes']}")
+    check_near(last["classes"][leak_class]["growth_bytes_per_s"], truth_bytes / side.seconds,
+               3 * share, f"growth of class {leak_class}")
     check_nothing_lost(trace, pid)
 
 
@@ -197,14 +202,15 @@ def check_clean(trace, side):
     pid = side.pid
     said = [(r["class"], owner_module(r), r["size_bytes"], r["state"], r["elapsed_s"])
             for r in trace.of_type("leak", pid)]
-    if said:
-        print(f"        accused on the way: {said}", flush=True)
-    check(trace.verdict(pid) == "no_leak", f"verdict {trace.verdict(pid)}: {said}")
-    check(not said, f"accused on the way: {said}")
+    check(trace.verdict(pid) == "no_leak",
+          f"verdict {trace.verdict(pid)} ({trace.of_type('end', pid)[-1]['verdict_why']}), "
+          f"{len(said)} accusations, the last {said[-3:]}")
+    check(not said, f"accused on the way {len(said)} times: {said[:3]}")
+    print(f"        {trace.of_type('end', pid)[-1]['comm']} {pid}: acquitted", flush=True)
     check_nothing_lost(trace, pid)
 
 
-# --- Redis -----------------------------------------------------------------------------------------
+# --- Redis -------------------------------------------------------------------------------------
 
 
 class Redis:
@@ -221,7 +227,11 @@ class Redis:
             stdin=subprocess.DEVNULL)
         self.pid = self.process.pid
         self.socket = None
-        await_that(self.connect, "redis-server")
+        try:
+            await_that(self.connect, "redis-server")
+        except AssertionError:
+            self.process.kill()
+            raise
         self.control = socket.create_connection(("127.0.0.1", self.port))
         self.operations = 0
 
@@ -283,12 +293,14 @@ def test_redis_that_gets_ever_new_keys_leaks_and_one_with_expiry_does_not():
             Load(100, new_keys, 600), Load(100, same_keys, 600):
         sides = Side(leaking.pid, leaking.account), Side(clean.pid, clean.account)
         trace = trace_both(*sides)
+        # Redis counts what jemalloc rounds up to, and tables that double; Debian's redis-server is
+        # a link to the file redis-check-rdb.
         check_leak(trace, sides[0], sides[0].did("bytes"), "application", ["heap"],
-                   ["redis-server", "redis-check-rdb"])
+                   ("redis-check-rdb", "redis-server"), 0.25)
         check_clean(trace, sides[1])
 
 
-# --- PostgreSQL ------------------------------------------------------------------------------------
+# --- PostgreSQL --------------------------------------------------------------------------------
 
 
 def as_postgres(*argv, **kw):
@@ -306,14 +318,18 @@ class Postgres:
         data = os.path.join(folder, "data")
         log = os.path.join(folder, "log")
         with open(log, "w") as out:
-            made = as_postgres(f"{POSTGRES_BIN}/initdb", "-D", data, "-A", "trust", "-N", stdout=out,
-                               stderr=out)
+            made = as_postgres(f"{POSTGRES_BIN}/initdb", "-D", data, "-A", "trust", "-N",
+                               stdout=out, stderr=out)
             check(made.wait(60) == 0, "initdb failed")
             self.process = as_postgres(
                 f"{POSTGRES_BIN}/postgres", "-D", data, "-k", folder, "-c", "listen_addresses=",
                 "-c", "shared_buffers=16MB", "-c", "fsync=off", stdout=out, stderr=out)
         ready = [f"{POSTGRES_BIN}/pg_isready", "-q", "-h", folder]
-        await_that(lambda: subprocess.run(ready).returncode == 0, "postgres")
+        try:
+            await_that(lambda: subprocess.run(ready).returncode == 0, "postgres")
+        except AssertionError:
+            self.process.kill()
+            raise
 
     def __enter__(self):
         return self
@@ -375,11 +391,11 @@ def test_a_postgres_backend_that_keeps_statements_leaks_and_one_that_deallocates
             Load(20, lambda n: prepare(clean, n, True), 120):
         sides = Side(leaking.pid, leaking.account), Side(clean.pid, clean.account)
         trace = trace_both(*sides)
-        check_leak(trace, sides[0], sides[0].did("bytes"), "application", ["heap"], ["postgres"])
+        check_leak(trace, sides[0], sides[0].did("bytes"), "application", ["heap"], ("postgres",))
         check_clean(trace, sides[1])
 
 
-# --- Python, Node, Java ----------------------------------------------------------------------------
+# --- Python, Node, Java ------------------------------------------------------------------------
 
 
 def test_a_python_extension_that_loses_blocks_leaks_and_one_that_frees_them_does_not():
@@ -395,7 +411,7 @@ def test_a_python_extension_that_loses_blocks_leaks_and_one_that_frees_them_does
             sides = Side(leaking.pid, leaking.account), Side(clean.pid, clean.account)
             trace = trace_both(*sides)
             check_leak(trace, sides[0], sides[0].did("bytes"), "native_modules", ["native_module"],
-                       ["leaky"], 0.05)
+                       ("leaky.",))
             check_clean(trace, sides[1])
 
 
@@ -405,11 +421,13 @@ def test_node_that_keeps_buffers_leaks_and_node_that_drops_them_does_not():
         sides = Side(leaking.pid, leaking.account), Side(clean.pid, clean.account)
         trace = trace_both(*sides)
         check_leak(trace, sides[0], sides[0].did("bytes"), "application", ["heap", "buffer_leak"],
-                   ["node"])
+                   ("node",))
         check_clean(trace, sides[1])
 
 
 # What zlib's deflateInit2 asks for with Java's arguments: state, window, prev, head, pending.
+# Debian's libzip.so calls the system's libz.so.1, so that one owns them; libzip.so itself keeps a
+# small z_stream for each.
 DEFLATER_BYTES = 5952 + 2 * 32768 + 2 * 32768 + 2 * 32768 + 4 * 16384
 
 
@@ -422,7 +440,7 @@ def test_java_whose_deflaters_are_never_ended_leaks_and_one_that_ends_them_does_
             sides = Side(leaking.pid, leaking.account), Side(clean.pid, clean.account)
             trace = trace_both(*sides)
             check_leak(trace, sides[0], sides[0].did("kept") * DEFLATER_BYTES, "native_modules",
-                       ["native_module"], ["libz.so.1", "libzip.so"])
+                       ["native_module"], ("libz.so.1", "libzip.so"))
             check_clean(trace, sides[1])
 
 

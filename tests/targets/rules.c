@@ -416,13 +416,15 @@ static void mode_threads(void)
 	pthread_t t[5];
 
 	await_line("ready");
-	for (int i = 0; i < 200; i++) {
-		start_worker(&t[0], NULL);
-		pthread_join(t[0], NULL);
+	for (int i = 0; i < 205; i++) { /* the last five wait for the lock */
+		bool waits = i >= 200;
+
+		if (i == 200)
+			pthread_mutex_lock(&hold);
+		start_worker(&t[waits ? i - 200 : 0], waits ? &hold : NULL);
+		if (!waits)
+			pthread_join(t[0], NULL);
 	}
-	pthread_mutex_lock(&hold);
-	for (int i = 0; i < 5; i++)
-		start_worker(&t[i], &hold);
 	made_many("thread", "start_worker", 205, 200, 0);
 	made_many("heap", "worker_block", 205, 205, 64);
 	tell(6);
@@ -639,6 +641,7 @@ static void mode_dlopen(const char *library)
 
 int main(int argc, char **argv)
 {
+	static char out[4096];
 	static const struct {
 		const char *name;
 		void (*run)(void);
@@ -652,6 +655,8 @@ int main(int argc, char **argv)
 	};
 	const char *mode = argc > 1 ? argv[1] : "", *argument = argc > 2 ? argv[2] : "";
 
+	/* a buffer of its own: printing must not allocate */
+	setvbuf(stdout, out, _IOFBF, sizeof(out));
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
 		if (!strcmp(mode, modes[i].name)) {
 			modes[i].run();

@@ -63,6 +63,7 @@ static int confined(void)
 		ALLOW(read),
 		ALLOW(write),
 		ALLOW(brk),
+		ALLOW(getpid),
 		ALLOW(exit_group),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 	};

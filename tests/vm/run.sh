@@ -1,16 +1,18 @@
 #!/bin/bash
 # memtrace on other kernels: boots Debian's own under an emulator with an initial file system that
 # holds memtrace, what it needs, and tests/vm/init, which runs the checks.
-#   tests/vm/run.sh NAME...    kernels by their name in kernels.txt; without a name, all of them
+#   tests/vm/run.sh [--e2e] [NAME...]   kernels by their name in kernels.txt; without one, all
+# --e2e also runs the end-to-end tests of accounting there, with the machine's Python.
 # Everything is emulated, never KVM: nested virtualisation hangs. An emulator has faults of its own:
 # a boot that ends in a kernel crash is tried again, at most twice, and never without being told.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
-top=$build/vm
+top=$PWD/$build/vm
 here=tests/vm
 attempts=3
 seconds=${VM_TIMEOUT:-240}
+e2e=
 
 say() { printf 'vm: %s\n' "$*"; }
 die() { say "$*" >&2; exit 1; }
@@ -19,21 +21,39 @@ need() {
 	command -v "$1" >/dev/null || die "$1 is missing: sudo tools/setup --vm"
 }
 
-# The initial file system: memtrace, its libraries under their own names, targets, busybox, init.
+# The initial file system: memtrace and its targets as they lie here, libraries under their own
+# names, busybox, init.
 make_initramfs() {
 	local root=$1 out=$2 f
 	local programs=("$build/memtrace" "$build/bpf_load/check_stack" "$build/targets/demo_server"
 		"$build/targets/leak_all")
-	mkdir -p "$root"/{bin,memtrace}
+	[ -z "$e2e" ] || programs+=(/usr/bin/python3 /usr/lib/python3*/lib-dynload/*.so
+		"$build"/targets/*)
+	mkdir -p "$root"/{bin,memtrace/build/bpf_load,memtrace/build/targets}
 	cp "$(command -v busybox)" "$root/bin/busybox"
-	cp "$here/init" "$root/init"
-	chmod 755 "$root/init"
-	cp "${programs[@]}" "$root/memtrace/"
-	ldd "${programs[@]}" | grep -oE '/[^ :]+\.so[^ :]*' | sort -u | while read -r f; do
-		mkdir -p "$root/$(dirname "$f")"
-		cp -L "$f" "$root/$f"
-	done
+	install -m 755 "$here/init" "$root/init"
+	cp "$build/memtrace" "$root/memtrace/build/"
+	cp "$build/bpf_load/check_stack" "$root/memtrace/build/bpf_load/"
+	cp "$build"/targets/* "$root/memtrace/build/targets/"
+	ldd "${programs[@]}" 2>/dev/null | grep -oE '/[^ :]+\.so[^ :]*' | sort -u |
+		while read -r f; do
+			mkdir -p "$root/$(dirname "$f")"
+			cp -L "$f" "$root/$f"
+		done
+	[ -z "$e2e" ] || add_python "$root"
 	(cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null) | gzip -1 > "$out"
+}
+
+# Python's standard library without what only its own tests and builds need, and jsonschema.
+add_python() {
+	local root=$1
+	mkdir -p "$root"/usr/{bin,lib/python3/dist-packages} "$root/memtrace/tests"
+	cp -L /usr/bin/python3 "$root/usr/bin/python3"
+	(cd / && tar c --exclude='config-*' --exclude=test --exclude=idlelib --exclude=lib2to3 \
+		--exclude=ensurepip --exclude=pydoc_data usr/lib/python3.*) | tar x -C "$root"
+	(cd /usr/lib/python3/dist-packages && cp -r jsonschema* attr* pyrsistent* _pyrsistent* \
+		"$root/usr/lib/python3/dist-packages/")
+	cp -r tests/e2e "$root/memtrace/tests/"
 }
 
 boot() { # boot IMAGE CPUS MEMORY_MB LACKS DIR
@@ -42,7 +62,7 @@ boot() { # boot IMAGE CPUS MEMORY_MB LACKS DIR
 		-nodefaults -no-user-config -display none -no-reboot \
 		-serial "file:$dir/console" -serial "file:$dir/records" \
 		-kernel "$1" -initrd "$dir/initramfs" \
-		-append "console=ttyS0 loglevel=4 panic=-1 oops=panic rdinit=/init VM_LACKS=$4"
+		-append "console=ttyS0 loglevel=4 panic=-1 oops=panic rdinit=/init VM_LACKS=$4 VM_E2E=$e2e"
 }
 
 crashed() { # crashed DIR: the kernel fell over, as opposed to a check that failed
@@ -92,6 +112,12 @@ run_one() { # run_one NAME SUITE PACKAGE CPUS MEMORY_MB LACKS
 
 main() {
 	local name row failed=0 names=("$@")
+	if [ "${1:-}" = --e2e ]; then
+		shift
+		names=("$@")
+		e2e=10-functions.py,20-accounting.py
+		seconds=${VM_TIMEOUT:-1200}
+	fi
 	need qemu-system-x86_64
 	need busybox
 	for f in memtrace bpf_load/check_stack targets/demo_server targets/leak_all; do

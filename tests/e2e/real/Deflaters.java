@@ -36,7 +36,7 @@ public class Deflaters {
 				text.append("line ").append(n * 31 + i).append('\n');
 			recent.put(n % 500, text.toString());
 			compress(leaks, text.toString().getBytes());
-			if (n == 60)
+			if (n == 100)
 				System.out.println("ready");
 			long ahead = begun + (n + 1) * STEP_NS - System.nanoTime();
 			if (ahead > 0)

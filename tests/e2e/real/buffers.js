@@ -15,7 +15,8 @@ function makeBuffer(i) {
 
 // What a server does for a request: parse, look up, answer, forget.
 function request(i) {
-	const body = JSON.stringify({ id: i, items: Array.from({ length: i % 50 }, (_, k) => 'item ' + k) });
+	const items = Array.from({ length: i % 50 }, (_, k) => 'item ' + k);
+	const body = JSON.stringify({ id: i, items });
 	const raw = Buffer.concat([Buffer.from('POST / HTTP/1.1\r\n\r\n'), Buffer.from(body)]);
 	const parsed = JSON.parse(raw.toString('utf8', raw.indexOf('\r\n\r\n') + 4));
 	sessions.set(i % 1000, parsed);
@@ -35,5 +36,7 @@ function step() {
 }
 
 setInterval(step, STEP_MS);
-process.stdin.on('data', () => console.log(JSON.stringify({ operations, bytes: kept.size * SIZE })));
+process.stdin.on('data', () => {
+	console.log(JSON.stringify({ operations, bytes: kept.size * SIZE }));
+});
 process.stdin.on('end', () => process.exit(0));

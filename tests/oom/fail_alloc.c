@@ -1,0 +1,293 @@
+/*
+ * The functions of redefine.txt, and the walk: cmocka's runner is replaced by one that runs each
+ * test of a unit test program once as it is, then once for each chosen n with the n-th allocation
+ * failing. Each run is a forked child, which reports through shared memory.
+ *
+ * An assertion that fails because memory was refused is expected. A signal, a sanitizer's report
+ * and a run that does not end are what this looks for.
+ */
+#include "oom.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define SANITIZER_EXIT 99 /* as run.sh sets it in ASAN_OPTIONS and UBSAN_OPTIONS */
+#define EACH_UP_TO 100
+#define STEP 37
+#define THEN_ABOUT 25
+#define SHOWN_MAX 5
+#define HANG_S 10
+#define HANG_AGAIN_S 60 /* the machine may have been busy */
+
+/* Not a block of anybody: glibc leaves the pointer undefined when vasprintf() fails. */
+#define POISON ((char *)(uintptr_t)0x5a5a5a5a5a5a5a5aull)
+
+struct report {
+	atomic_ulong calls;
+	atomic_bool failed;
+	char where[256];
+};
+
+static struct report own, *report = &own;
+static atomic_ulong fail_at; /* 0: never */
+static atomic_bool fail_on;
+static atomic_long live;
+
+/* The tests of one program, and what the walk through them found. */
+struct suite {
+	const char *name;
+	const struct CMUnitTest *tests;
+	CMFixtureFunction setup, teardown;
+	FILE *out;    /* owned: what the last child said */
+	FILE *places; /* owned */
+	unsigned long total, runs, failed, bad;
+};
+
+int __real__cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, size_t count,
+				   CMFixtureFunction setup, CMFixtureFunction teardown);
+int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, size_t count,
+				   CMFixtureFunction setup, CMFixtureFunction teardown);
+extern void __sanitizer_symbolize_pc(void *pc, const char *format, char *out, size_t size);
+
+/* Whether this call is to fail; pc: in memtrace. */
+static bool refuse(void *pc)
+{
+	unsigned long n = atomic_fetch_add(&report->calls, 1) + 1, at = atomic_load(&fail_at);
+
+	if (at == 0 || (n != at && !(n > at && atomic_load(&fail_on))))
+		return false;
+	if (!atomic_exchange(&report->failed, true)) {
+		__sanitizer_symbolize_pc((char *)pc - 1, "%f %s:%l", report->where,
+					 sizeof(report->where));
+	}
+	errno = ENOMEM;
+	return true;
+}
+
+static void *count(void *p)
+{
+	if (p)
+		atomic_fetch_add(&live, 1);
+	return p;
+}
+
+void *oom_malloc(size_t size);
+void *oom_calloc(size_t n, size_t size);
+void *oom_realloc(void *p, size_t size);
+void *oom_reallocarray(void *p, size_t n, size_t size);
+char *oom_strdup(const char *s);
+char *oom_strndup(const char *s, size_t n);
+int oom_vasprintf(char **ret, const char *format, va_list ap);
+DIR *oom_fdopendir(int fd);
+
+void *oom_malloc(size_t size)
+{
+	return refuse(__builtin_return_address(0)) ? NULL : count(malloc(size));
+}
+
+void *oom_calloc(size_t n, size_t size)
+{
+	return refuse(__builtin_return_address(0)) ? NULL : count(calloc(n, size));
+}
+
+static void *resize(void *p, void *grown)
+{
+	return p ? grown : count(grown);
+}
+
+void *oom_realloc(void *p, size_t size)
+{
+	return refuse(__builtin_return_address(0)) ? NULL : resize(p, realloc(p, size));
+}
+
+void *oom_reallocarray(void *p, size_t n, size_t size)
+{
+	return refuse(__builtin_return_address(0)) ? NULL : resize(p, reallocarray(p, n, size));
+}
+
+char *oom_strdup(const char *s)
+{
+	return refuse(__builtin_return_address(0)) ? NULL : count(strdup(s));
+}
+
+char *oom_strndup(const char *s, size_t n)
+{
+	return refuse(__builtin_return_address(0)) ? NULL : count(strndup(s, n));
+}
+
+int oom_vasprintf(char **ret, const char *format, va_list ap)
+{
+	int n;
+
+	if (refuse(__builtin_return_address(0))) {
+		*ret = POISON;
+		return -1;
+	}
+	n = vasprintf(ret, format, ap);
+	if (n >= 0)
+		count(*ret);
+	return n;
+}
+
+DIR *oom_fdopendir(int fd)
+{
+	return refuse(__builtin_return_address(0)) ? NULL : fdopendir(fd);
+}
+
+void oom_free(void *p)
+{
+	if (p)
+		atomic_fetch_sub(&live, 1);
+	free(p);
+}
+
+void oom_arm(unsigned long n, bool on)
+{
+	atomic_store(&report->calls, 0);
+	atomic_store(&report->failed, false);
+	report->where[0] = '\0';
+	atomic_store(&fail_on, on);
+	atomic_store(&fail_at, n);
+}
+
+bool oom_disarm(void)
+{
+	atomic_store(&fail_at, 0);
+	return atomic_load(&report->failed);
+}
+
+long oom_live(void)
+{
+	return atomic_load(&live);
+}
+
+const char *oom_where(void)
+{
+	return report->where;
+}
+
+/* --- the walk --- */
+
+/* The numbers of the calls to fail in one test: each of the first ones, then in wider steps. */
+static unsigned long next_number(unsigned long n, unsigned long total)
+{
+	unsigned long rest = total > EACH_UP_TO ? (total - EACH_UP_TO) / THEN_ABOUT : 0;
+
+	if (n < EACH_UP_TO)
+		return n + 1;
+	return n + (rest > STEP ? rest : STEP);
+}
+
+/* Runs one test in a child, output to `out`. Returns the child's status, -1 without one. */
+static int run(struct suite *s, size_t test, unsigned long n, unsigned int seconds)
+{
+	pid_t child;
+	int status;
+
+	report->where[0] = '\0';
+	rewind(s->out);
+	if (ftruncate(fileno(s->out), 0) < 0)
+		return -1;
+	fflush(NULL);
+	child = fork();
+	if (child < 0)
+		return -1;
+	if (child > 0)
+		return waitpid(child, &status, 0) == child ? status : -1;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	dup2(fileno(s->out), STDOUT_FILENO);
+	dup2(fileno(s->out), STDERR_FILENO);
+	alarm(seconds);
+	oom_arm(n, false);
+	exit(__real__cmocka_run_group_tests(s->name, &s->tests[test], 1, s->setup, s->teardown));
+}
+
+static bool is_hang(int status)
+{
+	return status >= 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
+}
+
+static bool is_bad(int status)
+{
+	return status < 0 || WIFSIGNALED(status) || WEXITSTATUS(status) == SANITIZER_EXIT;
+}
+
+static void complain(struct suite *s, size_t test, unsigned long n, int status)
+{
+	char buf[4096];
+	size_t got;
+
+	if (s->bad++ >= SHOWN_MAX)
+		return;
+	printf("%s, allocation %lu (%s): ", s->tests[test].name, n, report->where);
+	if (is_hang(status))
+		printf("it does not end\n");
+	else if (status >= 0 && WIFSIGNALED(status))
+		printf("signal %d\n", WTERMSIG(status));
+	else
+		printf("status %x\n", (unsigned int)status);
+	rewind(s->out);
+	while ((got = fread(buf, 1, sizeof(buf), s->out)) > 0)
+		fwrite(buf, 1, got, stdout);
+}
+
+static void walk_test(struct suite *s, size_t test)
+{
+	int status = run(s, test, 0, HANG_AGAIN_S);
+	unsigned long total = atomic_load(&report->calls);
+
+	if (status != 0) {
+		complain(s, test, 0, status);
+		return;
+	}
+	s->total += total;
+	for (unsigned long n = 1; n <= total; n = next_number(n, total)) {
+		status = run(s, test, n, HANG_S);
+		if (is_hang(status))
+			status = run(s, test, n, HANG_AGAIN_S);
+		s->runs++;
+		s->failed += atomic_load(&report->failed);
+		fprintf(s->places, "%s\n", report->where);
+		if (is_bad(status))
+			complain(s, test, n, status);
+	}
+}
+
+/* In place of cmocka's function when OOM_WALK is set. OOM_PLACES: a file for what failed. */
+int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, size_t count,
+				   CMFixtureFunction setup, CMFixtureFunction teardown)
+{
+	const char *path = getenv("OOM_PLACES");
+	struct suite s = { name, tests, setup, teardown };
+
+	if (!getenv("OOM_WALK"))
+		return __real__cmocka_run_group_tests(name, tests, count, setup, teardown);
+	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	s.out = tmpfile();
+	s.places = fopen(path ? path : "/dev/null", "ae");
+	if (report == MAP_FAILED || !s.out || !s.places) {
+		perror("walk");
+		return 1;
+	}
+	for (size_t i = 0; i < count; i++)
+		walk_test(&s, i);
+	printf("%zu tests, %lu allocations, %lu runs, %lu of them with a failing one, %lu bad\n",
+	       count, s.total, s.runs, s.failed, s.bad);
+	fclose(s.out);
+	return fclose(s.places) || s.bad;
+}

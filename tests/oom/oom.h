@@ -1,0 +1,22 @@
+/*
+ * Allocation failures on purpose. In the archive that these tests are linked with, memtrace's own
+ * calls of malloc() and its like are renamed to the functions of fail_alloc.c (see redefine.txt);
+ * those of the tests, of cmocka and of other libraries are not.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+/* From now on the n-th call fails (1 is the next one), and with `on` all that follow it. */
+void oom_arm(unsigned long n, bool on);
+/* Ends that. True when a call failed. */
+bool oom_disarm(void);
+
+/* Blocks that memtrace allocated and did not free. */
+long oom_live(void);
+
+/* Where the last failing call was; text for a message. */
+const char *oom_where(void);
+
+/* For memory that memtrace hands out: free() would not be counted. */
+void oom_free(void *p);
