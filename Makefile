@@ -36,6 +36,7 @@ BPF_OBJ  := $(BPF_SRC:%.c=$(O)/%.o)
 SKEL     := $(O)/memtrace.skel.h $(if $(wildcard bpf/$(PROBE).bpf.c),$(O)/$(PROBE).skel.h)
 UNIT     := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
 OOM      := $(patsubst %.c,$(O)/oom/%,$(notdir $(wildcard tests/oom/test_oom_*.c tests/unit/test_*.c)))
+OOM_LIB  := $(O)/oom/fail_alloc.o $(O)/oom/libmemtrace.a
 HOST     := $(patsubst tests/bpf_host/%.c,$(O)/bpf_host/%,$(wildcard tests/bpf_host/test_*.c))
 BPF_LOAD := $(O)/bpf_load/check_stack
 TARGETS  := $(patsubst tests/targets/%.c,$(O)/targets/%,$(wildcard tests/targets/*.c)) \
@@ -103,12 +104,12 @@ $(O)/oom/libmemtrace.a: $(O)/san/libmemtrace.a tests/oom/redefine.txt
 $(O)/oom/fail_alloc.o: tests/oom/fail_alloc.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) -std=gnu11 $(WARN) -D_GNU_SOURCE -O1 -g -MMD -MP -c $< -o $@
-$(O)/oom/test_oom_%: tests/oom/test_oom_%.c $(O)/oom/fail_alloc.o $(O)/oom/libmemtrace.a
-	$(call say,TEST,$@)$(CC) $(ALL_CFLAGS) -Itests/oom -Itests/unit $(SAN) -MMD -MP -MF $@.d $(filter-out %.h,$^) \
+$(O)/oom/test_oom_%: tests/oom/test_oom_%.c $(OOM_LIB)
+	$(call say,TEST,$@)$(CC) $(ALL_CFLAGS) -Itests/oom -Itests/unit $(SAN) -MMD -MP -MF $@.d $< $(OOM_LIB) \
 		$(LDLIBS) -Wl,--wrap=_cmocka_run_group_tests -lcmocka -o $@
-$(O)/oom/test_%: tests/unit/test_%.c $(O)/oom/fail_alloc.o $(O)/oom/libmemtrace.a
+$(O)/oom/test_%: tests/unit/test_%.c $(OOM_LIB)
 	$(call say,TEST,$@)$(CC) $(ALL_CFLAGS) -Itests/unit -O0 -g -fsanitize=address,undefined -MMD -MP -MF $@.d \
-		$(filter-out %.h,$^) $(LDLIBS) -Wl,--wrap=_cmocka_run_group_tests -lcmocka -o $@
+		$< $(OOM_LIB) $(LDLIBS) -Wl,--wrap=_cmocka_run_group_tests -lcmocka -o $@
 $(O)/bpf_host/%: tests/bpf_host/%.c
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) -std=gnu11 -Wall -Werror -Itests/bpf_host/fake -Itests/bpf_host -Iinclude -Ibpf \

@@ -188,7 +188,8 @@ static __noinline int block_replace(__u64 key)
 static __noinline int block_insert(__u64 key, __u64 size, __u64 site_born)
 {
 	struct mt_block b = { .size = size, .site = site_born, .born_ds = site_born >> 32 };
-	int r = bpf_map_update_elem(&live, &key, &b, BPF_NOEXIST); /* int: see compat.bpf.h */
+	/* not long: before 6.4 the kernel sets the lower half of the register only */
+	int r = bpf_map_update_elem(&live, &key, &b, BPF_NOEXIST);
 
 	if (r == -EEXIST) {
 		block_replace(key);
@@ -218,11 +219,15 @@ static __noinline int block_born(__u64 addr, __u64 size, __u32 site, __u32 asid)
 static __always_inline int block_take(__u64 key, struct mt_block *ret)
 {
 	struct mt_block *b = bpf_map_lookup_elem(&live, &key);
+	long r;
 
 	if (!b)
 		return 0;
 	*ret = *b;
-	return bpf_map_delete_elem(&live, &key) == 0;
+	r = bpf_map_delete_elem(&live, &key);
+	if (r && r != -ENOENT)
+		count(MT_CNT_live_error);
+	return r == 0;
 }
 
 static __noinline struct mt_thread *thread_get(void)

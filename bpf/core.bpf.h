@@ -21,6 +21,7 @@
 #define MT_CODE_SLOTS 4096
 
 #ifndef EEXIST
+#define ENOENT 2
 #define EEXIST 17
 #define E2BIG 7
 #endif

@@ -1,6 +1,7 @@
 /*
- * Folding. A group's key is made of its owner's build id (or name), the offset of the owner's
- * frame and the kind, so that it survives restarts; a site without an owner is its own group.
+ * Folding. A group's key is made of its owner's build id (or name), the function of the owner's
+ * frame (its offset where it has no name) and the kind, so that it survives restarts; a site
+ * without an owner is its own group.
  */
 #include "analyse/fold.h"
 
@@ -32,6 +33,9 @@ static uint64_t key_of(const struct snapshot *snap, const struct snap_site *site
 	module = &snap->modules[owner->module];
 	hash = mix_text(hash,
 			module->build_id && *module->build_id ? module->build_id : module->name);
+	/* five calls in one function are one leak */
+	if (site->stack.frames[owner->frame].symbol && *site->stack.frames[owner->frame].symbol)
+		return mix_text(hash, site->stack.frames[owner->frame].symbol);
 	return fold_mix(hash, site->stack.frames[owner->frame].offset);
 }
 

@@ -21,10 +21,12 @@
 struct suspect_cfg suspect_defaults(void)
 {
 	return (struct suspect_cfg){
-		.min_bytes = 64 << 10, /* below this, start-up noise of any library */
-		.min_count = 32,       /* a Poisson count this large is known to 18 % */
-		.min_things = 8,       /* a pool of workers or connections is often this large */
-		.min_window_s = 14,    /* thirds of 5 s: a burst of work does not fill all */
+		.least_bytes = 4 << 10,	   /* what nobody gets up for, however sure the signs are */
+		.min_bytes = 64 << 10,	   /* below this, start-up noise of any library */
+		.least_growth_share = 0.3, /* half a leak may hide behind a pool that shrinks */
+		.min_count = 32,	   /* a Poisson count this large is known to 18 % */
+		.min_things = 8,    /* a pool of workers or connections is often this large */
+		.min_window_s = 14, /* thirds of 5 s: a burst of work does not fill all */
 		.collected_window_s =
 			40,	      /* collections come up to 30 s apart, the first at any time */
 		.shape_window_s = 60, /* the task of a minute, seen whole */
@@ -154,6 +156,28 @@ static void measure_growth(const struct suspect_unit *u, size_t first, const str
 	s->count = u->live_count;
 }
 
+/*
+ * The old gather, but not the whole: a queue or a ring whose load fell holds its things longer, and
+ * none of them is lost. Only a deficit that chance does not explain counts: beside much churn a
+ * small leak cannot be seen in the whole.
+ */
+static bool whole_stands_still(const struct suspect_cfg *cfg, const struct suspect_unit *u,
+			       const struct survival *v)
+{
+	double since_s = v->window_s + v->cut_s, due = v->rate_per_s * v->window_s;
+	int oldest = MT_AGE_BUCKETS - 1;
+	double at, before, grown;
+
+	while (oldest > 0 && u->live_by_age[oldest] < 0.01 * v->old_count)
+		oldest--;
+	if (oldest < MT_AGE_BUCKETS - 1) /* since the oldest of them were born */
+		since_s = fmin(since_s, survival_edge(oldest + 1));
+	at = u->now_s > 0 ? (1 - since_s / u->now_s) * (ROBUST_GRID - 1) : 0;
+	before = u->count[at > 0 ? (size_t)at : 0];
+	grown = u->count[ROBUST_GRID - 1] - before;
+	return grown < cfg->least_growth_share * due - 3 * sqrt(fmax(before, u->live_count));
+}
+
 static bool judge_survival(const struct suspect_cfg *cfg, const struct suspect_unit *u,
 			   struct suspicion *ret)
 {
@@ -165,7 +189,8 @@ static bool judge_survival(const struct suspect_cfg *cfg, const struct suspect_u
 	double watched_s = u->now_s - u->born_s;
 
 	if (!u->ages_known ||
-	    !survival_test(&cfg->survival, u->live_by_age, u->freed_by_age, watched_s, &v))
+	    !survival_test(&cfg->survival, u->live_by_age, u->freed_by_age, watched_s, &v) ||
+	    whole_stands_still(cfg, u, &v))
 		return false;
 	/* Those leaked too recently to be old come on top, at the pace of the old. */
 	held = fmin(v.old_count + v.rate_per_s * v.cut_s, u->live_count);
@@ -268,7 +293,8 @@ static bool worth_judging(const struct suspect_cfg *cfg, const struct suspect_un
 		return false;
 	if (suspect_counts_things(u->kind))
 		return u->live_count >= cfg->min_things;
-	return u->live_bytes >= cfg->min_bytes || u->live_count >= cfg->survival.min_survivors;
+	return u->live_bytes >= cfg->least_bytes &&
+	       (u->live_bytes >= cfg->min_bytes || u->live_count >= cfg->survival.min_survivors);
 }
 
 void suspect_judge(const struct suspect_cfg *cfg, const struct suspect_unit *unit,

@@ -16,7 +16,9 @@
 
 /* Every threshold of the opinion; suspect_defaults() says why each has its value. */
 struct suspect_cfg {
+	double least_bytes;	       /* held: below, heap and mappings are not judged at all */
 	double min_bytes, min_count;   /* growth below both is not worth a word */
+	double least_growth_share;     /* of the old ones' gathering: growth of the whole */
 	double min_things;	       /* growth of descriptors, sockets, threads */
 	double min_window_s;	       /* shortest growth believed */
 	double collected_window_s;     /* same, for memory that a garbage collector frees */

@@ -1,7 +1,7 @@
 /*
- * The estimate: hits a second times what one hit costs here. A hit is the trap, measured at start
- * on a function of memtrace's own, and the program behind it; programs were measured at 150 to
- * 700 ns, so 400 stand for one. Several tracees share one count of hits.
+ * The estimate: calls a second times what one costs here. A probe hit is the trap, measured at
+ * start on a function of memtrace's own, and the program behind it; programs were measured at 150
+ * to 700 ns, so 400 stand for one. An allocation is hit at its entry and at its return.
  */
 #include "app/cost.h"
 
@@ -47,18 +47,27 @@ static const char *mode_of(const struct tracee *t)
 	return t->heap_traced ? "full" : "watch";
 }
 
+/* Probe hits of this process alone, from the calls that its ledger counted; NAN when not known. */
+static double hits_of(const struct tracee *t, double *ret_ns_per_s)
+{
+	const struct features *f = t->run->features;
+	double allocs = t->ledger.alloc_per_s, frees = t->ledger.free_per_s;
+
+	*ret_ns_per_s = allocs * (f->entry_return_ns + 2 * PROGRAM_NS) +
+			frees * (f->entry_ns + PROGRAM_NS);
+	return 2 * allocs + frees;
+}
+
 void cost_info(const struct cost *c, const struct tracee *t, bool total, uint64_t now_ns,
 	       struct overhead_info *ret)
 {
-	const struct features *f = t->run->features;
-	double seconds = (now_ns - c->begun_ns) / 1e9;
-	/* an allocation is an entry and a return, which together cost entry_return_ns */
-	double hit_ns = f->entry_return_ns / 2 + PROGRAM_NS;
+	double seconds = (now_ns - c->begun_ns) / 1e9, ns_per_s = NAN;
+	double hits = t->snap ? hits_of(t, &ns_per_s) : NAN;
 
 	*ret = (struct overhead_info){
 		.tracer_cpu_ratio = c->cpu_ratio,
 		.tracer_rss_bytes = c->rss_bytes,
-		.probe_hits_per_s = c->hits_per_s,
+		.probe_hits_per_s = t->run->opts->pid_count > 1 ? hits : c->hits_per_s,
 		.target_cpu_ratio_est = NAN,
 		.mode = mode_of(t),
 		.reason = t->mode_reason[0] ? t->mode_reason : NULL,
@@ -67,8 +76,8 @@ void cost_info(const struct cost *c, const struct tracee *t, bool total, uint64_
 		ret->tracer_cpu_ratio = (c->before_cpu_ns - c->begun_cpu_ns) / 1e9 / seconds;
 		ret->probe_hits_per_s = c->hits / seconds;
 	}
-	if (f->entry_return_ns > 0 && t->cpu_ratio > 0)
-		ret->target_cpu_ratio_est = ret->probe_hits_per_s * hit_ns / 1e9 / t->cpu_ratio;
+	if (t->run->features->entry_return_ns > 0 && t->cpu_ratio > 0)
+		ret->target_cpu_ratio_est = ns_per_s / 1e9 / t->cpu_ratio;
 	if (ret->target_cpu_ratio_est > 1)
 		ret->target_cpu_ratio_est = 1;
 }

@@ -34,7 +34,7 @@ static struct {
 	uint8_t last[1024];
 	struct {
 		uint64_t addr, word;
-	} memory[64];
+	} memory[128];
 	size_t words;
 	uint64_t code_start, code_end;
 	struct xol_area xol;
@@ -214,7 +214,7 @@ static void fake_poke(uint64_t addr, uint64_t word)
 			return;
 		}
 	}
-	assert(fake.words < 64);
+	assert(fake.words < 128);
 	fake.memory[fake.words].addr = addr;
 	fake.memory[fake.words++].word = word;
 }

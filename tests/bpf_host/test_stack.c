@@ -133,7 +133,7 @@ static void the_caller_of_a_runtime_library_is_scanned_for(void **state)
 {
 	(void)state;
 	begin();
-	for (int i = 0; i < 32; i++)
+	for (int i = 0; i < 64; i++)
 		fake_poke(SP + 8 * i, 0x1111);
 	fake_poke(SP + 16, CODE + 0x508); /* code, but nothing calls there */
 	fake_poke(CODE + 0x500, 0);

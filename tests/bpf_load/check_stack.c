@@ -109,6 +109,7 @@ int main(void)
 	}
 	n = 0;
 	bpf_object__for_each_program(p, s->obj) bad += judge(bpf_program__name(p), log[n++]);
+	bpf_object__for_each_map(m, s->obj) bad += per_cpu_scratch(m);
 	memtrace_bpf__destroy(s);
 	return bad != 0;
 }

@@ -1,4 +1,4 @@
-"""Whatever happens to memtrace or to its target, the target goes on as if nothing had been there."""
+"""Whatever happens to memtrace or to its target, the target goes on as before."""
 import ctypes
 import mmap
 import random
@@ -64,7 +64,7 @@ def end_after(trace, seconds, signal_number):
         trace.process.send_signal(signal_number)
 
 
-# --- memtrace ends ------------------------------------------------------------------------------------
+# --- memtrace ends -------------------------------------------------------------------------------
 
 
 def test_sigkill_of_memtrace_at_any_moment_leaves_the_target_at_full_speed():
@@ -94,10 +94,11 @@ def test_sigkill_of_memtrace_at_any_moment_leaves_the_target_at_full_speed():
             check(target.alive(), f"the target died of a kill {moment:.3f} s into {phase}")
             after = target.speed()
             check(after > SHARE_OF_SPEED * bare,
-                  f"{after:.0f} rounds/s after a kill {moment:.3f} s into {phase}, {bare:.0f} before")
+                  f"{after:.0f} rounds/s after a kill {moment:.3f} s into {phase}, before it "
+                  f"{bare:.0f}")
         check(probed >= 3, f"probes were in place at only {probed} of the {len(phases)} kills")
-        print(f"        {len(phases)} kills, {probed} with probes in place; {bare / 1e6:.1f} million "
-              f"rounds/s before, {after / 1e6:.1f} after", flush=True)
+        print(f"        {len(phases)} kills, {probed} with probes in place; {bare / 1e6:.1f} "
+              f"million rounds/s before, {after / 1e6:.1f} after", flush=True)
 
 
 def test_sigint_while_memtrace_starts_ends_it_and_leaves_nothing():
@@ -120,7 +121,7 @@ def test_sigint_while_memtrace_starts_ends_it_and_leaves_nothing():
         print(f"        statuses {statuses}", flush=True)
 
 
-# --- the target ends ----------------------------------------------------------------------------------
+# --- the target ends -----------------------------------------------------------------------------
 
 
 def test_processes_that_end_while_they_are_attached():
@@ -131,7 +132,8 @@ def test_processes_that_end_while_they_are_attached():
         attach_s, _ = attach_time(target.pid)
     steady = os.path.join(BUILD, "targets", "steady")
     for i in range(16):
-        child = subprocess.Popen([steady, "quick", str(int(1000 * attach_s * pick.uniform(0.3, 1.3)))])
+        milliseconds = int(1000 * attach_s * pick.uniform(0.3, 1.3))
+        child = subprocess.Popen([steady, "quick", str(milliseconds)])
         reaper = threading.Thread(target=child.wait)
         if i % 2: # the others stay zombies
             reaper.start()
@@ -166,7 +168,7 @@ def test_a_target_that_is_killed_midway_is_no_error():
     check_clean(before)
 
 
-# --- targets in a special state ------------------------------------------------------------------------
+# --- targets in a special state ------------------------------------------------------------------
 
 
 def state_of(pid):
@@ -305,7 +307,7 @@ def test_a_32_bit_program_is_refused():
         shutil.rmtree(folder)
 
 
-# --- under the sanitizers ---------------------------------------------------------------------------------
+# --- under the sanitizers ------------------------------------------------------------------------
 
 
 SANITIZED = os.path.join(BUILD, "san", "memtrace")

@@ -9,7 +9,8 @@ from lib import ROOT, check
 
 def bpf_objects(kind):
     """{id: object} of `bpftool link|prog show`."""
-    out = subprocess.run(["bpftool", "-j", kind, "show"], capture_output=True, text=True, check=True)
+    out = subprocess.run(["bpftool", "-j", kind, "show"], capture_output=True, text=True,
+                         check=True)
     return {o["id"]: o for o in json.loads(out.stdout or "[]")}
 
 

@@ -30,8 +30,7 @@ static void check(bool ok, const char *what)
 	_exit(9);
 }
 
-/* --- failed calls -------------------------------------------------------------------------------
- */
+/* --- failed calls -------------------------------------------------------------------- */
 
 MAKER(keep_block, malloc(size))
 MAKER(fail_malloc, malloc(size))
@@ -92,8 +91,7 @@ static void mode_failed(void)
 	tell(0);
 }
 
-/* --- realloc -------------------------------------------------------------------------------------
- */
+/* --- realloc ------------------------------------------------------------------------- */
 
 MAKER(first_block, malloc(size))
 
@@ -154,8 +152,7 @@ static void mode_realloc(void)
 	tell(moves);
 }
 
-/* --- nested entry points
- * ----------------------------------------------------------------------------- */
+/* --- nested entry points ------------------------------------------------------------- */
 
 MAKER(by_calloc, calloc(size / 8, 8))
 MAKER(by_posix_memalign, posix_memalign(&p, 64, size) ? NULL : p)
@@ -187,8 +184,42 @@ static void mode_nested(void)
 	tell(0);
 }
 
-/* --- mappings
- * ------------------------------------------------------------------------------------------ */
+/* Functions that --alloc names and that ask malloc in their turn: a block inside of another one. */
+void *wrap_get(size_t size);
+void wrap_put(void *p);
+
+NOINLINE void *wrap_get(size_t size)
+{
+	char *p = malloc(size + 32);
+
+	forget(p);
+	return p + 32;
+}
+
+NOINLINE void wrap_put(void *p)
+{
+	free((char *)p - 32);
+	forget(p);
+}
+
+MAKER(by_wrapper, wrap_get(size))
+
+static void mode_wrapped(void)
+{
+	await_line("ready");
+	for (int i = 0; i < 500; i++) {
+		void *p = by_wrapper(64);
+
+		made("heap", "by_wrapper", 64);
+		if (i % 5 == 0)
+			continue;
+		wrap_put(p);
+		gone("heap", "by_wrapper", 64);
+	}
+	tell(0);
+}
+
+/* --- mappings ------------------------------------------------------------------------ */
 
 #define MAPPER(name)                                                                       \
 	static NOINLINE DISTINCT char *name(char *at, size_t pages)                        \
@@ -233,7 +264,8 @@ static void unmap_partly(void)
 	gone("mmap", "map_pieces", 4 * PAGE);
 	p = map_emptied(NULL, 6);
 	check(!madvise(p, 6 * PAGE, MADV_DONTNEED), "madvise"); /* still mapped */
-	check(munmap(p + 1, PAGE) && munmap(p, 0), "munmap took nonsense");
+	check(munmap(p + 1, PAGE) && munmap(p, 0) && munmap(p, absurd & -PAGE),
+	      "munmap took nonsense"); /* the last is aligned and would end them all */
 	check(!map_huge(NULL, 1ull << 36), "mmap of 256 TiB did not fail");
 }
 
@@ -305,8 +337,7 @@ static void mode_mappings(void)
 	tell(0);
 }
 
-/* --- threads
- * ---------------------------------------------------------------------------------------------- */
+/* --- threads ------------------------------------------------------------------------- */
 
 #define THREADS 8
 #define HANDED 20000
@@ -435,8 +466,7 @@ static void mode_threads(void)
 	tell(1);
 }
 
-/* --- processes
- * -------------------------------------------------------------------------------------------- */
+/* --- processes ----------------------------------------------------------------------- */
 
 MAKER(parent_block, malloc(size))
 MAKER(child_block, malloc(size))
@@ -533,8 +563,7 @@ static void mode_spawn(void)
 	tell(0);
 }
 
-/* --- before attaching, too much, later
- * -------------------------------------------------------------- */
+/* --- before attaching, too much, later ----------------------------------------------- */
 
 MAKER(before_block, malloc(size))
 MAKER(many_block, malloc(size))
@@ -651,7 +680,7 @@ int main(int argc, char **argv)
 		{ "crossfree", mode_crossfree }, { "threads", mode_threads },
 		{ "fork", mode_fork },		 { "executed", mode_executed },
 		{ "spawn", mode_spawn },	 { "before", mode_before },
-		{ "full", mode_full },
+		{ "full", mode_full },		 { "wrapped", mode_wrapped },
 	};
 	const char *mode = argc > 1 ? argv[1] : "", *argument = argc > 2 ? argv[2] : "";
 

@@ -87,6 +87,18 @@ static void steady_growth_that_is_kept_is_a_leak(void **state)
 	assert_true(s.low_per_s > 9000 && s.high_per_s < 11000);
 }
 
+static void a_few_kilobytes_are_not_worth_a_word(void **state)
+{
+	struct suspect_unit u = kept(30, 300, straight);
+	struct suspicion s;
+
+	(void)state;
+	for (int i = 0; i < ROBUST_GRID; i++)
+		u.bytes[i] = u.count[i] * 10; /* 3 kB in the end */
+	u.live_bytes = u.bytes[LAST];
+	assert_int_equal(opinion(&u, &s), SUSPECT_NONE);
+}
+
 static void longer_growth_gives_more_confidence(void **state)
 {
 	struct suspect_unit a = kept(20, 300, straight), b = kept(300, 300, straight);
@@ -230,6 +242,31 @@ static void a_handful_of_descriptors_is_not_judged(void **state)
 	assert_int_equal(opinion(&u, &s), SUSPECT_NONE);
 }
 
+/* A ring of a million blocks: its load fell, each block now stays longer, none is lost. */
+static void a_ring_whose_load_fell_is_no_leak(void **state)
+{
+	struct suspect_unit u = { .kind = MT_SITE_HEAP, .now_s = 60, .ages_known = true };
+	struct suspicion s;
+
+	(void)state;
+	for (int b = 0; b < 5; b++)
+		u.live_by_age[b] = (double[]){ 50e3, 50e3, 100e3, 200e3, 400e3 }[b];
+	u.live_by_age[5] = 400e3;
+	u.freed_by_age[3] = 9e6;
+	u.live_count = 1.2e6;
+	u.live_bytes = 136e6;
+	u.allocated_count = 10e6;
+	u.freed_count = 9e6;
+	for (int i = 0; i < ROBUST_GRID; i++) {
+		u.count[i] = i < 3 ? i * 0.33e6 : 1e6;
+		u.bytes[i] = u.count[i] * 136;
+	}
+	assert_int_equal(opinion(&u, &s), SUSPECT_NONE);
+	for (int i = 0; i < ROBUST_GRID; i++) /* the same ages, but the whole gathers them */
+		u.count[i] = 1e6 * i / LAST;
+	assert_int_equal(opinion(&u, &s), SUSPECT_SURVIVES);
+}
+
 static void survivors_are_weighed_with_those_too_young_to_be_old(void **state)
 {
 	struct suspect_unit u = kept(30, 30, straight);
@@ -269,6 +306,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(steady_growth_that_is_kept_is_a_leak),
+		cmocka_unit_test(a_few_kilobytes_are_not_worth_a_word),
 		cmocka_unit_test(longer_growth_gives_more_confidence),
 		cmocka_unit_test(growth_that_slows_is_no_leak),
 		cmocka_unit_test(growth_that_has_just_ended_is_no_leak),
@@ -281,6 +319,7 @@ int main(void)
 		cmocka_unit_test(descriptors_that_come_and_go_are_judged_by_the_curve),
 		cmocka_unit_test(one_block_that_grows_in_place_is_judged_by_its_bytes),
 		cmocka_unit_test(a_handful_of_descriptors_is_not_judged),
+		cmocka_unit_test(a_ring_whose_load_fell_is_no_leak),
 		cmocka_unit_test(survivors_are_weighed_with_those_too_young_to_be_old),
 		cmocka_unit_test(nonsense_has_no_opinion),
 	};

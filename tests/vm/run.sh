@@ -28,13 +28,14 @@ make_initramfs() {
 	local programs=("$build/memtrace" "$build/bpf_load/check_stack" "$build/targets/demo_server"
 		"$build/targets/leak_all")
 	[ -z "$e2e" ] || programs+=(/usr/bin/python3 /usr/lib/python3*/lib-dynload/*.so
-		"$build"/targets/*)
-	mkdir -p "$root"/{bin,memtrace/build/bpf_load,memtrace/build/targets}
+		"$build"/targets/*.so "$build/targets/leak_new")
+	mkdir -p "$root"/{bin,etc,memtrace/build/bpf_load,memtrace/build/targets}
+	echo 'root:x:0:0:root:/:/bin/sh' > "$root/etc/passwd"
 	cp "$(command -v busybox)" "$root/bin/busybox"
 	install -m 755 "$here/init" "$root/init"
 	cp "$build/memtrace" "$root/memtrace/build/"
 	cp "$build/bpf_load/check_stack" "$root/memtrace/build/bpf_load/"
-	cp "$build"/targets/* "$root/memtrace/build/targets/"
+	find "$build/targets" -type f ! -name '*.d' -exec cp {} "$root/memtrace/build/targets/" \;
 	ldd "${programs[@]}" 2>/dev/null | grep -oE '/[^ :]+\.so[^ :]*' | sort -u |
 		while read -r f; do
 			mkdir -p "$root/$(dirname "$f")"
