@@ -145,13 +145,32 @@ static bool owner_is_library(const struct snapshot *s, const struct owner *o)
 	return o->module != SNAP_NO_MODULE && !s->modules[o->module].main_exe;
 }
 
-/* What a system call made needs no stack to be classified; the owner still says who called. */
-static void set_class(const struct snapshot *s, enum mt_site_kind kind, struct owner *o)
+/* A mapping that the thread library made is a stack, whoever wanted the thread. */
+static bool is_stack_mapping(const struct snap_site *site, const struct owner *o)
 {
-	switch (kind) {
+	for (uint32_t i = 0; i < site->stack.count && i <= o->frame; i++) {
+		const char *name = site->stack.frames[i].symbol;
+
+		if (name && !strncmp(name + strspn(name, "_"), "pthread_create", 14))
+			return true;
+	}
+	return false;
+}
+
+/* What a system call made needs no stack to be classified; the owner still says who called. */
+static void set_class(const struct snapshot *s, const struct snap_site *site, struct owner *o)
+{
+	switch (site->kind) {
 	case MT_SITE_FD: o->class = CLASS_file_handles; break;
 	case MT_SITE_SOCKET: o->class = CLASS_network_connections; break;
 	case MT_SITE_THREAD: o->class = CLASS_thread_stacks; break;
+	case MT_SITE_MMAP:
+		if (is_stack_mapping(site, o)) {
+			o->class = CLASS_thread_stacks;
+			o->evidence = "a stack, mapped where the thread was created";
+			return;
+		}
+		/* fall through */
 	default:
 		if (owner_is_library(s, o))
 			o->class = CLASS_native_modules;
@@ -227,7 +246,7 @@ struct owner attrib_find_owner(const struct snapshot *s, const struct snap_site 
 	}
 	if (owner_is_library(s, &o) && s->modules[o.module].name)
 		o.kind = attrib_find_kind(s->modules[o.module].name);
-	set_class(s, site->kind, &o);
+	set_class(s, site, &o);
 	return o;
 }
 

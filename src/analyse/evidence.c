@@ -52,6 +52,18 @@ static const char *things_name(enum mt_site_kind kind)
 	}
 }
 
+/* What ends such things. */
+static const char *ended_text(enum mt_site_kind kind)
+{
+	switch (kind) {
+	case MT_SITE_FD:
+	case MT_SITE_SOCKET: return "closed";
+	case MT_SITE_THREAD: return "ended";
+	case MT_SITE_MMAP: return "unmapped";
+	default: return "freed";
+	}
+}
+
 int evidence_add(struct finding *f, const char *format, ...)
 {
 	char *sentence;
@@ -76,13 +88,17 @@ static int add_lifetimes(const struct evidence *e, struct finding *f)
 
 	switch (s->opinion) {
 	case SUSPECT_SURVIVES:
-		return evidence_add(f, "%s of %s %s that reached an age of %.0f s were never freed",
+		return evidence_add(f, "%s of %s %s that reached an age of %.0f s were never %s",
 				    count_text(s->old_count).s,
-				    count_text(s->old_count + s->old_freed).s, things, s->cut_s);
+				    count_text(s->old_count + s->old_freed).s, things, s->cut_s,
+				    ended_text(e->kind));
 	case SUSPECT_KEPT:
-		return evidence_add(f, "%s of %s %s were freed: a leak or unbounded cache",
+		return evidence_add(f,
+				    "%s of %s %s were %s: a leak or unbounded cache, or lives "
+				    "longer than %.0f s",
 				    e->freed_count > 0 ? count_text(e->freed_count).s : "none",
-				    count_text(e->allocated_count).s, things);
+				    count_text(e->allocated_count).s, things, ended_text(e->kind),
+				    s->window_s);
 	default:
 		return evidence_add(f, "judged by the curve alone: %s",
 				    e->process_level ? "no call site of this memory is known"
@@ -118,7 +134,14 @@ int evidence_write(const struct evidence *e, struct finding *f)
 				 e->s->third_ratio);
 	if (r == 0 && e->paths > 1)
 		r = evidence_add(f, "%zu call paths of one owner taken together", e->paths);
-	if (r == 0 && e->contradicted)
+	if (r == 0 && e->contradicted && e->kind != MT_SITE_HEAP)
+		r = evidence_add(
+			f,
+			"%s were mapped in that time, of which at most %s became resident: "
+			"only that is counted above",
+			bytes_text(e->s->growth_bytes).s,
+			bytes_text(fmax(e->external_growth_bytes, 0)).s);
+	else if (r == 0 && e->contradicted)
 		r = evidence_add(f,
 				 "external memory grew %s while this grew %s: most of it is not "
 				 "touched yet, or takes the place of memory freed elsewhere",

@@ -31,8 +31,10 @@ struct tick {
 	double now_s;
 	double external[ROBUST_GRID]; /* when external_points > 0 */
 	size_t external_points;
-	bool sparse;  /* ticks are far apart: one must do */
-	bool pending; /* something is suspect */
+	bool sparse;	  /* ticks are far apart: one must do */
+	bool pending;	  /* something is suspect */
+	bool settling;	  /* something reported has stopped, not yet for long */
+	bool unexplained; /* the process grows steadily and no site does */
 	double known_in_s;
 };
 
@@ -127,13 +129,13 @@ static double external_growth(const struct tick *t, double window_s)
 	       t->external[ROBUST_GRID - 1 - (size_t)ceil(fmax(cells, 1))];
 }
 
-/* Heap that grows while the process does not: said only where residency is known. */
+/* Memory that grows while the process does not: said only where residency is known. */
 static bool contradicted(const struct tick *t, const struct group *g, double external)
 {
 	bool known = t->snap->residency_known && isfinite(external) &&
 		     (!t->ledger || isfinite(t->ledger->coverage_ratio));
 
-	return known && g->kind == MT_SITE_HEAP &&
+	return known && !suspect_counts_things(g->kind) &&
 	       g->s.growth_bytes >= t->cfg->contradicted_bytes &&
 	       external < t->cfg->contradicted_share * g->s.growth_bytes;
 }
@@ -143,11 +145,22 @@ static uint64_t whole(double v)
 	return v >= 1 && v < 1.8e19 ? (uint64_t)v : 0;
 }
 
+/* Mappings are as large as was asked for: a thread's stack is 8 MB of which 10 kB are there. No
+ * more than what became resident is held against them. */
+static void count_resident(struct suspicion *s, double external)
+{
+	double share = fmax(external, 0) / s->growth_bytes;
+
+	s->size_bytes *= share;
+	s->bytes_per_s *= share;
+}
+
 /* The finding as this tick sees it, in place of what the record held. */
 static int renew_finding(const struct tick *t, const struct group *g, struct record *r)
 {
 	const struct owner *owner = NULL;
 	const struct snap_site *site = NULL;
+	struct suspicion s = g->s;
 	struct evidence e = {
 		.s = &g->s,
 		.kind = g->kind,
@@ -184,11 +197,16 @@ static int renew_finding(const struct tick *t, const struct group *g, struct rec
 		module = owner->kind;
 	}
 	e.contradicted = contradicted(t, g, e.external_growth_bytes);
-	if (e.contradicted)
+	if (e.contradicted && g->kind == MT_SITE_HEAP) {
 		f.confidence *= t->cfg->contradicted_factor;
+	} else if (e.contradicted) {
+		count_resident(&s, e.external_growth_bytes);
+		f.size_bytes = whole(s.size_bytes);
+		f.growth_bytes_per_s = s.bytes_per_s;
+	}
 	f.type = recommend_leak_type(f.class, g->kind, module);
-	f.severity = recommend_severity(&t->cfg->recommend, g->kind, g->s.size_bytes,
-					g->s.bytes_per_s, g->s.count, g->s.count_per_s);
+	f.severity = recommend_severity(&t->cfg->recommend, g->kind, s.size_bytes, s.bytes_per_s,
+					s.count, s.count_per_s);
 	f.recommendation = strdup(recommend_sentence(f.class, f.type, module));
 	if (!f.recommendation)
 		return -ENOMEM;
@@ -293,7 +311,7 @@ static void note_miss(struct tick *t, const struct group *g, struct record *r)
 		r->f.active = false;
 		r->unsettled = !freed && (survives ? quiet_s < cfg->settled_share * r->window_s
 						   : held <= r->held && !works);
-		t->pending = t->pending || r->unsettled;
+		t->settling = t->settling || r->unsettled;
 	}
 	if (!survives) {
 		r->f.size_bytes = whole(g->totals.live_bytes);
@@ -409,6 +427,21 @@ static bool process_grows(const struct tick *t)
 	       trend.significance >= t->cfg->suspect.min_significance;
 }
 
+/* Straight growth that is still going on keeps a process from acquittal whatever its sites say:
+ * a buffer that doubles, file mappings, arenas that fragment have no site that grows steadily. */
+static bool process_grows_steadily(const struct tick *t)
+{
+	const struct suspect_cfg *cfg = &t->cfg->suspect;
+	double least = t->snap->heap_traced ? t->cfg->process_bytes : cfg->min_bytes;
+	size_t last = ROBUST_GRID - 1;
+	struct robust_trend trend;
+
+	return robust_trend_fit(t->external, last / 2, last, false, &trend) == 0 &&
+	       trend.growth >= least && trend.significance >= cfg->min_significance_shape &&
+	       trend.weakest_third >= cfg->min_weakest_third && trend.recent >= cfg->min_recent &&
+	       trend.slowing + trend.slowing_error < cfg->max_slowing_shape;
+}
+
 /* The process as a whole, where allocator probes tell nothing of sites. */
 static int judge_process(struct tick *t)
 {
@@ -419,8 +452,12 @@ static int judge_process(struct tick *t)
 	struct suspect_unit unit = { .kind = g.kind, .now_s = t->now_s };
 	struct record *r = records_find(&t->j->records, g.key);
 
-	if (t->snap->heap_traced || t->external_points < 4)
+	if (t->external_points < 4)
 		return 0;
+	if (t->snap->heap_traced) {
+		t->unexplained = process_grows_steadily(t);
+		return 0;
+	}
 	cfg.min_bytes = t->cfg->process_bytes;
 	memcpy(unit.bytes, t->external, sizeof(unit.bytes));
 	unit.live_bytes = t->external[ROBUST_GRID - 1];
@@ -433,13 +470,25 @@ static int judge_process(struct tick *t)
 		g.s.opinion = SUSPECT_NONE;
 	if (g.s.opinion > SUSPECT_WATCH)
 		return note_hit(t, &g, r);
-	if (g.s.opinion == SUSPECT_WATCH || process_grows(t)) {
+	if (g.s.opinion == SUSPECT_WATCH || process_grows(t) || process_grows_steadily(t)) {
 		t->pending = true;
 		t->known_in_s = fmax(t->known_in_s, cfg.shape_window_s - t->now_s);
 	}
 	if (r)
 		note_miss(t, &g, r);
 	return 0;
+}
+
+/* Why the verdict is open. */
+static const char *open_reason(const struct tick *t)
+{
+	if (t->pending && !t->snap->heap_traced)
+		return "memory grows, and without allocator probes nobody knows for whom";
+	if (t->pending)
+		return "something grows, but not yet for long enough to call it a leak";
+	if (t->settling)
+		return "what looked like a leak grows no more: a cache that is full, or a pause";
+	return "the process grows steadily, but no call site does: see which class of memory grows";
 }
 
 static void pronounce(const struct tick *t, struct findings *f)
@@ -454,16 +503,16 @@ static void pronounce(const struct tick *t, struct findings *f)
 		f->verdict = VERDICT_INCONCLUSIVE;
 		f->known_in_s = early_s;
 		f->why = "the process was not watched for long enough";
-	} else if (t->pending) {
+	} else if (t->pending || t->settling || t->unexplained) {
 		f->verdict = VERDICT_INCONCLUSIVE;
 		f->known_in_s = t->known_in_s > 0 ? t->known_in_s : NAN;
-		f->why = t->snap->heap_traced
-				 ? "something grows, but not yet for long enough to call it a leak"
-				 : "memory grows, and without allocator probes nobody knows for "
-				   "whom";
+		f->why = open_reason(t);
 	} else {
 		f->verdict = VERDICT_NO_LEAK;
-		f->why = "nothing gathers at a steady pace without being released";
+		f->why = t->snap->heap_traced
+				 ? "nothing gathers at a steady pace without being released"
+				 : "the process does not grow steadily; its allocations were not "
+				   "traced";
 	}
 }
 

@@ -217,7 +217,7 @@ int ledger_build(const struct snapshot *s, const struct owner *owners, struct le
 			    .coverage_ratio = NAN,
 			    .slack_bytes = FACT_UNKNOWN };
 	auto_free struct module_sum *modules = NULL;
-	struct ledger_sums t = { .gone_bytes = st->gone_bytes };
+	struct ledger_sums t = { .gone_bytes = st->gone_bytes, .before_bytes = st->before_bytes };
 	int r;
 
 	modules = calloc(s->module_count + 1, sizeof(*modules));
@@ -242,6 +242,7 @@ int ledger_build(const struct snapshot *s, const struct owner *owners, struct le
 	l.live_bytes = s->heap_traced ? t.live_bytes : FACT_UNKNOWN;
 	l.live_count = s->heap_traced ? t.live_count : FACT_UNKNOWN;
 	st->gone_bytes = t.gone_bytes;
+	st->before_bytes = t.before_bytes;
 	fill_rates(s, &t, st, &l);
 	*ret = l;
 	return 0;

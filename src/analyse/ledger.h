@@ -4,7 +4,8 @@
  *
  * Rules of the sum (resident classes; swapped bytes count with the range they belong to):
  *  - ranges give code, mapped_files, shared_memory, thread_stacks, preexisting (mapped before the
- *    trace) and, by the owner of the site that mapped them, application and native_modules;
+ *    trace, at most what they held at the least since) and, by the owner of the site that mapped
+ * them, application and native_modules;
  *  - allocator ranges hold R bytes; L are live in traced heap sites, A were resident at attach.
  *    Owners get min(L, R), in proportion to their live bytes when L > R; of the rest, preexisting
  *    keeps what is left of A, never more than it kept before; what remains is allocator_slack;

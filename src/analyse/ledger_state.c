@@ -10,7 +10,9 @@
 
 void ledger_state_init(struct ledger_state *st)
 {
-	*st = (struct ledger_state){ .alloc_per_s = NAN, .free_per_s = NAN };
+	*st = (struct ledger_state){ .before_bytes = FACT_UNKNOWN,
+				     .alloc_per_s = NAN,
+				     .free_per_s = NAN };
 }
 
 /* NAN when the total went back: sites were dropped, so the difference says nothing. */

@@ -15,8 +15,11 @@
 
 struct ledger_state {
 	uint64_t gone_bytes; /* of allocator_at_attach, proven gone; never shrinks */
-	bool started;	     /* the fields below hold a tick */
-	double last_s;	     /* its time since tracing began */
+	/* Least that mappings from before the trace ever held, FACT_UNKNOWN before the first tick:
+	 * what they gain beyond it is not from before. */
+	uint64_t before_bytes;
+	bool started;  /* the fields below hold a tick */
+	double last_s; /* its time since tracing began */
 	uint64_t last_allocs, last_frees;
 	double alloc_per_s, free_per_s; /* NAN until two ticks were seen */
 	size_t ticks;			/* recorded so far; the newest LEDGER_TICKS are kept */

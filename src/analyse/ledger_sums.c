@@ -212,6 +212,16 @@ static void share_heap(const struct snapshot *s, const struct owner *owners, uin
 	}
 }
 
+/* A mapping from before the trace may fill up since (a runtime's heap): that part is unexplained.
+ */
+static void keep_to_before(const struct ledger_state *st, struct ledger_sums *t)
+{
+	struct class_sum *before = &t->class[CLASS_preexisting];
+
+	before->bytes = min_bytes(before->bytes, st->before_bytes);
+	t->before_bytes = before->bytes;
+}
+
 /* Splits what allocators hold, see ledger.h. */
 static void split_allocator(const struct snapshot *s, const struct owner *owners,
 			    const struct ledger_state *st, struct ledger_sums *t)
@@ -251,6 +261,7 @@ int ledger_sums_ranges(const struct snapshot *s, const struct owner *owners,
 	r = add_ranges(s, owners, t);
 	if (r < 0)
 		return r;
+	keep_to_before(st, t);
 	split_allocator(s, owners, st, t);
 	return 0;
 }

@@ -27,6 +27,7 @@ struct ledger_sums {
 	uint64_t live_bytes, live_count; /* L: of traced heap sites */
 	uint64_t allocs, frees;		 /* calls since tracing began, of heap sites */
 	uint64_t gone_bytes;		 /* the next ledger_state.gone_bytes */
+	uint64_t before_bytes;		 /* the next ledger_state.before_bytes */
 	bool rest_split;		 /* what is not live was split: preexisting and slack */
 };
 

@@ -94,8 +94,8 @@ static const struct sentence_row sentence_table[] = {
 	  "Find where the blocks of this call path should be freed; if a table keeps them on "
 	  "purpose, give it a limit or an age." },
 	{ CLASS_unexplained, ANY, ANY,
-	  "Trace with allocator probes (--mode sample or full) to see which call paths ask for "
-	  "this memory." },
+	  "Find out who asks for it: with allocator probes (--mode full), with --alloc for an "
+	  "allocator of the program's own, or with room for more call paths (--sites-max)." },
 	{ ANY, ANY, ANY,
 	  "Look at the call path of this finding for things that are made and never released." },
 };

@@ -284,11 +284,12 @@ static void hold_budget(struct app *a, struct tracee *t, uint64_t now_ns)
 		return;
 	}
 	snprintf(reason, sizeof(reason),
-		 "probes cost an estimated %.0f %% of the target's CPU, the budget is %g %%%s",
-		 o.target_cpu_ratio_est * 100, a->opts->budget_pct,
-		 a->opts->budget_given ? "" : " (give --budget to enforce one)");
+		 "probes cost an estimated %.0f %% of the target's CPU, the budget is %g %%",
+		 o.target_cpu_ratio_est * 100, a->opts->budget_pct);
 	if (!a->opts->budget_given) { /* told, not enforced: see README, Limits */
-		snprintf(t->mode_reason, sizeof(t->mode_reason), "%s", reason);
+		snprintf(t->mode_reason, sizeof(t->mode_reason),
+			 "over the budget of %g %%, which --budget would enforce",
+			 a->opts->budget_pct);
 		return;
 	}
 	if (++t->over_budget_ticks < OVER_BUDGET_TICKS)

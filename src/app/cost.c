@@ -53,8 +53,8 @@ static double hits_of(const struct tracee *t, double *ret_ns_per_s)
 	const struct features *f = t->run->features;
 	double allocs = t->ledger.alloc_per_s, frees = t->ledger.free_per_s;
 
-	*ret_ns_per_s = allocs * (f->entry_return_ns + 2 * PROGRAM_NS) +
-			frees * (f->entry_ns + PROGRAM_NS);
+	*ret_ns_per_s =
+		allocs * (f->entry_return_ns + 2 * PROGRAM_NS) + frees * (f->entry_ns + PROGRAM_NS);
 	return 2 * allocs + frees;
 }
 

@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <math.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "analyse/attrib.h"
 #include "app/modules_scan.h"
@@ -118,6 +120,26 @@ static bool wants_heap(const struct tracee *t)
 	       t->preflight.return_probes;
 }
 
+/* A program with several names is called what it was started as, if that is a name of its file. */
+static void name_exe(struct tracee *t)
+{
+	const char *slash = strrchr(t->exe, '/');
+	char comm[32], path[PATH_MAX], self[64];
+	struct stat exe, named;
+	struct proc_fact fact;
+
+	if (!slash || procfs_read_fact(t->run->proc, t->pid, &fact))
+		return;
+	snprintf(comm, sizeof(comm), "%s", fact.comm);
+	snprintf(self, sizeof(self), "%s/%u/exe", t->run->proc, t->pid);
+	if (snprintf(path, sizeof(path), "%s/%u/root%.*s/%s", t->run->proc, t->pid,
+		     (int)(slash - t->exe), t->exe, comm) >= (int)sizeof(path))
+		return;
+	if (!strchr(comm, '/') && stat(self, &exe) == 0 && stat(path, &named) == 0 &&
+	    exe.st_dev == named.st_dev && exe.st_ino == named.st_ino)
+		model_set_exe_name(t->run->model, t->pid, comm);
+}
+
 static void read_identity(struct tracee *t)
 {
 	struct limits_cfg limits = { .root = t->run->proc, .cgroup_root = t->run->cgroup_root };
@@ -132,8 +154,10 @@ static void read_identity(struct tracee *t)
 		strbuf_take(&masked, &t->cmdline);
 	if (limits_read(&limits, t->pid, &t->limits))
 		t->limits = (struct limits){ .memory_bytes = FACT_UNKNOWN };
-	if (t->exe[0])
-		model_set_exe(t->run->model, t->pid, t->exe);
+	if (!t->exe[0])
+		return;
+	model_set_exe(t->run->model, t->pid, t->exe);
+	name_exe(t);
 }
 
 /* Everything that is not asked of the kernel side: who it is and how much it holds. */

@@ -253,6 +253,16 @@ int model_set_exe(struct model *m, uint32_t pid, const char *path)
 	return 0;
 }
 
+int model_set_exe_name(struct model *m, uint32_t pid, const char *name)
+{
+	struct proc *p = procs_find(m, pid);
+
+	if (!p)
+		return -ESRCH;
+	modules_set_exe_name(p->space.modules, name);
+	return 0;
+}
+
 static bool line_is_anonymous(const struct map_line *l)
 {
 	return l->kind == VMA_ANON || l->kind == VMA_HEAP || l->kind == VMA_STACK ||

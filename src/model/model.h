@@ -70,6 +70,8 @@ int model_set_managed(struct model *m, uint32_t pid, uint64_t resident_bytes);
 int model_set_heap_traced(struct model *m, uint32_t pid, bool traced);
 /* What /proc/PID/exe points to. Without it the module at the lowest address is the main one. */
 int model_set_exe(struct model *m, uint32_t pid, const char *path);
+/* What people call the program, where its file has another name (redis-server is a link). */
+int model_set_exe_name(struct model *m, uint32_t pid, const char *name);
 
 /* The whole memory map, sorted. Unplaced frames and missed unmappings are settled here. */
 int model_set_vmas(struct model *m, uint32_t pid, const struct vma *vma, size_t n, uint64_t now_ns);

@@ -15,6 +15,7 @@ struct modules {
 	struct map_line *line; /* owned, sorted by address */
 	size_t lines, line_limit;
 	char exe[FACT_PATH_BYTES]; /* "": not known */
+	char exe_name[64];	   /* what people call it; "": its file name */
 	uint64_t read_ns;
 	uint64_t refused; /* in the worst reading */
 };
@@ -246,6 +247,16 @@ void modules_set_exe(struct modules *t, const char *path)
 	memcpy(t->exe, tail, len);
 	t->exe[len] = '\0';
 	modules_find_exe(t);
+}
+
+void modules_set_exe_name(struct modules *t, const char *name)
+{
+	snprintf(t->exe_name, sizeof(t->exe_name), "%s", name);
+}
+
+const char *modules_exe_name(const struct modules *t)
+{
+	return t->exe_name;
 }
 
 const char *module_name(const struct module *m)

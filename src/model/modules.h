@@ -63,6 +63,9 @@ int modules_describe(struct modules *t, uint32_t index, const struct module_fact
 		     bool allocator);
 /* Path of the process's executable: which module is the main one. */
 void modules_set_exe(struct modules *t, const char *path);
+/* The name under which the program was started, where its file has several. */
+void modules_set_exe_name(struct modules *t, const char *name);
+const char *modules_exe_name(const struct modules *t); /* "" when it was not told */
 
 /* Last component of a module's path. */
 const char *module_name(const struct module *m);

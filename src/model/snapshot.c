@@ -53,13 +53,15 @@ static int build_modules(struct build *b)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct module *x = modules_at(b->p->space.modules, i);
+		const char *called = modules_exe_name(b->p->space.modules);
 		const char *path = arena_copy_text(b->arena, x->path);
 		const char *id = arena_copy_text(b->arena, x->fact.build_id);
 
+		called = x->main_exe && *called ? arena_copy_text(b->arena, called) : NULL;
 		if (!path || !id)
 			return -ENOMEM;
 		out[i] = (struct snap_module){
-			.name = path + (module_name(x) - x->path),
+			.name = called ? called : path + (module_name(x) - x->path),
 			.path = path,
 			.build_id = id,
 			.main_exe = x->main_exe,

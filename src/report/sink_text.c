@@ -224,6 +224,7 @@ static int text_tick(void *priv, const struct record_head *head, const struct an
 {
 	auto_strbuf struct strbuf b = {};
 	struct text *t = priv;
+	bool first = !find_process(t, a->snap->pid);
 	int r;
 
 	if (!much_changed(t, a)) {
@@ -231,7 +232,7 @@ static int text_tick(void *priv, const struct record_head *head, const struct an
 		return flush(t, &b);
 	}
 	add_summary(t, &b, head, a);
-	text_add_classes(&b, &t->ink, a);
+	text_add_classes(&b, &t->ink, a, first);
 	r = add_sites(t, &b, a);
 	if (r < 0)
 		return r;

@@ -236,13 +236,14 @@ static void unmeasured_rows(struct strbuf *b, const struct analysis *a)
 	}
 }
 
-void text_add_classes(struct strbuf *b, const struct ink *ink, const struct analysis *a)
+void text_add_classes(struct strbuf *b, const struct ink *ink, const struct analysis *a, bool whole)
 {
 	strbuf_printf(b, "%s  %-28s%11s%9s%14s%11s  %s%s\n", ink->bold, "memory by class", "bytes",
 		      "share", "growth", "count", "how known", ink->off);
 	resident_rows(b, a);
 	outside_rows(b, a);
-	unmeasured_rows(b, a);
+	if (whole)
+		unmeasured_rows(b, a);
 }
 
 void text_add_cost(struct strbuf *b, const struct overhead_info *o)

@@ -7,7 +7,9 @@
 
 void text_add_start(struct strbuf *b, const struct ink *ink, const struct sink_cfg *cfg,
 		    const struct record_head *head, const struct start_info *info);
-void text_add_classes(struct strbuf *b, const struct ink *ink, const struct analysis *a);
+/* whole: also what could not be measured, which does not change. */
+void text_add_classes(struct strbuf *b, const struct ink *ink, const struct analysis *a,
+		      bool whole);
 void text_add_site_heading(struct strbuf *b, const struct ink *ink);
 void text_add_site(struct strbuf *b, const struct ink *ink, const struct analysis *a,
 		   const struct ranked_site *ranked, bool with_stack);

@@ -2,6 +2,7 @@
  * The end of a text report. A reader who sees only the last line has the answer; the leaks stand
  * above it, worst first, each with who, how fast, why we think so, and what to do.
  */
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -62,7 +63,7 @@ static void leak_block(struct strbuf *b, const struct ink *ink, const struct ana
 		strbuf_clear(&t);
 		strbuf_printf(&t, "%s (%s sure)", owner->evidence,
 			      text_format_share(owner->confidence, share));
-		text_add_labelled(b, "owner because", strbuf_text(&t));
+		text_add_labelled(b, "how known", strbuf_text(&t));
 	}
 	if (f->recommendation)
 		text_add_labelled(b, "what to do", f->recommendation);
@@ -131,9 +132,11 @@ static void verdict_reasons(struct strbuf *t, const struct analysis *a, const st
 		text_add_finding_name(t, a, total.worst, 80);
 		strbuf_add(t, ".");
 	}
-	if (f->why)
-		strbuf_printf(t, " %s", f->why);
-	if (f->verdict == VERDICT_INCONCLUSIVE && isfinite(f->known_in_s))
+	if (f->why && *f->why)
+		strbuf_printf(t, " %c%s%s", toupper((unsigned char)f->why[0]), f->why + 1,
+			      f->why[strlen(f->why) - 1] == '.' ? "" : ".");
+	if (f->verdict == VERDICT_INCONCLUSIVE && isfinite(f->known_in_s) &&
+	    info->reason != END_TARGET_EXIT)
 		strbuf_printf(t, " Trace about %s longer to know.",
 			      num_format_seconds(f->known_in_s, text));
 }

@@ -74,6 +74,8 @@ static enum vma_kind kind_with_file(const char *path, size_t len, const struct v
 	/* Shared memory without a name is a deleted /dev/zero; a private one is plain memory. */
 	if (path_is(path, len, "/dev/zero") || path_is(path, len, "/anon_hugepage"))
 		return v->shared ? VMA_SHM : VMA_ANON;
+	if (v->executable && !v->shared) /* a program run from a memfd is a file like any other */
+		return VMA_FILE;
 	if (scan_begins(path, len, "/memfd:") || scan_begins(path, len, "/dev/shm/") ||
 	    (v->deleted && scan_begins(path, len, "/SYSV")) ||
 	    scan_begins(path, len, "[anon_shmem:"))

@@ -196,6 +196,30 @@ static void a_failed_realloc_keeps_the_old_block(void **state)
 	assert_int_equal(counted(MT_CNT_frees_unknown), 0);
 }
 
+static void a_product_that_overflows_is_not_taken_for_nothing(void **state)
+{
+	(void)state;
+	begin();
+	do_malloc(100, 0x1000);
+	regs.dx = 2;
+	enter(MT_COOKIE(MT_FN_REALLOC, 2, 3, 1, 0), 0x1000, 1ull << 63, SP);
+	leave(0, SP);
+	assert_int_equal(live_bytes(1), 100);
+	assert_int_equal(counted(MT_CNT_failed_allocs), 1);
+}
+
+static void a_realloc_left_by_longjmp_keeps_its_block(void **state)
+{
+	(void)state;
+	begin();
+	do_malloc(100, 0x1000);
+	enter(REALLOC, 0x1000, 300, SP);
+	fake_poke(SP, 0x1234);
+	do_malloc(7, 0x2000);
+	assert_int_equal(live_count(1), 2);
+	assert_int_equal(live_bytes(1), 107);
+}
+
 static void realloc_to_nothing_is_a_free(void **state)
 {
 	(void)state;
@@ -472,6 +496,8 @@ int main(void)
 		cmocka_unit_test(a_moving_realloc_is_a_death_and_a_birth),
 		cmocka_unit_test(a_realloc_in_place_keeps_birth_and_site),
 		cmocka_unit_test(a_failed_realloc_keeps_the_old_block),
+		cmocka_unit_test(a_product_that_overflows_is_not_taken_for_nothing),
+		cmocka_unit_test(a_realloc_left_by_longjmp_keeps_its_block),
 		cmocka_unit_test(realloc_to_nothing_is_a_free),
 		cmocka_unit_test(realloc_of_nothing_is_a_malloc),
 		cmocka_unit_test(an_address_given_up_inside_realloc_may_be_reused_at_once),

@@ -61,7 +61,7 @@ static const char golden[] =
 	"  grows         +1.2 MB/s, +600 blocks/s, linear growth, first seen 12 s after tracing began\n"
 	"  evidence      11,400 of 11,401 blocks older than 1 s were never freed\n"
 	"                grew 1.2 MB/s over 18 s, 95 % interval 1.1 to 1.3 MB/s\n"
-	"  owner because first frame outside libraries (95 % sure)\n"
+	"  how known     first frame outside libraries (95 % sure)\n"
 	"  what to do    Look for what keep_request() stores and who should release it.\n"
 	"  asked for by (innermost first), site feedfacecafe0001:\n"
 	"                keep_request  server.c:120  [server]\n"

@@ -198,6 +198,26 @@ static void what_existed_before_never_comes_back(void **state)
 	assert_sum_closes(w);
 }
 
+static void what_an_old_mapping_gains_since_is_not_from_before(void **state)
+{
+	struct world *w = *state;
+	struct snap_range *heap = add_range(w, RANGE_BEFORE, 20 * MB);
+
+	w->snap.proc.rss_bytes = 50 * MB;
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_preexisting), 20 * MB);
+	heap->resident_bytes = 35 * MB;
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_preexisting), 20 * MB);
+	assert_int_equal(bytes_of(w, CLASS_unexplained), 30 * MB);
+	heap->resident_bytes = 5 * MB;
+	tick(w);
+	heap->resident_bytes = 20 * MB;
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_preexisting), 5 * MB);
+	assert_sum_closes(w);
+}
+
 static void a_range_that_later_proves_to_be_an_allocators_keeps_its_past(void **state)
 {
 	struct world *w = *state;
@@ -376,6 +396,7 @@ int main(void)
 		TEST(sums_too_large_for_64_bits_stay_at_the_top),
 		TEST(the_rest_of_allocators_is_preexisting_then_slack),
 		TEST(what_existed_before_never_comes_back),
+		TEST(what_an_old_mapping_gains_since_is_not_from_before),
 		TEST(a_range_that_later_proves_to_be_an_allocators_keeps_its_past),
 		TEST(without_the_past_of_allocators_their_rest_is_unexplained),
 		TEST(estimates_give_way_before_what_was_measured),

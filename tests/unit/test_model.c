@@ -412,6 +412,25 @@ static void only_the_heaviest_sites_have_a_history(void **state)
 	(void)state;
 }
 
+static void the_program_is_called_what_it_was_started_as(void **state)
+{
+	struct world *w = *state;
+	struct vma v[] = { world_vma(CODE, CODE + 0x10000, VMA_FILE, "/bin/checker"),
+			   world_vma(BASE, BASE + 0x10000, VMA_FILE, "/lib/libx.so") };
+	struct snapshot *s;
+
+	v[0].executable = v[1].executable = true;
+	world_vmas(w, v, 2);
+	assert_int_equal(model_set_exe(w->m, PID, "/bin/checker"), 0);
+	assert_int_equal(model_set_exe_name(w->m, PID, "server"), 0);
+	assert_int_equal(model_snapshot(w->m, PID, w->now, NULL, &s), 0);
+	assert_int_equal(s->module_count, 2);
+	for (size_t i = 0; i < s->module_count; i++)
+		assert_string_equal(s->modules[i].name,
+				    s->modules[i].main_exe ? "server" : "libx.so");
+	snapshot_free(s);
+}
+
 static void names_are_asked_for_once_heaviest_first(void **state)
 {
 	struct world *w = *state;
@@ -489,6 +508,7 @@ int main(void)
 		WORLD_TEST(a_process_is_known_by_number_and_start),
 		WORLD_TEST(sites_beyond_the_limit_are_refused_and_counted),
 		cmocka_unit_test(only_the_heaviest_sites_have_a_history),
+		WORLD_TEST(the_program_is_called_what_it_was_started_as),
 		WORLD_TEST(names_are_asked_for_once_heaviest_first),
 		WORLD_TEST(a_library_loaded_after_the_reading_is_not_taken_for_its_predecessor),
 	};

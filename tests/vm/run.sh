@@ -23,12 +23,16 @@ need() {
 
 # The initial file system: memtrace and its targets as they lie here, libraries under their own
 # names, busybox, init.
+allocators() {
+	/sbin/ldconfig -p | awk '/lib(je|mi|tc)malloc(_minimal)?\.so\.[0-9]+ / { print $NF }'
+}
+
 make_initramfs() {
 	local root=$1 out=$2 f
 	local programs=("$build/memtrace" "$build/bpf_load/check_stack" "$build/targets/demo_server"
 		"$build/targets/leak_all")
 	[ -z "$e2e" ] || programs+=(/usr/bin/python3 /usr/lib/python3*/lib-dynload/*.so
-		"$build"/targets/*.so "$build/targets/leak_new")
+		"$build"/targets/*.so "$build/targets/leak_new" $(allocators))
 	mkdir -p "$root"/{bin,etc,memtrace/build/bpf_load,memtrace/build/targets}
 	echo 'root:x:0:0:root:/:/bin/sh' > "$root/etc/passwd"
 	cp "$(command -v busybox)" "$root/bin/busybox"
@@ -36,7 +40,8 @@ make_initramfs() {
 	cp "$build/memtrace" "$root/memtrace/build/"
 	cp "$build/bpf_load/check_stack" "$root/memtrace/build/bpf_load/"
 	find "$build/targets" -type f ! -name '*.d' -exec cp {} "$root/memtrace/build/targets/" \;
-	ldd "${programs[@]}" 2>/dev/null | grep -oE '/[^ :]+\.so[^ :]*' | sort -u |
+	{ ldd "${programs[@]}" 2>/dev/null | grep -oE '/[^ :]+\.so[^ :]*'; [ -z "$e2e" ] || allocators; } |
+		sort -u |
 		while read -r f; do
 			mkdir -p "$root/$(dirname "$f")"
 			cp -L "$f" "$root/$f"
@@ -55,6 +60,9 @@ add_python() {
 	(cd /usr/lib/python3/dist-packages && cp -r jsonschema* attr* pyrsistent* _pyrsistent* \
 		"$root/usr/lib/python3/dist-packages/")
 	cp -r tests/e2e "$root/memtrace/tests/"
+	mkdir -p "$root/sbin"
+	cp -L /sbin/ldconfig "$root/sbin/"
+	cp /etc/ld.so.cache "$root/etc/" # allocators are preloaded by the name that it knows
 }
 
 boot() { # boot IMAGE CPUS MEMORY_MB LACKS DIR
