@@ -52,7 +52,7 @@ static const char *things_name(enum mt_site_kind kind)
 	}
 }
 
-/* What ends such things. */
+/* What happens to such things at the end of their lives. */
 static const char *ended_text(enum mt_site_kind kind)
 {
 	switch (kind) {
@@ -85,20 +85,21 @@ static int add_lifetimes(const struct evidence *e, struct finding *f)
 {
 	const struct suspicion *s = e->s;
 	const char *things = things_name(e->kind);
+	const char *were = e->kind == MT_SITE_THREAD ? "have" : "were";
 
 	switch (s->opinion) {
 	case SUSPECT_SURVIVES:
-		return evidence_add(f, "%s of %s %s that reached an age of %.0f s were never %s",
+		return evidence_add(f, "%s of %s %s that reached an age of %.0f s %s never %s",
 				    count_text(s->old_count).s,
 				    count_text(s->old_count + s->old_freed).s, things, s->cut_s,
-				    ended_text(e->kind));
+				    were, ended_text(e->kind));
 	case SUSPECT_KEPT:
 		return evidence_add(f,
-				    "%s of %s %s were %s: a leak or unbounded cache, or lives "
+				    "%s of %s %s %s %s: a leak or unbounded cache, or lives "
 				    "longer than %.0f s",
 				    e->freed_count > 0 ? count_text(e->freed_count).s : "none",
-				    count_text(e->allocated_count).s, things, ended_text(e->kind),
-				    s->window_s);
+				    count_text(e->allocated_count).s, things, were,
+				    ended_text(e->kind), s->window_s);
 	default:
 		return evidence_add(f, "judged by the curve alone: %s",
 				    e->process_level ? "no call site of this memory is known"

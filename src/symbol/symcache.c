@@ -13,7 +13,7 @@
 #include "base/cleanup.h"
 #include "model/arena.h"
 
-#define PROBES_MAX 32
+#define PROBES_MAX 128 /* longer runs do not happen by chance at a load of a half */
 #define SLOTS_MIN 256
 
 struct answer {

@@ -85,7 +85,6 @@ static void *count(void *p)
 	return p;
 }
 
-void *oom_malloc(size_t size);
 void *oom_calloc(size_t n, size_t size);
 void *oom_realloc(void *p, size_t size);
 void *oom_reallocarray(void *p, size_t n, size_t size);
@@ -159,7 +158,6 @@ void oom_arm(unsigned long n, bool on)
 {
 	atomic_store(&report->calls, 0);
 	atomic_store(&report->failed, false);
-	report->pc = NULL;
 	atomic_store(&fail_on, on);
 	atomic_store(&fail_at, n);
 }
@@ -168,6 +166,11 @@ bool oom_disarm(void)
 {
 	atomic_store(&fail_at, 0);
 	return atomic_load(&report->failed);
+}
+
+unsigned long oom_calls(void)
+{
+	return atomic_load(&report->calls);
 }
 
 long oom_live(void)

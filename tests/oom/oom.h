@@ -12,11 +12,17 @@ void oom_arm(unsigned long n, bool on);
 /* Ends that. True when a call failed. */
 bool oom_disarm(void);
 
+/* Calls since oom_arm(), the failing one included. */
+unsigned long oom_calls(void);
+
 /* Blocks that memtrace allocated and did not free. */
 long oom_live(void);
 
 /* Where the last failing call was; text for a message. */
 const char *oom_where(void);
+
+/* As malloc(), but of those that fail: for a library that lets its allocator be chosen. */
+void *oom_malloc(size_t size);
 
 /* For memory that memtrace hands out: free() would not be counted. */
 void oom_free(void *p);
