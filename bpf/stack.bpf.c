@@ -10,9 +10,8 @@
 #include "compat.bpf.h"
 
 #define MAX_FRAME_BYTES (8u << 20)
-#define SCAN_WORDS 64 /* pthread_create() has a frame of 42 */
-#define MAX_PLUMBING \
-	8 /* clone3() has three callers in the C library; words of old calls count too */
+#define SCAN_WORDS 64  /* pthread_create() has a frame of 42 */
+#define MAX_PLUMBING 8 /* clone3() has three callers in the C library; stale words add */
 #define VM_EXEC_FLAG 4
 
 extern __u32 next_site;

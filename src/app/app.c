@@ -287,6 +287,9 @@ static void hold_budget(struct app *a, struct tracee *t, uint64_t now_ns)
 		 "probes cost an estimated %.0f %% of the target's CPU, the budget is %g %%",
 		 o.target_cpu_ratio_est * 100, a->opts->budget_pct);
 	if (!a->opts->budget_given) { /* told, not enforced: see README, Limits */
+		if (!t->mode_reason[0])
+			log_warn("process %u is slowed down: %s; give --budget to enforce it",
+				 t->pid, reason);
 		snprintf(t->mode_reason, sizeof(t->mode_reason),
 			 "over the budget of %g %%, which --budget would enforce",
 			 a->opts->budget_pct);
@@ -546,7 +549,7 @@ static int start(struct app *a, struct err *err)
 	if (!r)
 		r = output_open(&a->output, a->opts, err);
 	if (r)
-		return r;
+		return err_set(err, r, "cannot start (%s)", strerror(-r));
 	a->stage = STAGE_HOST;
 	r = start_kernel_side(a, err);
 	if (!r)
@@ -577,6 +580,8 @@ static void finish(struct app *a)
 	collector_poll(a->collector);
 	account(a, now_ns);
 	cost_read(&a->cost, a->run.proc, now_ns, a->counters.v[MT_CNT_hits]);
+	if (a->opts->command == CLI_RUN && a->tracee_count && a->tracee[0]->alive)
+		log_info("process %u goes on without memtrace", a->tracee[0]->pid);
 	for (size_t i = 0; i < a->tracee_count; i++)
 		end_tracee(a, a->tracee[i], a->tracee[i]->alive ? a->end_reason : END_TARGET_EXIT,
 			   NULL);
@@ -600,8 +605,10 @@ int app_run(const struct opts *opts)
 	struct err err = { 0 };
 	int r;
 
-	if (!a)
+	if (!a) {
+		log_error("cannot start (%s)", strerror(ENOMEM));
 		return EXIT_FAILED;
+	}
 	a->opts = opts;
 	a->end_reason = END_ERROR;
 	a->started_ns = clock_monotonic_ns();

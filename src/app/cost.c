@@ -61,23 +61,36 @@ static double hits_of(const struct tracee *t, double *ret_ns_per_s)
 void cost_info(const struct cost *c, const struct tracee *t, bool total, uint64_t now_ns,
 	       struct overhead_info *ret)
 {
+	const struct features *f = t->run->features;
 	double seconds = (now_ns - c->begun_ns) / 1e9, ns_per_s = NAN;
-	double hits = t->snap ? hits_of(t, &ns_per_s) : NAN;
+	double hits = t->snap ? hits_of(t, &ns_per_s) : NAN, cpus = t->cpu_ratio;
+	bool alone = t->run->opts->pid_count <= 1 && !t->run->opts->follow;
 
 	*ret = (struct overhead_info){
 		.tracer_cpu_ratio = c->cpu_ratio,
 		.tracer_rss_bytes = c->rss_bytes,
-		.probe_hits_per_s = t->run->opts->pid_count > 1 ? hits : c->hits_per_s,
+		.probe_hits_per_s = alone ? c->hits_per_s : hits,
+		.probe_cpu_ratio = NAN,
 		.target_cpu_ratio_est = NAN,
 		.mode = mode_of(t),
 		.reason = t->mode_reason[0] ? t->mode_reason : NULL,
 	};
 	if (total && seconds > 0) {
 		ret->tracer_cpu_ratio = (c->before_cpu_ns - c->begun_cpu_ns) / 1e9 / seconds;
-		ret->probe_hits_per_s = c->hits / seconds;
+		if (alone)
+			ret->probe_hits_per_s = c->hits / seconds;
+		if (t->cpu_before_at_ns > t->cpu_first_at_ns)
+			cpus = (double)(t->cpu_before_ns - t->cpu_first_ns) /
+			       (t->cpu_before_at_ns - t->cpu_first_at_ns);
 	}
-	if (t->run->features->entry_return_ns > 0 && t->cpu_ratio > 0)
-		ret->target_cpu_ratio_est = ns_per_s / 1e9 / t->cpu_ratio;
+	if (alone && hits > 0) /* the ledger knows the mixture, the counter how many */
+		ns_per_s *= ret->probe_hits_per_s / hits;
+	else if (alone)
+		ns_per_s = ret->probe_hits_per_s * (f->entry_return_ns / 2 + PROGRAM_NS);
+	if (f->entry_return_ns > 0)
+		ret->probe_cpu_ratio = ns_per_s / 1e9;
+	if (f->entry_return_ns > 0 && cpus > 0)
+		ret->target_cpu_ratio_est = ns_per_s / 1e9 / cpus;
 	if (ret->target_cpu_ratio_est > 1)
 		ret->target_cpu_ratio_est = 1;
 }

@@ -125,7 +125,7 @@ static int attach(struct tracee *t, int fd, const struct target_points *points, 
 	struct collector_probes probes = { .frees = frees, .allocs = allocs };
 
 	if (!frees || !allocs)
-		return -ENOMEM;
+		return err_set(err, -ENOMEM, "out of memory");
 	for (int realloc_turn = 1; realloc_turn >= 0; realloc_turn--) {
 		for (size_t i = 0; i < points->count; i++) {
 			const struct attach_point *p = &points->point[i];
@@ -143,8 +143,9 @@ static int attach(struct tracee *t, int fd, const struct target_points *points, 
 	return collector_attach(t->run->collector, t->pid, fd, &probes, err);
 }
 
-static bool probe_allocators(struct tracee *t, int fd, const struct elf_file *f,
-			     const struct module_request *m)
+/* -ENOMEM: not looked at. */
+static int probe_allocators(struct tracee *t, int fd, const struct elf_file *f,
+			    const struct module_request *m, bool *ret_found)
 {
 	struct target_module module = {
 		.file_name = file_name(m->path),
@@ -160,8 +161,10 @@ static bool probe_allocators(struct tracee *t, int fd, const struct elf_file *f,
 	bool found;
 	int r;
 
-	if (!t->heap_wanted || target_examine(f, &module, &points))
-		return false;
+	if (!t->heap_wanted)
+		return 0;
+	if (target_examine(f, &module, &points))
+		return -ENOMEM;
 	found = points.count > 0;
 	explain(t, &points, module.file_name);
 	r = found ? attach(t, fd, &points, &err) : 0;
@@ -180,41 +183,50 @@ static bool probe_allocators(struct tracee *t, int fd, const struct elf_file *f,
 		}
 	}
 	target_done(&points);
-	return found;
+	*ret_found = found;
+	return 0;
 }
 
-static void learn(struct tracee *t, const struct module_request *m)
+/* -ENOMEM: it stays pending, for the next scan. */
+static int learn(struct tracee *t, const struct module_request *m)
 {
 	auto_clean(elf_freep) struct elf_file *f = NULL;
 	auto_close int fd = open_mapped(t, m);
 	struct module_fact fact = { 0 };
-	bool allocator;
+	bool allocator = false;
+	int r = fd < 0 ? fd : elf_open_fd(fd, &f, NULL);
 
+	if (r == -ENOMEM)
+		return r;
 	note_runtime(t, file_name(m->path), m->main_exe);
-	if (fd < 0 || elf_open_fd(fd, &f, NULL)) {
+	if (r) {
 		model_set_module(t->run->model, t->pid, m->index, NULL, false);
-		return;
+		return 0;
 	}
 	elf_describe(f, &fact);
-	allocator = probe_allocators(t, fd, f, m);
+	r = probe_allocators(t, fd, f, m, &allocator);
+	if (r)
+		return r;
 	note_plumbing(t, m, allocator);
 	model_set_module(t->run->model, t->pid, m->index, &fact, allocator);
+	return 0;
 }
 
 int modules_scan(struct tracee *t)
 {
 	auto_free struct module_request *pending = calloc(PENDING_BATCH, sizeof(*pending));
 	bool before = t->heap_traced;
-	int n;
+	int n, r = 0;
 
 	if (!pending)
 		return -ENOMEM;
-	while ((n = model_modules_pending(t->run->model, t->pid, pending, PENDING_BATCH)) > 0)
+	while (!r && (n = model_modules_pending(t->run->model, t->pid, pending, PENDING_BATCH)) > 0)
 		for (int i = 0; i < n; i++)
-			learn(t, &pending[i]);
+			if (learn(t, &pending[i]) < 0)
+				r = -ENOMEM;
 	if (t->heap_traced != before)
 		model_set_heap_traced(t->run->model, t->pid, t->heap_traced);
-	return n;
+	return r ? r : n;
 }
 
 static int symbol_file_of(struct tracee *t, const struct module_request *m, uint32_t *ret)
@@ -246,8 +258,8 @@ void modules_scan_name(struct tracee *t, const struct frame_request *frame)
 		r = symbol_file_of(t, &m, &file);
 	if (!r) /* a return address: the call is before it */
 		r = symbolizer_resolve(t->run->symbolizer, file, frame->vaddr - 1, &name);
-	if (r == -EAGAIN)
+	if (r != -EAGAIN && r != -ENOMEM)
+		r = model_set_name(model, frame->handle, name ? name : "");
+	if (r == -EAGAIN || r == -ENOMEM) /* later, then */
 		model_set_name(model, frame->handle, NULL);
-	else
-		model_set_name(model, frame->handle, name ? name : "");
 }

@@ -79,14 +79,16 @@ void tracee_freep(struct tracee **t)
 }
 
 /* What only the executable itself tells: a 32-bit program, one in Go. */
-static void look_at_exe(struct tracee *t, struct preflight_facts *facts)
+static int look_at_exe(struct tracee *t, struct preflight_facts *facts)
 {
 	struct exe_facts exe;
+	int r = modules_scan_exe(t->run->proc, facts->pid, &exe);
 
-	if (modules_scan_exe(t->run->proc, facts->pid, &exe) == 0) {
+	if (r == 0) {
 		facts->is_32bit = exe.is_32bit;
 		facts->is_go = exe.is_go;
 	}
+	return r == -ENOMEM ? r : 0; /* a guess could cost the target its life */
 }
 
 static int preflight(struct tracee *t, uint32_t asked, struct err *err)
@@ -94,10 +96,10 @@ static int preflight(struct tracee *t, uint32_t asked, struct err *err)
 	struct preflight_facts facts = { .force = t->run->opts->force };
 	int r = preflight_gather(t->run->proc, asked, &facts);
 
+	if (!r && facts.exists)
+		r = look_at_exe(t, &facts);
 	if (r)
 		return err_set(err, r, "cannot look at process %u (%s)", asked, strerror(-r));
-	if (facts.exists)
-		look_at_exe(t, &facts);
 	if (facts.seccomp_mode && facts.seccomp_mode != FACT_UNKNOWN)
 		facts.return_probes_safe_under_seccomp = features_probe_seccomp(t->run->features);
 	preflight_judge(&facts, &t->preflight);
@@ -180,6 +182,10 @@ static int read_fact(struct tracee *t, uint64_t now_ns)
 	if (t->cpu_before_at_ns && now_ns > t->cpu_before_at_ns)
 		t->cpu_ratio =
 			(double)(fact.cpu_ns - t->cpu_before_ns) / (now_ns - t->cpu_before_at_ns);
+	if (!t->cpu_first_at_ns) {
+		t->cpu_first_ns = fact.cpu_ns;
+		t->cpu_first_at_ns = now_ns;
+	}
 	t->cpu_before_ns = fact.cpu_ns;
 	t->cpu_before_at_ns = now_ns;
 	return model_set_proc(t->run->model, t->pid, &fact, now_ns);
@@ -416,27 +422,34 @@ static void name_frames(struct tracee *t, uint64_t budget_ns)
 	tell_progress(t);
 }
 
+/* All of it or nothing: after a failure what was found before stands. */
 static int analyse(struct tracee *t, uint64_t now_ns, const struct snap_counters *counters)
 {
 	auto_free struct owner *owners = NULL;
+	struct findings findings = { 0 };
+	struct ledger ledger = { 0 };
 	struct snapshot *snap;
 	int r = model_snapshot(t->run->model, t->pid, now_ns, counters, &snap);
 
 	if (r)
 		return r;
+	owners = calloc(snap->site_count + 1, sizeof(*owners));
+	r = owners ? attrib_find_owners(snap, owners) : -ENOMEM;
+	if (!r)
+		r = ledger_build(snap, owners, &t->ledger_state, &ledger);
+	if (!r && t->judge)
+		r = judge_tick(t->judge, &t->run->judge_cfg, snap, owners, &ledger, &findings);
+	if (r) {
+		ledger_done(&ledger);
+		snapshot_free(snap);
+		return r;
+	}
 	analysis_clear(t);
 	t->snap = snap;
-	owners = calloc(snap->site_count + 1, sizeof(*owners));
-	if (!owners)
-		return -ENOMEM;
-	r = attrib_find_owners(snap, owners);
-	if (r)
-		return r;
 	t->owners = steal(owners);
-	r = ledger_build(snap, t->owners, &t->ledger_state, &t->ledger);
-	if (r || !t->judge)
-		return r;
-	return judge_tick(t->judge, &t->run->judge_cfg, snap, t->owners, &t->ledger, &t->findings);
+	t->ledger = ledger;
+	t->findings = findings;
+	return 0;
 }
 
 int tracee_tick(struct tracee *t, uint64_t now_ns, const struct snap_counters *counters, bool final)

@@ -75,6 +75,7 @@ struct tracee {
 	struct limits limits;
 	struct proc_fact fact;
 	uint64_t fact_ns;			  /* when fact was read */
+	uint64_t cpu_first_ns, cpu_first_at_ns;	  /* of the first tick */
 	uint64_t cpu_before_ns, cpu_before_at_ns; /* of the last tick */
 	double cpu_ratio;	   /* CPUs that the target uses; NAN when not known */
 	size_t files_pending;	   /* symbol tables to be loaded, as last told */

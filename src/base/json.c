@@ -82,19 +82,17 @@ int json_put_time(json_t *object, const char *key, uint64_t realtime_ns)
 	return json_put(object, key, json_string_nocheck(clock_format_utc(realtime_ns, text)));
 }
 
-/* jansson's own allocation functions are never replaced here, so free() releases its text. */
-static int dump_line(const json_t *object, char **ret, size_t *ret_len)
+static int append(const char *bytes, size_t len, void *ctx)
 {
-	auto_free char *text = json_dumps(object, DUMP_FLAGS);
-	size_t len;
+	return strbuf_add_bytes(ctx, bytes, len) < 0 ? -1 : 0;
+}
 
-	if (!text)
-		return -ENOMEM;
-	len = strlen(text);
-	text[len] = '\n'; /* in place of the NUL: from here on it is bytes, not a string */
-	*ret = steal(text);
-	*ret_len = len + 1;
-	return 0;
+/* Not json_dumps(): without memory it can leave out a key (jansson 2.14) and still succeed. */
+int json_add_text(struct strbuf *b, const json_t *object, size_t flags)
+{
+	int r = json_dump_callback(object, append, b, flags);
+
+	return r && !b->error ? -ENOMEM : b->error;
 }
 
 static int wait_writable(int fd)
@@ -139,11 +137,12 @@ static int flush(FILE *f)
 
 int json_write_line(FILE *f, const json_t *object)
 {
-	auto_free char *line = NULL;
-	size_t len;
+	auto_strbuf struct strbuf line = {};
 	int r;
 
-	r = dump_line(object, &line, &len);
+	r = json_add_text(&line, object, DUMP_FLAGS);
+	if (r == 0)
+		r = strbuf_add(&line, "\n");
 	if (r < 0)
 		return r;
 	r = flush(f);
@@ -151,7 +150,7 @@ int json_write_line(FILE *f, const json_t *object)
 		return r;
 	/* Past stdio: it would cut long lines into blocks and lose part of one on EAGAIN. */
 	if (fileno(f) >= 0)
-		return write_all(fileno(f), line, len);
-	fwrite(line, 1, len, f);
+		return write_all(fileno(f), line.text, line.len);
+	fwrite(line.text, 1, line.len, f);
 	return ferror(f) ? -EIO : flush(f);
 }

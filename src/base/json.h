@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct strbuf;
+
 #define JSON_STRING_MAX 4096 /* bytes; longer foreign strings are cut and end in "..." */
 
 /* Puts a new reference (taken over, even on failure; NULL is -ENOMEM) under key. */
@@ -36,6 +38,9 @@ int json_put_decimal64(json_t *object, const char *key, uint64_t value);
 
 /* RFC 3339 in UTC with microseconds. */
 int json_put_time(json_t *object, const char *key, uint64_t realtime_ns);
+
+/* Adds object as text, with jansson's flags. 0, -ENOMEM or b's earlier failure. */
+int json_add_text(struct strbuf *b, const json_t *object, size_t flags);
 
 /*
  * Writes object as one compact line, after what f still held; waits when f is non-blocking and

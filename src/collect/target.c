@@ -225,7 +225,7 @@ static enum probe_arch arch_of(const struct elf_file *f)
 	}
 }
 
-/* Fills the query of a candidate; -ENOENT when the file has no code there. */
+/* Fills the query of a candidate; -ENOENT when the file has no code there, -ENOMEM. */
 static int make_query(const struct elf_file *f, const struct target_module *m,
 		      const struct candidate *c, struct probe_query *ret)
 {
@@ -239,10 +239,13 @@ static int make_query(const struct elf_file *f, const struct target_module *m,
 		.wants_return = points_wants_return(&c->call),
 	};
 
+	int r;
+
 	if (want > BODY_BYTES_MAX)
 		want = BODY_BYTES_MAX;
-	if (elf_code(f, c->vaddr, (size_t)want, &q.code, &q.len) < 0 || !q.len)
-		return -ENOENT;
+	r = elf_code(f, c->vaddr, (size_t)want, &q.code, &q.len);
+	if (r < 0 || !q.len)
+		return r == -ENOMEM ? r : -ENOENT;
 	*ret = q;
 	return 0;
 }
@@ -252,9 +255,10 @@ static int make_point(const struct elf_file *f, const struct target_module *m,
 {
 	struct attach_point p = { .wants_return = points_wants_return(&c->call) };
 	struct probe_query q;
+	int r = make_query(f, m, c, &q);
 
-	if (make_query(f, m, c, &q) < 0)
-		return -ENOENT;
+	if (r < 0)
+		return r;
 	probe_site_choose(&q, &p.site);
 	if (elf_vaddr_to_offset(f, c->vaddr + p.site.offset, &p.file_offset) < 0)
 		return -ENOENT;
@@ -314,7 +318,7 @@ static int refuse_intruders(const struct elf_file *f, const struct scan *s, stru
 			continue;
 		i = in->index[k];
 		if (make_query(f, s->module, &s->list[i], &q) < 0)
-			continue;
+			q = (struct probe_query){}; /* the entry all the same, without its text */
 		p->point[i].file_offset -= p->point[i].site.offset;
 		probe_site_use_entry(&q,
 				     all_seen ? "entry: other code may jump behind it"
@@ -335,7 +339,10 @@ static int make_points(const struct elf_file *f, struct scan *s, struct target_p
 	if (!p->point)
 		return -ENOMEM;
 	for (i = 0; i < s->count; i++) {
-		if (make_point(f, s->module, &s->list[i], &p->point[p->count]) < 0)
+		r = make_point(f, s->module, &s->list[i], &p->point[p->count]);
+		if (r == -ENOMEM)
+			return r;
+		if (r < 0)
 			p->unreadable++;
 		else
 			s->list[p->count++] = s->list[i];
@@ -384,7 +391,10 @@ int target_examine(const struct elf_file *f, const struct target_module *m,
 	s.list = calloc(TARGET_POINTS_MAX, sizeof(*s.list));
 	if (!s.list)
 		return -ENOMEM;
-	p.incomplete = elf_each_function(f, on_symbol, &s) < 0;
+	r = elf_each_function(f, on_symbol, &s);
+	if (r == -ENOMEM)
+		return r;
+	p.incomplete = r < 0;
 	p.refused = s.refused;
 	p.ifuncs = s.ifuncs;
 	p.allocator = guess(&s);

@@ -373,10 +373,14 @@ int fds_set_facts(struct fds *t, const struct fd_fact *fact, size_t n, uint64_t 
 	for (size_t i = 0; i < PAGES; i++)
 		for (size_t k = 0; t->page[i] && k < PAGE_FDS; k++)
 			t->page[i]->entry[k].fact = 0;
-	for (size_t i = 0; i < kept && r != -ENOMEM; i++) {
-		r = entry_make(t, fact[i].fd, &e);
-		refused += r < 0;
-		if (r < 0 || e->changed_ns >= now_ns)
+	/* to the end, also without memory: what is not marked here counts as closed */
+	for (size_t i = 0; i < kept; i++) {
+		int made = entry_make(t, fact[i].fd, &e);
+
+		refused += made < 0;
+		if (made == -ENOMEM)
+			r = made;
+		if (made < 0 || e->changed_ns >= now_ns)
 			continue;
 		if (!e->live) {
 			*e = (struct entry){ .live = true };
@@ -388,7 +392,7 @@ int fds_set_facts(struct fds *t, const struct fd_fact *fact, size_t n, uint64_t 
 	if (refused > t->facts_refused)
 		t->facts_refused = refused;
 	t->complete = refused == 0;
-	return r == -ENOMEM ? r : 0;
+	return r;
 }
 
 static void entry_describe(const struct fds *t, int fd, const struct entry *e, struct fd_entry *ret)

@@ -76,7 +76,8 @@ struct overhead_info {
 	double probe_hits_per_s;
 	double target_cpu_ratio_est; /* share of the target's CPU time that the probes cost */
 	const char *mode;	     /* in force now: "watch", "sample" or "full" */
-	const char *reason; /* why this mode, one sentence; NULL when there is nothing to say */
+	const char *reason;	/* why this mode, one sentence; NULL when there is nothing to say */
+	double probe_cpu_ratio; /* what the probes cost the target, in CPUs */
 };
 
 /* One resource event with what the event itself does not know. */

@@ -12,6 +12,7 @@
 #include "analyse/analysis.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/str.h"
 #include "report/report_json.h"
 
 #define TOLD_MAX 1024
@@ -62,7 +63,7 @@ static int emit(struct jsonl *j, const char *type, const struct record_head *hea
 	if (json_object_update(line, body))
 		return -ENOMEM;
 	r = json_write_line(j->cfg.out, line);
-	if (r < 0)
+	if (r < 0 && r != -ENOMEM) /* nothing was written then */
 		j->error = r;
 	return r;
 }
@@ -106,13 +107,15 @@ static struct told *find_told(struct jsonl *j, uint32_t pid, uint64_t leak_id)
 /* FNV-1a over the text of the record. */
 static int hash_body(const json_t *body, uint64_t *ret)
 {
-	auto_free char *text = json_dumps(body, JSON_COMPACT);
+	auto_strbuf struct strbuf text = {};
 	uint64_t hash = 0xcbf29ce484222325;
 	const char *p;
+	int r;
 
-	if (!text)
-		return -ENOMEM;
-	for (p = text; *p; p++)
+	r = json_add_text(&text, body, JSON_COMPACT);
+	if (r < 0)
+		return r;
+	for (p = strbuf_text(&text); *p; p++)
 		hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
 	*ret = hash;
 	return 0;

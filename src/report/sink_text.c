@@ -12,6 +12,7 @@
 
 #include "analyse/analysis.h"
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/num.h"
 #include "report/names.h"
 #include "report/report_json.h"
@@ -219,6 +220,20 @@ static void add_summary(struct text *t, struct strbuf *b, const struct record_he
 	strbuf_add(b, "\n");
 }
 
+static void forget(struct text *t, uint32_t pid)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < t->site_count; i++)
+		if (t->sites[i].pid != pid)
+			t->sites[kept++] = t->sites[i];
+	t->site_count = kept;
+	for (i = 0, kept = 0; i < t->process_count; i++)
+		if (t->processes[i].pid != pid)
+			t->processes[kept++] = t->processes[i];
+	t->process_count = kept;
+}
+
 static int text_tick(void *priv, const struct record_head *head, const struct analysis *a,
 		     const struct overhead_info *overhead)
 {
@@ -234,8 +249,6 @@ static int text_tick(void *priv, const struct record_head *head, const struct an
 	add_summary(t, &b, head, a);
 	text_add_classes(&b, &t->ink, a, first);
 	r = add_sites(t, &b, a);
-	if (r < 0)
-		return r;
 	add_findings(t, &b, a, true);
 	add_findings(t, &b, a, false);
 	if (a->findings->verdict == VERDICT_INCONCLUSIVE && a->findings->why)
@@ -243,24 +256,28 @@ static int text_tick(void *priv, const struct record_head *head, const struct an
 	text_add_cost(&b, overhead);
 	text_add_losses(&b, &a->snap->counters);
 	strbuf_add(&b, "\n");
-	return flush(t, &b);
+	if (r == 0)
+		r = flush(t, &b);
+	if (r == -ENOMEM)
+		forget(t, a->snap->pid); /* nothing of it was shown */
+	return r;
 }
 
 /* Events are the same few fields as in JSON: who reads them wants them greppable. */
 static int text_event(void *priv, const struct record_head *head, const struct event_info *info)
 {
 	auto_strbuf struct strbuf b = {};
-	auto_free char *fields = NULL;
 	json_auto_t *body = NULL;
 	int r;
 
 	r = report_json_event(info, &body);
 	if (r < 0)
 		return r;
-	fields = json_dumps(body, 0);
-	if (!fields)
-		return -ENOMEM;
-	strbuf_printf(&b, "[%.6f s] %u %s\n", head->elapsed_s, head->pid, fields);
+	strbuf_printf(&b, "[%.6f s] %u ", head->elapsed_s, head->pid);
+	r = json_add_text(&b, body, 0);
+	if (r < 0)
+		return r;
+	strbuf_add(&b, "\n");
 	return flush(priv, &b);
 }
 
@@ -280,20 +297,6 @@ static int text_process(void *priv, const struct record_head *head, const struct
 		strbuf_printf(&line, ", %s", info->reason);
 	text_add_wrapped(&b, 4, strbuf_text(&line));
 	return flush(t, &b);
-}
-
-static void forget(struct text *t, uint32_t pid)
-{
-	size_t i, kept = 0;
-
-	for (i = 0; i < t->site_count; i++)
-		if (t->sites[i].pid != pid)
-			t->sites[kept++] = t->sites[i];
-	t->site_count = kept;
-	for (i = 0, kept = 0; i < t->process_count; i++)
-		if (t->processes[i].pid != pid)
-			t->processes[kept++] = t->processes[i];
-	t->process_count = kept;
 }
 
 static int text_end(void *priv, const struct record_head *head, const struct end_info *info)

@@ -257,6 +257,9 @@ void text_add_cost(struct strbuf *b, const struct overhead_info *o)
 		strbuf_printf(
 			&t, "%s probe hits/s, ",
 			num_format_count((uint64_t)fmin(fmax(o->probe_hits_per_s, 0), 1e18), text));
+	if (o->probe_cpu_ratio > 0)
+		strbuf_printf(&t, "about %s of one CPU, ",
+			      text_format_share(o->probe_cpu_ratio, share));
 	if (isfinite(o->target_cpu_ratio_est))
 		strbuf_printf(&t, "about %s of the target's CPU time, ",
 			      text_format_share(o->target_cpu_ratio_est, share));

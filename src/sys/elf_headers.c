@@ -83,7 +83,8 @@ static void store_build_id(struct elf_file *f, const unsigned char *id, size_t l
 	f->build_id[2 * len] = '\0';
 }
 
-static void read_notes(struct elf_file *f, const GElf_Phdr *ph)
+/* -ENOMEM is the only failure: a file in Go must not pass for another because memory is short. */
+static int read_notes(struct elf_file *f, const GElf_Phdr *ph)
 {
 	size_t size = ph->p_filesz < NOTES_BYTES_MAX ? ph->p_filesz : NOTES_BYTES_MAX;
 	size_t at = 0, next, name_at, desc_at;
@@ -94,10 +95,10 @@ static void read_notes(struct elf_file *f, const GElf_Phdr *ph)
 
 	bytes = malloc(size + 1);
 	if (!bytes)
-		return;
+		return -ENOMEM;
 	n = elf_read_some(f, ph->p_offset, bytes, size);
 	if (n <= 0)
-		return;
+		return 0;
 	data.d_buf = bytes;
 	data.d_size = (size_t)n;
 	data.d_type = ph->p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR;
@@ -110,6 +111,7 @@ static void read_notes(struct elf_file *f, const GElf_Phdr *ph)
 			f->is_go = true;
 		at = next;
 	}
+	return 0;
 }
 
 static void store_segment(struct elf_file *f, const GElf_Phdr *ph)
@@ -140,8 +142,8 @@ static int read_segments(struct elf_file *f, Elf *e)
 			return -ENOEXEC;
 		if (ph.p_type == PT_LOAD)
 			store_segment(f, &ph);
-		else if (ph.p_type == PT_NOTE)
-			read_notes(f, &ph);
+		else if (ph.p_type == PT_NOTE && read_notes(f, &ph) < 0)
+			return -ENOMEM;
 		else if (ph.p_type == PT_INTERP)
 			f->has_interpreter = true;
 		else if (ph.p_type == PT_DYNAMIC) {
@@ -178,8 +180,8 @@ static void store_table(struct elf_file *f, Elf *e, const GElf_Shdr *sh, enum el
 	};
 }
 
-/* The section header string table; *ret stays NULL when it is missing or too large. */
-static size_t read_section_names(const struct elf_file *f, Elf *e, char **ret)
+/* The section header string table; *ret stays NULL when it is missing or too large. -ENOMEM. */
+static int64_t read_section_names(const struct elf_file *f, Elf *e, char **ret)
 {
 	auto_free char *names = NULL;
 	GElf_Shdr sh;
@@ -189,26 +191,31 @@ static size_t read_section_names(const struct elf_file *f, Elf *e, char **ret)
 	    sh.sh_size == 0 || sh.sh_size > SECTION_NAMES_BYTES_MAX)
 		return 0;
 	names = malloc(sh.sh_size);
-	if (!names || elf_read_all(f, sh.sh_offset, names, sh.sh_size) < 0)
+	if (!names)
+		return -ENOMEM;
+	if (elf_read_all(f, sh.sh_offset, names, sh.sh_size) < 0)
 		return 0;
 	names[sh.sh_size - 1] = '\0';
 	*ret = steal(names);
-	return sh.sh_size;
+	return (int64_t)sh.sh_size;
 }
 
-static void read_sections(struct elf_file *f, Elf *e)
+static int read_sections(struct elf_file *f, Elf *e)
 {
 	auto_free char *names = NULL;
-	size_t count, names_bytes;
+	int64_t names_bytes;
+	size_t count;
 	Elf_Scn *section = NULL;
 	GElf_Shdr sh;
 
 	if (elf_getshdrnum(e, &count) < 0 || count == 0 || count > ELF_SECTIONS_MAX)
-		return;
+		return 0;
 	names_bytes = read_section_names(f, e, &names);
+	if (names_bytes < 0)
+		return (int)names_bytes;
 	while ((section = elf_nextscn(e, section))) {
 		if (!gelf_getshdr(section, &sh))
-			return;
+			return 0;
 		if (sh.sh_type == SHT_SYMTAB)
 			store_table(f, e, &sh, ELF_TABLE_SYMTAB);
 		else if (sh.sh_type == SHT_DYNSYM)
@@ -218,6 +225,7 @@ static void read_sections(struct elf_file *f, Elf *e)
 		     strcmp(names + sh.sh_name, ".note.go.buildid") == 0))
 			f->is_go = true;
 	}
+	return 0;
 }
 
 int elf_read_headers(struct elf_file *f)
@@ -244,7 +252,9 @@ int elf_read_headers(struct elf_file *f)
 	r = read_segments(f, e);
 	if (r < 0)
 		return r;
-	read_sections(f, e);
+	r = read_sections(f, e);
+	if (r < 0)
+		return r;
 	if (!f->table[ELF_TABLE_DYNSYM].present) {
 		/* Not having dynamic symbols is no failure. */
 		r = elf_find_dynsym(f);

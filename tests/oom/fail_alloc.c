@@ -65,6 +65,16 @@ int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *te
 				   CMFixtureFunction setup, CMFixtureFunction teardown);
 extern void __sanitizer_symbolize_pc(void *pc, const char *format, char *out, size_t size);
 
+extern void __sanitizer_print_stack_trace(void);
+
+/* The first call that fails. With OOM_TRACE its stack is printed, to find who made it. */
+static void note(void *pc)
+{
+	report->pc = pc;
+	if (getenv("OOM_TRACE"))
+		__sanitizer_print_stack_trace();
+}
+
 /* Whether this call is to fail; pc: in memtrace. */
 static bool refuse(void *pc)
 {
@@ -73,7 +83,7 @@ static bool refuse(void *pc)
 	if (at == 0 || (n != at && !(n > at && atomic_load(&fail_on))))
 		return false;
 	if (!atomic_exchange(&report->failed, true))
-		report->pc = (char *)pc - 1;
+		note((char *)pc - 1);
 	errno = ENOMEM;
 	return true;
 }
@@ -160,6 +170,11 @@ void oom_arm(unsigned long n, bool on)
 	atomic_store(&report->failed, false);
 	atomic_store(&fail_on, on);
 	atomic_store(&fail_at, n);
+}
+
+bool oom_failed(void)
+{
+	return atomic_load(&report->failed);
 }
 
 bool oom_disarm(void)

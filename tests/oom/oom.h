@@ -9,6 +9,8 @@
 
 /* From now on the n-th call fails (1 is the next one), and with `on` all that follow it. */
 void oom_arm(unsigned long n, bool on);
+/* Whether a call failed since then. */
+bool oom_failed(void);
 /* Ends that. True when a call failed. */
 bool oom_disarm(void);
 

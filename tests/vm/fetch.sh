@@ -15,7 +15,7 @@ say() { printf 'fetch: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 image() { find "$kept" -name 'vmlinuz-*' 2>/dev/null | sort -V | tail -1; }
 
-# One stanza of a deb822 file, or one line of a one-line file, whose suite is the machine's codename.
+# One stanza of a deb822 file, or one line of an older file, with the suite of this machine.
 derive_sources() {
 	local codename f
 	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")

@@ -21,12 +21,12 @@ need() {
 	command -v "$1" >/dev/null || die "$1 is missing: sudo tools/setup --vm"
 }
 
-# The initial file system: memtrace and its targets as they lie here, libraries under their own
-# names, busybox, init.
 allocators() {
 	/sbin/ldconfig -p | awk '/lib(je|mi|tc)malloc(_minimal)?\.so\.[0-9]+ / { print $NF }'
 }
 
+# The initial file system: memtrace and its targets as they lie here, libraries under their own
+# names, busybox, init.
 make_initramfs() {
 	local root=$1 out=$2 f
 	local programs=("$build/memtrace" "$build/bpf_load/check_stack" "$build/targets/demo_server"
