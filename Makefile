@@ -146,7 +146,7 @@ check-host: $(HOST) ## BPF programs on the host, no root
 	@tools/run-tests.sh bpf_host $(HOST)
 check-oom: $(OOM) ## the same with allocations failing one by one, no root
 	@tests/oom/run.sh $(OOM)
-check: check-unit check-host ## every ring that needs no root
+check: check-unit check-host check-oom ## every ring that needs no root
 check-root: $(O)/memtrace $(O)/san/memtrace targets $(BPF_LOAD) ## end to end: root and BPF
 	@tests/e2e/run.sh
 check-ci: lint check check-root
