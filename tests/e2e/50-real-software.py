@@ -4,6 +4,7 @@ Of each kind two processes run at once, with one memtrace on both and no special
 leaks must be called so, with the class that grows and the module that asked; its twin, which does
 as much, must be acquitted. Growth is compared with what the software itself says.
 """
+import glob
 import pwd
 import shutil
 import socket
@@ -13,7 +14,7 @@ import threading
 from lib import *
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "real")
-POSTGRES_BIN = "/usr/lib/postgresql/15/bin"
+POSTGRES_BIN = max(glob.glob("/usr/lib/postgresql/*/bin"), default="/usr/lib/postgresql/15/bin")
 TRACED_S = 40
 SEVERITIES = ["low", "medium", "high", "critical"]
 
