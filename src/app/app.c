@@ -38,6 +38,7 @@ struct app {
 	const struct opts *opts; /* borrowed */
 	enum stage stage;	 /* how far the start has come */
 	struct features features;
+	struct keeper *keeper;	       /* owned */
 	struct collector *collector;   /* owned */
 	struct model *model;	       /* owned */
 	struct symbolizer *symbolizer; /* owned */
@@ -272,6 +273,13 @@ static void attach_born(struct app *a)
 	a->born_count = 0;
 }
 
+static void step_down(struct app *a, struct tracee *t, const char *reason)
+{
+	tracee_step_down(t, reason);
+	log_warn("process %u: %s; allocator probes are out, watching only", t->pid, reason);
+	tell_process(a, t, PROCESS_DETACH, reason);
+}
+
 static void hold_budget(struct app *a, struct tracee *t, uint64_t now_ns)
 {
 	struct overhead_info o;
@@ -295,11 +303,8 @@ static void hold_budget(struct app *a, struct tracee *t, uint64_t now_ns)
 			 a->opts->budget_pct);
 		return;
 	}
-	if (++t->over_budget_ticks < OVER_BUDGET_TICKS)
-		return;
-	tracee_step_down(t, reason);
-	log_warn("process %u: %s; allocator probes are out, watching only", t->pid, reason);
-	tell_process(a, t, PROCESS_DETACH, reason);
+	if (++t->over_budget_ticks >= OVER_BUDGET_TICKS)
+		step_down(a, t, reason);
 }
 
 static void account(struct app *a, uint64_t now_ns)
@@ -322,6 +327,8 @@ static void tick_all(struct app *a, uint64_t now_ns, bool report)
 			continue;
 		if (tracee_tick(t, now_ns, &a->counters, false) == 0 && report)
 			tell_tick(a, t, now_ns);
+		if (t->heap_traced && !keeper_is_alive(a->keeper))
+			step_down(a, t, "the process that holds memtrace's probes was killed");
 		hold_budget(a, t, now_ns);
 	}
 }
@@ -448,8 +455,11 @@ static int start_kernel_side(struct app *a, struct err *err)
 		.follow = a->opts->follow,
 		.features = &a->features,
 	};
-	int r = features_probe(&a->features, err);
+	int r = keeper_start(&a->keeper, err);
 
+	cfg.keeper = a->keeper;
+	if (!r)
+		r = features_probe(a->keeper, &a->features, err);
 	if (!r)
 		r = collector_new(&cfg, on_record, a, &a->collector, err);
 	if (!r)
@@ -467,6 +477,7 @@ static int start_user_side(struct app *a)
 		r = symbolizer_new(&symbols, &a->symbolizer);
 	a->run = (struct run){ .opts = a->opts,
 			       .features = &a->features,
+			       .keeper = a->keeper,
 			       .collector = a->collector,
 			       .model = a->model,
 			       .symbolizer = a->symbolizer,
@@ -535,6 +546,7 @@ static void stop(struct app *a)
 	symbolizer_free(a->symbolizer);
 	model_free(a->model);
 	collector_free(a->collector);
+	keeper_stop(a->keeper);
 	free(a->specs);
 }
 
@@ -563,7 +575,7 @@ static int start(struct app *a, struct err *err)
 	if (r)
 		return err_set(err, r, "cannot start (%s)", strerror(-r));
 	now = clock_monotonic_ns();
-	cost_begin(&a->cost, a->run.proc, now);
+	cost_begin(&a->cost, a->run.proc, keeper_pid(a->keeper), now);
 	a->tick_ns = a->opts->interval_s * 1e9;
 	if (a->tick_ns > TICK_MAX_NS)
 		a->tick_ns = TICK_MAX_NS;

@@ -13,7 +13,23 @@
 #define PROGRAM_NS 400.0
 #define LEAST_SECONDS 0.2 /* between two readings: rates over less say nothing */
 
-void cost_begin(struct cost *c, const char *proc, uint64_t now_ns)
+/* Of memtrace and its keeper. */
+static int read_own(const char *proc, uint32_t keeper, struct procfs_self *ret)
+{
+	struct procfs_stat stat;
+	struct procfs_status status;
+	int r = procfs_read_self(proc, ret);
+
+	if (r)
+		return r;
+	if (procfs_read_stat(proc, keeper, &stat) == 0)
+		ret->cpu_ns += stat.cpu_ns;
+	if (ret->rss_bytes != FACT_UNKNOWN && procfs_read_status(proc, keeper, &status) == 0)
+		ret->rss_bytes += status.rss_anon_bytes; /* it shares memtrace's text */
+	return 0;
+}
+
+void cost_begin(struct cost *c, const char *proc, uint32_t keeper, uint64_t now_ns)
 {
 	struct procfs_self self;
 
@@ -22,7 +38,8 @@ void cost_begin(struct cost *c, const char *proc, uint64_t now_ns)
 	c->cpu_ratio = NAN;
 	c->rss_bytes = FACT_UNKNOWN;
 	c->begun_ns = c->before_ns = now_ns;
-	if (procfs_read_self(proc, &self) == 0)
+	c->keeper = keeper;
+	if (read_own(proc, keeper, &self) == 0)
 		c->begun_cpu_ns = c->before_cpu_ns = self.cpu_ns;
 }
 
@@ -31,7 +48,7 @@ void cost_read(struct cost *c, const char *proc, uint64_t now_ns, uint64_t hits)
 	struct procfs_self self;
 	double seconds = (now_ns - c->before_ns) / 1e9;
 
-	if (seconds < LEAST_SECONDS || procfs_read_self(proc, &self))
+	if (seconds < LEAST_SECONDS || read_own(proc, c->keeper, &self))
 		return;
 	c->hits_per_s = (hits - c->before_hits) / seconds;
 	c->cpu_ratio = (self.cpu_ns - c->before_cpu_ns) / 1e9 / seconds;

@@ -10,9 +10,10 @@ struct cost {
 	double hits_per_s; /* NAN before the second reading */
 	double cpu_ratio;
 	uint64_t rss_bytes;
+	uint32_t keeper; /* the process that holds the probes */
 };
 
-void cost_begin(struct cost *c, const char *proc, uint64_t now_ns);
+void cost_begin(struct cost *c, const char *proc, uint32_t keeper, uint64_t now_ns);
 void cost_read(struct cost *c, const char *proc, uint64_t now_ns, uint64_t hits);
 
 /* Of one tracee now; total: over the whole run. */

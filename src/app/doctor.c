@@ -12,6 +12,7 @@
 #include "app/app.h"
 #include "base/json.h"
 #include "collect/features.h"
+#include "collect/keeper.h"
 #include "sys/residency.h"
 #include "version.h"
 
@@ -86,15 +87,19 @@ static int print_json(const struct features *f, const struct utsname *uts, const
 
 int doctor_run(bool json)
 {
-	struct features f;
+	struct features f = { 0 };
+	struct keeper *keeper = NULL;
 	struct err err = { 0 };
 	struct utsname uts = { 0 };
-	int r = features_probe(&f, &err);
+	int r = keeper_start(&keeper, &err);
 
+	if (r == 0)
+		r = features_probe(keeper, &f, &err);
 	uname(&uts);
 	try_pagemap(&f);
 	if (r == 0)
-		features_probe_seccomp(&f);
+		features_probe_seccomp(keeper, &f);
+	keeper_stop(keeper);
 	if (!json)
 		print_text(&f, &uts, r ? err.text : NULL);
 	else if (print_json(&f, &uts, r ? err.text : NULL) < 0)

@@ -120,8 +120,8 @@ static void explain(const struct tracee *t, const struct target_points *points, 
 /* Frees apart from the others; reallocations first, for they end blocks too. */
 static int attach(struct tracee *t, int fd, const struct target_points *points, struct err *err)
 {
-	auto_free struct collector_point *frees = calloc(points->count, sizeof(*frees));
-	auto_free struct collector_point *allocs = calloc(points->count, sizeof(*allocs));
+	auto_free struct keeper_point *frees = calloc(points->count, sizeof(*frees));
+	auto_free struct keeper_point *allocs = calloc(points->count, sizeof(*allocs));
 	struct collector_probes probes = { .frees = frees, .allocs = allocs };
 
 	if (!frees || !allocs)
@@ -129,7 +129,7 @@ static int attach(struct tracee *t, int fd, const struct target_points *points, 
 	for (int realloc_turn = 1; realloc_turn >= 0; realloc_turn--) {
 		for (size_t i = 0; i < points->count; i++) {
 			const struct attach_point *p = &points->point[i];
-			struct collector_point at = { p->file_offset, p->cookie };
+			struct keeper_point at = { p->file_offset, p->cookie };
 			bool is_realloc = MT_COOKIE_FN(p->cookie) == MT_FN_REALLOC;
 
 			if (is_realloc != realloc_turn)

@@ -101,7 +101,8 @@ static int preflight(struct tracee *t, uint32_t asked, struct err *err)
 	if (r)
 		return err_set(err, r, "cannot look at process %u (%s)", asked, strerror(-r));
 	if (facts.seccomp_mode && facts.seccomp_mode != FACT_UNKNOWN)
-		facts.return_probes_safe_under_seccomp = features_probe_seccomp(t->run->features);
+		facts.return_probes_safe_under_seccomp =
+			features_probe_seccomp(t->run->keeper, t->run->features);
 	preflight_judge(&facts, &t->preflight);
 	if (t->preflight.decision == PREFLIGHT_REFUSE)
 		return err_set(err, t->preflight.error, "%s", t->preflight.text);

@@ -28,6 +28,7 @@
 struct run {
 	const struct opts *opts;
 	struct features *features;
+	struct keeper *keeper;
 	struct collector *collector;
 	struct model *model;
 	struct symbolizer *symbolizer;

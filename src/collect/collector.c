@@ -23,8 +23,9 @@
 #define FDS_MAX 65536
 #define PURGE_BATCH 4096
 
+/* Probes that the keeper holds. */
 struct probe_link {
-	struct bpf_link *link; /* owned */
+	uint32_t id;
 	uint32_t tgid;
 	dev_t dev; /* of the file it is in */
 	ino_t inode;
@@ -33,6 +34,7 @@ struct probe_link {
 
 struct collector {
 	struct memtrace_bpf *skel;	 /* owned */
+	struct keeper *keeper;		 /* borrowed */
 	struct ring_buffer *ring;	 /* owned */
 	struct bpf_link *tracepoints[5]; /* owned */
 	struct probe_link *links;	 /* owned, newest first */
@@ -55,7 +57,7 @@ static void links_clear(struct collector *c, uint32_t tgid, bool all)
 			continue;
 		}
 		*at = l->next;
-		bpf_link__destroy(l->link);
+		keeper_detach(c->keeper, l->id);
 		free(l);
 	}
 }
@@ -197,6 +199,7 @@ int collector_new(const struct collector_cfg *cfg, collector_record_fn fn, void 
 
 	if (!c)
 		return -ENOMEM;
+	c->keeper = cfg->keeper;
 	c->cpus = libbpf_num_possible_cpus();
 	if (c->cpus < 0)
 		return err_set(err, c->cpus, "cannot tell the number of CPUs");
@@ -272,66 +275,33 @@ void collector_remove_process(struct collector *c, uint32_t tgid)
 	links_clear(c, tgid, false);
 }
 
-static int keep(struct collector *c, uint32_t tgid, struct bpf_link *link)
+static int attach_points(struct collector *c, struct bpf_program *program, uint32_t tgid, int file,
+			 const struct keeper_point *points, size_t n, bool on_return)
 {
-	struct probe_link *l;
-
-	if (!link)
-		return -errno;
-	l = calloc(1, sizeof(*l));
-	if (!l) {
-		bpf_link__destroy(link);
-		return -ENOMEM;
-	}
-	l->link = link;
-	l->tgid = tgid;
-	l->next = c->links;
-	c->links = l;
-	return 0;
-}
-
-static int attach_multi(struct collector *c, struct bpf_program *p, uint32_t tgid, const char *path,
-			const struct collector_point *points, size_t n, bool ret)
-{
-	auto_free unsigned long *offsets = calloc(n, sizeof(*offsets));
-	auto_free __u64 *cookies = calloc(n, sizeof(*cookies));
-	LIBBPF_OPTS(bpf_uprobe_multi_opts, opts, .retprobe = ret, .cnt = n);
-
-	if (!offsets || !cookies)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		offsets[i] = points[i].file_offset;
-		cookies[i] = points[i].cookie;
-	}
-	opts.offsets = offsets;
-	opts.cookies = cookies;
-	return keep(c, tgid, bpf_program__attach_uprobe_multi(p, tgid, path, NULL, &opts));
-}
-
-static int attach_each(struct collector *c, struct bpf_program *p, uint32_t tgid, const char *path,
-		       const struct collector_point *points, size_t n, bool ret)
-{
+	struct keeper_probes p = {
+		.point = points,
+		.count = n,
+		.tgid = tgid,
+		.file = file,
+		.program = bpf_program__fd(program),
+		.on_return = on_return,
+		.multi = c->multi,
+	};
+	auto_free struct probe_link *l = NULL;
 	int r;
 
-	for (size_t i = 0; i < n; i++) {
-		LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = ret, .bpf_cookie = points[i].cookie);
-
-		r = keep(c, tgid,
-			 bpf_program__attach_uprobe_opts(p, tgid, path, points[i].file_offset,
-							 &opts));
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
-static int attach_points(struct collector *c, struct bpf_program *p, uint32_t tgid,
-			 const char *path, const struct collector_point *points, size_t n, bool ret)
-{
 	if (n == 0)
 		return 0;
-	return c->multi ? attach_multi(c, p, tgid, path, points, n, ret)
-			: attach_each(c, p, tgid, path, points, n, ret);
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return -ENOMEM;
+	r = keeper_attach(c->keeper, &p, &l->id);
+	if (r)
+		return r;
+	l->tgid = tgid;
+	l->next = c->links;
+	c->links = steal(l);
+	return 0;
 }
 
 /* Takes out what was attached since `mark` was the newest link. */
@@ -341,7 +311,7 @@ static void links_rewind(struct collector *c, const struct probe_link *mark)
 		struct probe_link *l = c->links;
 
 		c->links = l->next;
-		bpf_link__destroy(l->link);
+		keeper_detach(c->keeper, l->id);
 		free(l);
 	}
 }
@@ -370,22 +340,19 @@ int collector_attach(struct collector *c, uint32_t tgid, int file,
 	struct memtrace_bpf *s = c->skel;
 	const struct probe_link *mark = c->links;
 	struct stat st;
-	char path[32];
 	int r;
 
 	if (fstat(file, &st))
 		return err_set(err, -errno, "cannot look at the file (%s)", strerror(errno));
 	if (is_probed(c, tgid, &st))
 		return 0;
-	/* the very file that is open, whatever its name means now or in which namespace */
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-	r = attach_points(c, s->progs.mt_free_enter, tgid, path, probes->frees, probes->free_count,
+	r = attach_points(c, s->progs.mt_free_enter, tgid, file, probes->frees, probes->free_count,
 			  false);
 	if (!r)
-		r = attach_points(c, s->progs.mt_alloc_exit, tgid, path, probes->allocs,
+		r = attach_points(c, s->progs.mt_alloc_exit, tgid, file, probes->allocs,
 				  probes->alloc_count, true);
 	if (!r)
-		r = attach_points(c, s->progs.mt_alloc_enter, tgid, path, probes->allocs,
+		r = attach_points(c, s->progs.mt_alloc_enter, tgid, file, probes->allocs,
 				  probes->alloc_count, false);
 	if (r) {
 		links_rewind(c, mark);
@@ -398,6 +365,7 @@ int collector_attach(struct collector *c, uint32_t tgid, int file,
 void collector_detach(struct collector *c, uint32_t tgid)
 {
 	links_clear(c, tgid, false);
+	keeper_sync(c->keeper);
 }
 
 int collector_fd(const struct collector *c)

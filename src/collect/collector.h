@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "collect/features.h"
+#include "collect/keeper.h"
 #include "memtrace/wire.h"
 
 struct collector; /* opaque */
@@ -24,12 +25,7 @@ struct collector_cfg {
 	bool send_events;
 	bool follow;
 	const struct features *features; /* borrowed during collector_new() */
-};
-
-/* One place to attach to, in the file at hand. */
-struct collector_point {
-	uint64_t file_offset;
-	uint64_t cookie; /* MT_COOKIE */
+	struct keeper *keeper;		 /* borrowed for the collector's life */
 };
 
 /* Bytes are valid during the call only. Not zero stops the delivery and is returned. */
@@ -57,15 +53,15 @@ void collector_remove_process(struct collector *c, uint32_t tgid);
  * be closed afterwards. A file that is probed in that process already is left as it is. All or
  * nothing: on error nothing stays attached.
  */
-struct collector_probes {
-	const struct collector_point *frees;
+struct collector_probes { /* cookies are MT_COOKIE */
+	const struct keeper_point *frees;
 	size_t free_count;
-	const struct collector_point *allocs; /* each gets an entry and a return probe */
+	const struct keeper_point *allocs; /* each gets an entry and a return probe */
 	size_t alloc_count;
 };
 int collector_attach(struct collector *c, uint32_t tgid, int file,
 		     const struct collector_probes *probes, struct err *err);
-/* Takes the allocator probes of a process out. */
+/* Takes the allocator probes of a process out; when it returns, they are out. */
 void collector_detach(struct collector *c, uint32_t tgid);
 
 int collector_fd(const struct collector *c); /* readable when records wait */

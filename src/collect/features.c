@@ -3,10 +3,12 @@
  * of this file, the function is called, and the hits are read back.
  */
 #include "collect/features.h"
+#include "collect/keeper.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -113,20 +115,41 @@ static struct probe_bpf *load_one(const char *name, bool multi)
 	return steal(s);
 }
 
-static struct bpf_link *attach_self(struct bpf_program *p, bool multi, bool ret, pid_t pid)
+/* A probe on a function of ours. */
+struct self_probe {
+	struct keeper *keeper; /* borrowed; NULL: nothing is attached */
+	uint32_t id;
+};
+
+static void self_probe_done(struct self_probe *p)
 {
-	unsigned long offset = 0;
+	if (p->keeper)
+		keeper_detach(p->keeper, p->id);
+}
 
-	if (self_file_offset((const void *)features_target, &offset))
-		return NULL;
-	if (multi) {
-		LIBBPF_OPTS(bpf_uprobe_multi_opts, mo, .offsets = &offset, .cnt = 1,
-			    .retprobe = ret);
+static bool attach_self(struct keeper *k, const struct bpf_program *program, bool multi,
+			bool on_return, pid_t pid, struct self_probe *ret)
+{
+	auto_close int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	struct keeper_point point = { 0 };
+	struct keeper_probes p = {
+		.point = &point,
+		.count = 1,
+		.tgid = pid,
+		.file = file,
+		.program = bpf_program__fd(program),
+		.on_return = on_return,
+		.multi = multi,
+	};
+	unsigned long offset;
 
-		return bpf_program__attach_uprobe_multi(p, pid, "/proc/self/exe", NULL, &mo);
-	}
-	LIBBPF_OPTS(bpf_uprobe_opts, uo, .retprobe = ret);
-	return bpf_program__attach_uprobe_opts(p, pid, "/proc/self/exe", offset, &uo);
+	if (file < 0 || self_file_offset((const void *)features_target, &offset))
+		return false;
+	point.file_offset = offset;
+	if (keeper_attach(k, &p, &ret->id))
+		return false;
+	ret->keeper = k;
+	return true;
 }
 
 static void *call_target(void *arg)
@@ -136,16 +159,16 @@ static void *call_target(void *arg)
 }
 
 /* A probe with a PID filter must see every thread of the process; early kernels saw only one. */
-static bool hits_all_threads(const char *program, bool multi, bool ret)
+static bool hits_all_threads(struct keeper *k, const char *program, bool multi, bool ret)
 {
 	auto_clean(probe_bpf_freep) struct probe_bpf *s = load_one(program, multi);
-	auto_clean(link_freep) struct bpf_link *l = NULL;
+	auto_clean(self_probe_done) struct self_probe l = { 0 };
 	pthread_t t;
 
 	if (!s)
 		return false;
-	l = attach_self(bpf_object__find_program_by_name(s->obj, program), multi, ret, getpid());
-	if (!l)
+	if (!attach_self(k, bpf_object__find_program_by_name(s->obj, program), multi, ret, getpid(),
+			 &l))
 		return false;
 	features_target();
 	if (pthread_create(&t, NULL, call_target, NULL))
@@ -154,15 +177,12 @@ static bool hits_all_threads(const char *program, bool multi, bool ret)
 	return (ret ? s->bss->return_hits : s->bss->entry_hits) == 2;
 }
 
-static bool find_vma_works(void)
+static bool find_vma_works(struct keeper *k)
 {
 	auto_clean(probe_bpf_freep) struct probe_bpf *s = load_one("probe_find_vma", false);
-	auto_clean(link_freep) struct bpf_link *l = NULL;
+	auto_clean(self_probe_done) struct self_probe l = { 0 };
 
-	if (!s)
-		return false;
-	l = attach_self(s->progs.probe_find_vma, false, false, getpid());
-	if (!l)
+	if (!s || !attach_self(k, s->progs.probe_find_vma, false, false, getpid(), &l))
 		return false;
 	features_target();
 	return s->bss->vma_found == 1;
@@ -198,23 +218,22 @@ static double least_time(void)
 	return a < b ? a : b;
 }
 
-static void calibrate(struct features *f)
+static void calibrate(struct keeper *k, struct features *f)
 {
 	bool multi = f->has[FEATURE_uprobe_multi];
 	auto_clean(probe_bpf_freep) struct probe_bpf *entry = load_one("probe_entry", multi);
 	auto_clean(probe_bpf_freep) struct probe_bpf *ret = load_one("probe_return", multi);
-	auto_clean(link_freep) struct bpf_link *le = NULL;
-	auto_clean(link_freep) struct bpf_link *lr = NULL;
-	double bare = least_time();
+	auto_clean(self_probe_done) struct self_probe le = { 0 };
+	auto_clean(self_probe_done) struct self_probe lr = { 0 };
+	double bare;
 
-	if (!entry || !ret)
-		return;
-	le = attach_self(entry->progs.probe_entry, multi, false, getpid());
-	if (!le)
+	keeper_sync(k); /* earlier probes are out */
+	bare = least_time();
+	if (!entry || !ret ||
+	    !attach_self(k, entry->progs.probe_entry, multi, false, getpid(), &le))
 		return;
 	f->entry_ns = least_time() - bare;
-	lr = attach_self(ret->progs.probe_return, multi, true, getpid());
-	if (lr)
+	if (attach_self(k, ret->progs.probe_return, multi, true, getpid(), &lr))
 		f->entry_return_ns = least_time() - bare;
 }
 
@@ -234,7 +253,7 @@ static int bpf_allowed(struct err *err)
 		       strerror(e));
 }
 
-int features_probe(struct features *ret, struct err *err)
+int features_probe(struct keeper *k, struct features *ret, struct err *err)
 {
 	const char *btf = self_btf_path();
 	int r;
@@ -258,18 +277,18 @@ int features_probe(struct features *ret, struct err *err)
 			err, -EOPNOTSUPP,
 			"this kernel does not let BPF programs attach to tracepoints by type");
 	note(ret, FEATURE_uprobe,
-	     hits_all_threads("probe_entry", false, false) &&
-		     hits_all_threads("probe_return", false, true));
+	     hits_all_threads(k, "probe_entry", false, false) &&
+		     hits_all_threads(k, "probe_return", false, true));
 	note(ret, FEATURE_uprobe_multi,
-	     hits_all_threads("probe_entry", true, false) &&
-		     hits_all_threads("probe_return", true, true));
-	note(ret, FEATURE_find_vma, find_vma_works());
+	     hits_all_threads(k, "probe_entry", true, false) &&
+		     hits_all_threads(k, "probe_return", true, true));
+	note(ret, FEATURE_find_vma, find_vma_works(k));
 	note(ret, FEATURE_task_file_iter, loads_and_attaches("probe_iter"));
 	if (!ret->has[FEATURE_find_vma])
 		return err_set(err, -EOPNOTSUPP,
 			       "this kernel lacks bpf_find_vma and bpf_loop (Linux 5.17 has both)");
 	if (ret->has[FEATURE_uprobe])
-		calibrate(ret);
+		calibrate(k, ret);
 	return 0;
 }
 
@@ -292,12 +311,13 @@ static void seccomp_child(int go)
 	_exit(0);
 }
 
-bool features_probe_seccomp(struct features *f)
+bool features_probe_seccomp(struct keeper *k, struct features *f)
 {
 	bool multi = f->has[FEATURE_uprobe_multi];
 	auto_clean(probe_bpf_freep) struct probe_bpf *s = load_one("probe_return", multi);
-	auto_clean(link_freep) struct bpf_link *l = NULL;
+	auto_clean(self_probe_done) struct self_probe l = { 0 };
 	int go[2], status = -1;
+	bool attached = false;
 	pid_t child;
 
 	if (f->known[FEATURE_seccomp_uretprobe])
@@ -309,7 +329,7 @@ bool features_probe_seccomp(struct features *f)
 	if (child == 0)
 		seccomp_child(go[0]);
 	if (child > 0) {
-		l = attach_self(s->progs.probe_return, multi, true, child);
+		attached = attach_self(k, s->progs.probe_return, multi, true, child, &l);
 		if (write(go[1], "x", 1) != 1)
 			close(go[1]);
 		waitpid(child, &status, 0);
@@ -317,6 +337,6 @@ bool features_probe_seccomp(struct features *f)
 	close(go[0]);
 	close(go[1]);
 	note(f, FEATURE_seccomp_uretprobe,
-	     l && WIFEXITED(status) && WEXITSTATUS(status) == 0 && s->bss->return_hits == 1);
+	     attached && WIFEXITED(status) && WEXITSTATUS(status) == 0 && s->bss->return_hits == 1);
 	return f->has[FEATURE_seccomp_uretprobe];
 }

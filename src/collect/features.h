@@ -8,6 +8,8 @@
 
 #include "base/err.h"
 
+struct keeper;
+
 enum feature_id {
 #define FEATURE(name, needed_for, without) FEATURE_##name,
 #include "memtrace/features.def"
@@ -33,8 +35,8 @@ const struct feature_info *feature_describe(enum feature_id id);
  * Tries everything but the dear ones. 0, or -EPERM / -EOPNOTSUPP with *err saying what is missing
  * when memtrace cannot run here at all. *ret is filled in either case.
  */
-int features_probe(struct features *ret, struct err *err);
+int features_probe(struct keeper *k, struct features *ret, struct err *err);
 
 /* Whether a return probe would kill a process that has a seccomp filter; tried on a child of ours.
  */
-bool features_probe_seccomp(struct features *f);
+bool features_probe_seccomp(struct keeper *k, struct features *f);

@@ -101,6 +101,42 @@ def test_sigkill_of_memtrace_at_any_moment_leaves_the_target_at_full_speed():
               f"million rounds/s before, {after / 1e6:.1f} after", flush=True)
 
 
+def test_a_kill_of_its_whole_process_group_leaves_nothing():
+    before = inventory()
+    with Spinner() as target:
+        with Trace("-p", target.pid, *FULL, new_session=True) as trace:
+            trace.await_start()
+            check(changed_text(target.pid, "libc.so.6") > 0, "no probe is in place")
+            os.killpg(trace.process.pid, signal.SIGKILL)
+            trace.process.wait()
+        check_clean(before, target.pid)
+
+
+def keeper_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        children = [int(c) for c in f.read().split()]
+    check(len(children) == 1, f"memtrace has {len(children)} children, not only its keeper")
+    return children[0]
+
+
+def test_when_the_keeper_is_killed_memtrace_says_so_and_watches_on():
+    before = inventory()
+    with Spinner() as target:
+        with Trace("-p", target.pid, *FULL) as trace:
+            trace.await_start()
+            trace.await_tick()
+            check(trace.last_sample()["overhead"]["mode"] == "full", "not traced in full mode")
+            os.kill(keeper_of(trace.process.pid), signal.SIGKILL)
+            told = trace.await_record(lambda r: r["type"] == "process" and r["event"] == "detach")
+            check("killed" in told["reason"], f"told {told}")
+            check(not probes_in(target.pid), "probes are in without their keeper")
+            trace.stop()
+            check_clean(before, target.pid)
+            check(trace.status == 0, f"status {trace.status}")
+            check(trace.of_type("end")[0]["overhead"]["mode"] == "watch", "it says it still traces")
+            trace.validate()
+
+
 def test_sigint_while_memtrace_starts_ends_it_and_leaves_nothing():
     before = inventory()
     with Spinner() as target:

@@ -1,6 +1,7 @@
 """What a tracer may leave behind in the kernel or in a process, looked for from outside."""
 import json
 import os
+import re
 import subprocess
 import time
 
@@ -72,8 +73,24 @@ def changed_text(pid, file_name):
     return changed
 
 
+def keepers_alone():
+    """Processes that held probes for a memtrace that is gone."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat") as f:
+                _, comm, rest = re.split(r"[()]", f.read(), maxsplit=2)
+        except OSError:
+            continue
+        if comm == "mt-keeper" and rest.split()[1] == "1":
+            found.append(pid)
+    return found
+
+
 def check_clean(before, pid=None, file_name="libc.so.6"):
-    """Nothing of ours is left in the kernel; the process runs the code of its files again."""
+    """Nothing of ours is left in the kernel; the process runs the code of its files again.
+    After a kill the keeper takes the probes out: what is awaited is its end."""
+    await_true("the keeper to end", lambda: not keepers_alone())
     await_true("links or programs without an owner to go", lambda: not orphans(before))
     if pid is not None:
         check(not probes_in(pid), f"probes are left in process {pid}: {probes_in(pid)}")

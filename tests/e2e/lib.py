@@ -80,14 +80,14 @@ class Target:
 class Trace:
     """memtrace --json on processes; its records as they come."""
 
-    def __init__(self, *args, program=MEMTRACE, env=None):
+    def __init__(self, *args, program=MEMTRACE, env=None, new_session=False):
         self.out = tempfile.NamedTemporaryFile(prefix="memtrace-", suffix=".jsonl", delete=False)
         self.err = tempfile.NamedTemporaryFile(prefix="memtrace-", suffix=".err", delete=False)
         args = [str(a) for a in args]
         where = args.index("--") if "--" in args else len(args)
         self.process = subprocess.Popen([program, *args[:where], "--json", *args[where:]],
                                         stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.err,
-                                        env=env)
+                                        env=env, start_new_session=new_session)
         self.records = []
         self.at = 0
 

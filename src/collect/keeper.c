@@ -1,0 +1,150 @@
+/* memtrace's side of the keeper: requests over a socket pair, descriptors along with them. */
+#include "collect/keeper.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "collect/keeper_wire.h"
+
+struct keeper {
+	pid_t pid; /* 0 once it was reaped */
+	int sock;  /* owned */
+	uint32_t last_id;
+};
+
+int keeper_start(struct keeper **ret, struct err *err)
+{
+	auto_free struct keeper *k = calloc(1, sizeof(*k));
+	int pair[2], parent;
+
+	if (!k)
+		return -ENOMEM;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return err_set(err, -errno, "cannot make a socket pair (%s)", strerror(errno));
+	parent = syscall(SYS_pidfd_open, getpid(), 0);
+	k->pid = fork();
+	if (k->pid == 0) {
+		close(pair[0]);
+		keeper_run(pair[1], parent);
+	}
+	close(pair[1]);
+	if (parent >= 0)
+		close(parent);
+	if (k->pid < 0) {
+		close(pair[0]);
+		return err_set(err, -errno, "cannot start a process (%s)", strerror(errno));
+	}
+	k->sock = pair[0];
+	*ret = steal(k);
+	return 0;
+}
+
+void keeper_stop(struct keeper *k)
+{
+	if (!k)
+		return;
+	close(k->sock);
+	while (k->pid && waitpid(k->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	free(k);
+}
+
+pid_t keeper_pid(const struct keeper *k)
+{
+	return k->pid;
+}
+
+bool keeper_is_alive(struct keeper *k)
+{
+	if (k->pid && waitpid(k->pid, NULL, WNOHANG) == k->pid)
+		k->pid = 0;
+	return k->pid != 0;
+}
+
+static int send_request(struct keeper *k, const struct keeper_request *q, const int *fds, size_t n)
+{
+	struct iovec iov = {
+		.iov_base = (void *)q,
+		.iov_len = offsetof(struct keeper_request, point) + q->count * sizeof(q->point[0]),
+	};
+	union {
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t r;
+
+	if (n) {
+		m.msg_control = control.bytes;
+		m.msg_controllen = sizeof(control.bytes);
+		*CMSG_FIRSTHDR(&m) = (struct cmsghdr){
+			.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS,
+			.cmsg_len = CMSG_LEN(n * sizeof(int)),
+		};
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), fds, n * sizeof(int));
+	}
+	do
+		r = sendmsg(k->sock, &m, MSG_NOSIGNAL);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
+/* The answer to the request before: 0 or -errno. */
+static int answer(struct keeper *k)
+{
+	int32_t result;
+	ssize_t r;
+
+	do
+		r = recv(k->sock, &result, sizeof(result), 0);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return -errno;
+	return r == sizeof(result) ? result : -EPIPE;
+}
+
+int keeper_attach(struct keeper *k, const struct keeper_probes *p, uint32_t *ret)
+{
+	auto_free struct keeper_request *q = calloc(1, sizeof(*q));
+	int fds[2] = { p->program, p->file }, r;
+
+	if (!q)
+		return -ENOMEM;
+	if (p->count > KEEPER_POINTS_MAX)
+		return -E2BIG;
+	q->op = KEEPER_ATTACH;
+	q->id = k->last_id + 1;
+	q->tgid = p->tgid;
+	q->on_return = p->on_return;
+	q->multi = p->multi;
+	q->count = p->count;
+	memcpy(q->point, p->point, p->count * sizeof(q->point[0]));
+	r = send_request(k, q, fds, 2);
+	if (!r)
+		r = answer(k);
+	if (!r)
+		*ret = ++k->last_id;
+	return r;
+}
+
+void keeper_detach(struct keeper *k, uint32_t id)
+{
+	struct keeper_request q = { .op = KEEPER_DETACH, .id = id };
+
+	send_request(k, &q, NULL, 0);
+}
+
+void keeper_sync(struct keeper *k)
+{
+	struct keeper_request q = { .op = KEEPER_SYNC };
+
+	if (!send_request(k, &q, NULL, 0))
+		answer(k);
+}
