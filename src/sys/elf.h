@@ -26,6 +26,9 @@ struct elf_symbol {
 /* Takes a duplicate of fd; the caller keeps its own. -ENOEXEC when it is not an ELF file of ours.
  */
 int elf_open_fd(int fd, struct elf_file **ret, struct err *err);
+
+/* The same of a file image in memory, such as a copy of the vdso; the bytes are copied. */
+int elf_open_memory(const void *bytes, size_t len, struct elf_file **ret, struct err *err);
 void elf_close(struct elf_file *f);
 void elf_closep(struct elf_file **f);
 
@@ -64,3 +67,30 @@ int elf_offset_to_vaddr(const struct elf_file *f, uint64_t offset, uint64_t *ret
 /* Bytes of an executable segment at vaddr, borrowed until elf_close(): at most max, maybe fewer. */
 int elf_code(const struct elf_file *f, uint64_t vaddr, size_t max, const uint8_t **ret_bytes,
 	     size_t *ret_len);
+
+/* Executable load segments, all of them: at most max are written, the number there is returned. */
+struct elf_code_segment {
+	uint64_t vaddr, offset, bytes;
+};
+size_t elf_code_segments(const struct elf_file *f, struct elf_code_segment *ret, size_t max);
+
+/* Reads bytes of a load segment at vaddr; the number read, fewer at the end of it. -ENOENT. */
+int64_t elf_read_at(const struct elf_file *f, uint64_t vaddr, void *ret, size_t size);
+
+/* Bytes of a section, read once; free() of `bytes` is the caller's. */
+struct elf_bytes {
+	uint8_t *bytes; /* owned */
+	size_t len;
+	uint64_t vaddr;	     /* of the first byte when loaded; 0 when it is not */
+	bool to_segment_end; /* its own end is not known: what follows it is here too */
+};
+
+/*
+ * A section by name, decompressed (zlib, and zstd where libelf has it). -ENOENT when there is none
+ * or it has no bytes in the file, -E2BIG when it is longer than max, -EBADMSG when the file ends
+ * before or the compressed bytes are damaged.
+ */
+int elf_section(const struct elf_file *f, const char *name, size_t max, struct elf_bytes *ret);
+
+/* .eh_frame, by its section or else through PT_GNU_EH_FRAME. Errors as above. */
+int elf_eh_frame(const struct elf_file *f, size_t max, struct elf_bytes *ret);

@@ -149,7 +149,8 @@ static int read_segments(struct elf_file *f, Elf *e)
 		else if (ph.p_type == PT_DYNAMIC) {
 			f->dynamic_offset = ph.p_offset;
 			f->dynamic_bytes = ph.p_filesz;
-		}
+		} else if (ph.p_type == PT_GNU_EH_FRAME)
+			f->eh_frame_hdr = ph.p_vaddr;
 	}
 	return f->segment_count ? 0 : -ENOEXEC;
 }
@@ -180,8 +181,7 @@ static void store_table(struct elf_file *f, Elf *e, const GElf_Shdr *sh, enum el
 	};
 }
 
-/* The section header string table; *ret stays NULL when it is missing or too large. -ENOMEM. */
-static int64_t read_section_names(const struct elf_file *f, Elf *e, char **ret)
+int64_t elf_read_section_names(const struct elf_file *f, void *e, char **ret)
 {
 	auto_free char *names = NULL;
 	GElf_Shdr sh;
@@ -210,7 +210,7 @@ static int read_sections(struct elf_file *f, Elf *e)
 
 	if (elf_getshdrnum(e, &count) < 0 || count == 0 || count > ELF_SECTIONS_MAX)
 		return 0;
-	names_bytes = read_section_names(f, e, &names);
+	names_bytes = elf_read_section_names(f, e, &names);
 	if (names_bytes < 0)
 		return (int)names_bytes;
 	while ((section = elf_nextscn(e, section))) {

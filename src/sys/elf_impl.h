@@ -48,6 +48,7 @@ struct elf_file {
 	bool is_64, is_go, has_interpreter;
 	uint64_t entry;
 	uint64_t dynamic_offset, dynamic_bytes; /* PT_DYNAMIC; 0 bytes when there is none */
+	uint64_t eh_frame_hdr;			/* address of PT_GNU_EH_FRAME; 0: none */
 	char build_id[sizeof(((struct module_fact *)0)->build_id)];
 	struct elf_segment segment[ELF_SEGMENTS_MAX];
 	size_t segment_count;
@@ -57,6 +58,12 @@ struct elf_file {
 
 /* Fills f from its fd. -ENOEXEC when it is not an ELF program or library for this byte order. */
 int elf_read_headers(struct elf_file *f);
+
+/*
+ * The section header string table of an open libelf handle (an Elf *), NUL at its end; the number
+ * of bytes. 0 and *ret NULL when it is missing or too large. -ENOMEM.
+ */
+int64_t elf_read_section_names(const struct elf_file *f, void *e, char **ret);
 
 /* Finds .dynsym through PT_DYNAMIC, for files without section headers. -ENOENT, -EBADMSG. */
 int elf_find_dynsym(struct elf_file *f);
