@@ -40,6 +40,7 @@ OOM      := $(filter-out %/test_judge_corpus %/test_probe_site,$(patsubst %.c,$(
             $(notdir $(wildcard tests/oom/test_oom_*.c tests/unit/test_*.c))))
 OOM_LIB  := $(O)/oom/fail_alloc.o $(O)/oom/libmemtrace.a
 HOST     := $(patsubst tests/bpf_host/%.c,$(O)/bpf_host/%,$(wildcard tests/bpf_host/test_*.c))
+TABLES   := $(wildcard tests/tables/*.c)
 BPF_LOAD := $(O)/bpf_load/check_stack
 TARGETS  := $(patsubst tests/targets/%.c,$(O)/targets/%,$(wildcard tests/targets/*.c)) \
             $(patsubst tests/targets/%.cc,$(O)/targets/%,$(wildcard tests/targets/*.cc)) \
@@ -52,7 +53,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo test check check-unit check-host check-oom check-root check-ci lint format targets install clean \
+.PHONY: all demo test check check-unit check-host check-some-tables check-tables check-oom check-root check-ci lint format targets install clean \
         help setup setup-test man bpf-arm64 test-kernels FORCE
 
 all: $(O)/memtrace ## build build/memtrace
@@ -119,6 +120,13 @@ $(O)/bpf_host/%: tests/bpf_host/%.c
 $(O)/bpf_load/%: tests/bpf_load/%.c $(SKEL)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) -std=gnu11 -Wall -Werror -Iinclude -I$(O) -g $< $(PKG_CFLAGS) $(LDLIBS) -o $@
+# Both link the program's own library; with sanitizers for a few files, without for all.
+$(O)/tables/tables: $(TABLES) tests/tables/theirs.h $(O)/libmemtrace.a
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)$(CC) $(ALL_CFLAGS) -O2 -g $(TABLES) $(O)/libmemtrace.a $(LDLIBS) -o $@
+$(O)/tables/san-tables: $(TABLES) tests/tables/theirs.h $(O)/san/libmemtrace.a
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)$(CC) $(ALL_CFLAGS) $(SAN) $(TABLES) $(O)/san/libmemtrace.a $(LDLIBS) -o $@
 # Targets are optimised and have no frame pointers, as distributions build.
 $(O)/targets/%: tests/targets/%.c
 	@mkdir -p $(@D)
@@ -144,9 +152,13 @@ check-unit: $(UNIT) ## unit tests, sanitizers on, no root
 	@tools/run-tests.sh unit $(UNIT)
 check-host: $(HOST) ## BPF programs on the host, no root
 	@tools/run-tests.sh bpf_host $(HOST)
+check-some-tables: $(O)/tables/san-tables ## unwind tables of a few programs against libdw, no root
+	@tests/tables/run.sh some $<
+check-tables: $(O)/tables/tables ## the same for every program and library of this machine, and sizes
+	@tests/tables/run.sh all $<
 check-oom: $(OOM) ## the same with allocations failing one by one, no root
 	@tests/oom/run.sh $(OOM)
-check: check-unit check-host check-oom ## every ring that needs no root
+check: check-unit check-host check-some-tables check-oom ## every ring that needs no root
 check-root: $(O)/memtrace $(O)/san/memtrace targets $(BPF_LOAD) ## end to end: root and BPF
 	@tests/e2e/run.sh
 check-ci: lint check check-root

@@ -1,6 +1,7 @@
 /*
  * The return from a signal handler where no call frame information says what it is: found by its
- * instructions. Only code that no function covers is read.
+ * instructions. Only stretches of code that no function covers are read; a C library without tables
+ * is one long stretch, and one with tables says itself where its signal frames are.
  */
 #include <dwarf.h>
 #include <errno.h>
@@ -11,7 +12,8 @@
 
 #define CHUNK_BYTES ((size_t)256 << 10)
 #define SCAN_BYTES_MAX ((uint64_t)64 << 20)
-#define SCAN_GAPS_MAX 100000u
+#define SCAN_GAPS_MAX 4096u
+#define SCAN_GAP_MIN 64 /* bytes; smaller ones are padding, and there are many */
 #define SIGRETURN_MAX 8u /* in one file */
 
 /* mov $15, %rax; syscall */
@@ -83,7 +85,7 @@ static int scan_gap(struct scan *s, uint64_t start, uint64_t end)
 {
 	const struct cfi_input *in = s->b->input;
 
-	if (end - start < sizeof(sigreturn) || s->gaps++ >= SCAN_GAPS_MAX)
+	if (end - start < SCAN_GAP_MIN || s->gaps++ >= SCAN_GAPS_MAX)
 		return 0;
 	while (end - start >= sizeof(sigreturn) && s->left && s->found < SIGRETURN_MAX) {
 		const size_t size = end - start < CHUNK_BYTES ? end - start : CHUNK_BYTES;
