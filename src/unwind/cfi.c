@@ -209,7 +209,9 @@ int cfi_read(const struct elf_file *f, struct cfi_rows *ret, struct err *err)
 	}
 	r = take_section(elf_eh_frame(f, CFI_SECTION_BYTES_MAX, &eh), &eh, false, &in, &refused);
 	/* Go's tables do not know of its switches between stacks; its frame pointers do. */
-	if (r == 0 && !elf_is_go(f))
+	if (elf_is_go(f))
+		in.read_code = NULL;
+	else if (r == 0)
 		r = take_section(elf_section(f, ".debug_frame", CFI_SECTION_BYTES_MAX, &debug),
 				 &debug, true, &in, &refused);
 	if (r < 0)

@@ -11,9 +11,9 @@
 #include "unwind/cfi_impl.h"
 
 #define CHUNK_BYTES ((size_t)256 << 10)
-#define SCAN_BYTES_MAX ((uint64_t)64 << 20)
+#define SCAN_BYTES_MAX ((uint64_t)8 << 20) /* a C library has less, constants between code more */
 #define SCAN_GAPS_MAX 4096u
-#define SCAN_GAP_MIN 64 /* bytes; smaller ones are padding, and there are many */
+#define SCAN_GAP_MIN 64	 /* bytes; smaller ones are padding, and there are many */
 #define SIGRETURN_MAX 8u /* in one file */
 
 /* mov $15, %rax; syscall */
