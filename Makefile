@@ -53,8 +53,8 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo test check check-unit check-host check-some-tables check-tables check-oom check-root check-ci lint format targets install clean \
-        help setup setup-test man bpf-arm64 test-kernels FORCE
+.PHONY: all demo test test-programs check check-unit check-host check-some-tables check-tables check-oom check-root \
+        check-ci lint format targets install clean help setup setup-test man bpf-arm64 test-kernels FORCE
 
 all: $(O)/memtrace ## build build/memtrace
 
@@ -96,10 +96,11 @@ $(O)/san/memtrace: $(O)/san/src/main.o $(O)/san/libmemtrace.a
 	$(call say,LINK,$@)$(CC) $(SAN) $^ $(LDLIBS) -o $@
 
 # --- tests ------------------------------------------------------------------------------------------
-$(O)/unit/%: tests/unit/%.c $(O)/san/libmemtrace.a
+$(O)/unit/%.o: tests/unit/%.c | $(SKEL) $(O)/version.h $(O)/schema.h
 	@mkdir -p $(@D)
-	$(call say,TEST,$@)$(CC) $(ALL_CFLAGS) -Itests/unit $(SAN) -MMD -MP -MF $@.d $< $(O)/san/libmemtrace.a \
-		$(LDLIBS) -lcmocka -o $@
+	$(call say,CC-SAN,$@)$(CC) $(ALL_CFLAGS) -Itests/unit $(SAN) -MMD -MP -c $< -o $@
+$(O)/unit/%: $(O)/unit/%.o $(O)/san/libmemtrace.a
+	$(call say,TEST,$@)$(CC) $(SAN) $< $(O)/san/libmemtrace.a $(LDLIBS) -lcmocka -o $@
 # Out of memory: memtrace's own calls of malloc() and its like go to tests/oom/fail_alloc.c.
 $(O)/oom/libmemtrace.a: $(O)/san/libmemtrace.a tests/oom/redefine.txt
 	@mkdir -p $(@D)
@@ -110,9 +111,8 @@ $(O)/oom/fail_alloc.o: tests/oom/fail_alloc.c
 $(O)/oom/test_oom_%: tests/oom/test_oom_%.c $(OOM_LIB)
 	$(call say,TEST,$@)$(CC) $(ALL_CFLAGS) -Itests/oom -Itests/unit $(SAN) -MMD -MP -MF $@.d $< $(OOM_LIB) \
 		$(LDLIBS) -Wl,--wrap=_cmocka_run_group_tests -lcmocka -o $@
-$(O)/oom/test_%: tests/unit/test_%.c $(OOM_LIB)
-	$(call say,TEST,$@)$(CC) $(ALL_CFLAGS) -Itests/unit -O0 -g -fsanitize=address,undefined -MMD -MP -MF $@.d \
-		$< $(OOM_LIB) $(LDLIBS) -Wl,--wrap=_cmocka_run_group_tests -lcmocka -o $@
+$(O)/oom/test_%: $(O)/unit/test_%.o $(OOM_LIB)
+	$(call say,TEST,$@)$(CC) $(SAN) $< $(OOM_LIB) $(LDLIBS) -Wl,--wrap=_cmocka_run_group_tests -lcmocka -o $@
 $(O)/bpf_host/%: tests/bpf_host/%.c
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) -std=gnu11 -Wall -Werror -Itests/bpf_host/fake -Itests/bpf_host -Iinclude -Ibpf \
@@ -148,6 +148,8 @@ $(O)/targets/rules-musl: tests/targets/rules.c
 		-fno-builtin-malloc -static -MMD -MP -MF $@.d $< -o $@
 targets: $(TARGETS)
 
+test-programs: $(UNIT) $(HOST) $(OOM) $(O)/san/memtrace targets $(BPF_LOAD)
+
 check-unit: $(UNIT) ## unit tests, sanitizers on, no root
 	@tools/run-tests.sh unit $(UNIT)
 check-host: $(HOST) ## BPF programs on the host, no root
@@ -160,7 +162,7 @@ check-oom: $(OOM) ## the same with allocations failing one by one, no root
 	@tests/oom/run.sh $(OOM)
 check: check-unit check-host check-some-tables check-oom ## every ring that needs no root
 check-root: $(O)/memtrace $(O)/san/memtrace targets $(BPF_LOAD) ## end to end: root and BPF
-	@tests/e2e/run.sh
+	@/usr/bin/python3 tests/e2e/run.py
 check-ci: lint check check-root
 test-kernels: $(O)/memtrace targets $(BPF_LOAD) ## boot older and newer kernels under an emulator
 	@tests/vm/run.sh
@@ -175,7 +177,7 @@ demo: ## set up, build, trace a leaking example, show the verdict
 	@tools/demo.sh
 test: ## set up, build, run every test
 	@$(MAKE) --no-print-directory setup-test
-	@$(MAKE) --no-print-directory -j$$(nproc) all targets
+	@$(MAKE) --no-print-directory -j$$(nproc) all test-programs
 	@$(MAKE) --no-print-directory check-ci
 
 # --- lint, install ------------------------------------------------------------------------------------

@@ -37,12 +37,15 @@ libbpf_users=$(grep -l '#include <bpf/' $(sources 'src/*.[ch]') | grep -v '^src/
 
 # --- every header compiles alone, and twice
 flags="-std=gnu11 -D_GNU_SOURCE -Iinclude -Isrc -I$build $(pkg-config --cflags libbpf libelf capstone jansson)"
-while read -r h; do
-	printf '#include "%s"\n#include "%s"\n' "$PWD/$h" "$PWD/$h" |
-		gcc $flags -Wall -Werror -fsyntax-only -x c - 2>/tmp/lint.$$ ||
-		complain "header $h does not compile alone: $(head -3 /tmp/lint.$$)"
-done < <(sources 'src/*.h' 'include/memtrace/*.h')
-rm -f /tmp/lint.$$
+alone() {
+	printf '#include "%s"\n#include "%s"\n' "$PWD/$1" "$PWD/$1" |
+		gcc $flags -Wall -Werror -fsyntax-only -x c - 2>&1 | grep -m 3 error |
+		sed "s|^|header $1 does not compile alone: |"
+}
+export -f alone
+export flags
+while read -r line; do complain "$line"; done < <(
+	sources 'src/*.h' 'include/memtrace/*.h' | xargs -P "$(nproc)" -I{} bash -c 'alone "$1"' _ {})
 
 # --- sizes (F1)
 while read -r n file; do
@@ -58,9 +61,10 @@ while read -r where; do complain "function over 100 lines: $where"; done < <(
 
 # --- formatting
 if command -v clang-format >/dev/null; then
-	while read -r f; do
-		clang-format "$f" | cmp -s - "$f" || complain "formatting: $f (make format)"
-	done < <(sources 'src/*.[ch]' 'bpf/*.[ch]' 'tests/*.[ch]')
+	while read -r f; do complain "formatting: $f (make format)"; done < <(
+		sources 'src/*.[ch]' 'bpf/*.[ch]' 'tests/*.[ch]' |
+			xargs -P "$(nproc)" -n 16 clang-format -n --ferror-limit=1 2>&1 |
+			sed -nE 's/^([^:]+):[0-9]+:.*clang-format-violations.*/\1/p' | sort -u)
 else
 	complain "clang-format is not installed"
 fi

@@ -308,12 +308,9 @@ static void complain(struct suite *s, size_t test, unsigned long n, int status)
 
 static void walk_test(struct suite *s, size_t test)
 {
-	const char *skip = getenv("OOM_SKIP");
 	unsigned long total, runs, n;
 	int status;
 
-	if (skip && strcmp(skip, s->tests[test].name) == 0)
-		return;
 	status = run(s, test, 0, HANG_AGAIN_S);
 	if (status != 0) {
 		complain(s, test, 0, status);

@@ -11,33 +11,38 @@
 #include "base/cleanup.h"
 #include "decode/event.h"
 
-/* The n-th record of a type so far, NULL when there are fewer; the caller drops it. */
-static json_t *record(struct fixture *f, const char *type, size_t n)
+/* How many records of a type there are so far; the n-th of them, which the caller drops. */
+static size_t read_records(struct fixture *f, const char *type, size_t n, json_t **nth)
 {
 	auto_free char *copy = strdup(fix_text(f));
 	char *line, *rest;
+	size_t count = 0;
 
 	for (line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		json_t *o = json_loads(line, 0, NULL);
+		json_auto_t *o = json_loads(line, 0, NULL);
 
 		assert_non_null(o);
-		if (!strcmp(json_string_value(json_object_get(o, "type")), type) && n-- == 0)
-			return o;
-		json_decref(o);
+		if (strcmp(json_string_value(json_object_get(o, "type")), type))
+			continue;
+		if (nth && count == n)
+			*nth = json_incref(o);
+		count++;
 	}
-	return NULL;
+	return count;
+}
+
+/* NULL when there are fewer. */
+static json_t *record(struct fixture *f, const char *type, size_t n)
+{
+	json_t *o = NULL;
+
+	read_records(f, type, n, &o);
+	return o;
 }
 
 static size_t record_count(struct fixture *f, const char *type)
 {
-	size_t n = 0;
-
-	for (;; n++) {
-		json_auto_t *o = record(f, type, n);
-
-		if (!o)
-			return n;
-	}
+	return read_records(f, type, 0, NULL);
 }
 
 static const char *text_of(const json_t *o, const char *key)

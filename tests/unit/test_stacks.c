@@ -197,6 +197,8 @@ static void the_executable_is_known_by_its_path(void **state)
 			    code(0x30000, 0x40000, 0, "/bin/prog (deleted)") };
 
 	assert_int_equal(modules_set_vmas(f->m, v, 2, 1), 0);
+	assert_non_null(modules_at(f->m, 0));
+	assert_non_null(modules_at(f->m, 1));
 	assert_true(modules_at(f->m, 0)->main_exe);
 	modules_set_exe(f->m, "/bin/prog");
 	assert_false(modules_at(f->m, 0)->main_exe);
