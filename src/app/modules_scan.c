@@ -254,7 +254,7 @@ void modules_scan_name(struct tracee *t, const struct frame_request *frame)
 	uint32_t file;
 	int r = -ENOENT;
 
-	if (frame->module != SNAP_NO_MODULE && !model_module(model, t->pid, frame->module, &m))
+	if (!model_module(model, t->pid, frame->module, &m))
 		r = symbol_file_of(t, &m, &file);
 	if (!r) /* a return address: the call is before it */
 		r = symbolizer_resolve(t->run->symbolizer, file, frame->vaddr - 1, &name);

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "analyse/attrib.h"
+#include "app/code_names.h"
 #include "app/modules_scan.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -68,6 +69,7 @@ void tracee_free(struct tracee *t)
 	if (!t->ended && t->allocator_count) /* it went while it was attached */
 		collector_purge(t->run->collector, t->asid);
 	analysis_clear(t);
+	code_names_drop(t);
 	judge_free(t->judge);
 	free(t->cmdline);
 	free(t);
@@ -320,6 +322,7 @@ static void note_missing(struct tracee *t)
 		tracee_unmeasured(t, "allocations",
 				  "no allocator was found in the process's files (static and "
 				  "stripped?); --alloc can name one");
+	code_names_check(t);
 }
 
 int tracee_new(const struct run *run, uint32_t pid, uint32_t asid, struct tracee **ret,
@@ -382,6 +385,7 @@ void tracee_executed(struct tracee *t, uint32_t asid)
 	t->asid = asid;
 	t->allocator_count = 0;
 	t->plumbing_count = 0;
+	code_names_drop(t);
 	t->heap_traced = false;
 	t->maps_dirty = true;
 	free(t->cmdline);
@@ -428,10 +432,13 @@ static int analyse(struct tracee *t, uint64_t now_ns, const struct snap_counters
 {
 	auto_free struct owner *owners = NULL;
 	struct findings findings = { 0 };
+	struct snap_counters sums = *counters;
 	struct ledger ledger = { 0 };
 	struct snapshot *snap;
-	int r = model_snapshot(t->run->model, t->pid, now_ns, counters, &snap);
+	int r;
 
+	sums.symbols_refused += code_names_refused(t);
+	r = model_snapshot(t->run->model, t->pid, now_ns, &sums, &snap);
 	if (r)
 		return r;
 	owners = calloc(snap->site_count + 1, sizeof(*owners));
@@ -461,6 +468,9 @@ int tracee_tick(struct tracee *t, uint64_t now_ns, const struct snap_counters *c
 	}
 	if (t->alive && (final || now_ns >= t->inventory_due_ns))
 		inventory(t);
+	else if (t->alive && now_ns >= t->scan_due_ns && model_wants_map(t->run->model, t->pid))
+		tracee_scan(t);
+	code_names_update(t, now_ns);
 	name_frames(t, final ? FINAL_BUDGET_NS : NAMES_BUDGET_NS);
 	return analyse(t, now_ns, counters);
 }

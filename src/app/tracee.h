@@ -78,10 +78,12 @@ struct tracee {
 	uint64_t fact_ns;			  /* when fact was read */
 	uint64_t cpu_first_ns, cpu_first_at_ns;	  /* of the first tick */
 	uint64_t cpu_before_ns, cpu_before_at_ns; /* of the last tick */
-	double cpu_ratio;	   /* CPUs that the target uses; NAN when not known */
-	size_t files_pending;	   /* symbol tables to be loaded, as last told */
-	uint64_t inventory_due_ns; /* not before: keeps the inventory's cost small */
-	uint64_t scan_due_ns;	   /* the same of a scan for new code */
+	double cpu_ratio;	      /* CPUs that the target uses; NAN when not known */
+	size_t files_pending;	      /* symbol tables to be loaded, as last told */
+	uint64_t inventory_due_ns;    /* not before: keeps the inventory's cost small */
+	uint64_t scan_due_ns;	      /* the same of a scan for new code */
+	struct perfmap_file *perfmap; /* owned; NULL while there is no generated code */
+	uint64_t perfmap_seen_ns;     /* the change of it that was last looked at */
 
 	struct ledger_state ledger_state;
 	struct judge *judge;	  /* owned */

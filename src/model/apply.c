@@ -38,6 +38,7 @@ static int apply_site(struct model *m, const struct mt_ev_site *e)
 	free(s->frame);
 	s->frame = steal(frame);
 	s->frame_count = used;
+	s->id_final = false;
 	s->kind = (enum mt_site_kind)e->site_kind;
 	s->end = e->end < MT_END_MAX ? (enum mt_stack_end)e->end : MT_END_unknown;
 	return 0;

@@ -70,10 +70,8 @@ static bool frame_is_askable(const struct proc *p, const struct frame *f)
 {
 	const struct module *x;
 
-	if (f->naming != NAMING_OPEN || f->place == FRAME_UNPLACED)
+	if (f->naming != NAMING_OPEN || f->place != FRAME_IN_MODULE)
 		return false;
-	if (f->place == FRAME_IN_JIT)
-		return true;
 	x = modules_at(p->space.modules, f->module);
 	return x && x->described;
 }
@@ -84,7 +82,6 @@ static size_t site_ask(struct proc *p, const struct site *s, struct frame_reques
 
 	for (uint32_t i = 0; i < s->frame_count && n < max; i++) {
 		const struct frame *f = stacks_at(p->space.stacks, s->frame[i]);
-		bool native = f && f->place == FRAME_IN_MODULE;
 
 		if (!f || !frame_is_askable(p, f))
 			continue;
@@ -92,9 +89,9 @@ static size_t site_ask(struct proc *p, const struct site *s, struct frame_reques
 			.handle = (uint64_t)p->space.asid << 32 | s->frame[i],
 			.pc = f->pc,
 			.vaddr = stacks_offset(p->space.stacks, f),
-			.file_offset = native ? f->file_offset : f->pc,
-			.module = native ? f->module : SNAP_NO_MODULE,
-			.kind = native ? FRAME_NATIVE : FRAME_JIT,
+			.file_offset = f->file_offset,
+			.module = f->module,
+			.kind = FRAME_NATIVE,
 		};
 		stacks_mark_asked(p->space.stacks, s->frame[i]);
 	}
@@ -153,4 +150,59 @@ int model_set_name(struct model *m, uint64_t handle, const char *symbol)
 	struct proc *p = procs_find_asid(m, (uint32_t)(handle >> 32));
 
 	return p ? stacks_set_name(p->space.stacks, (uint32_t)handle, symbol) : -ENOENT;
+}
+
+static size_t site_ask_code(struct proc *p, const struct site *s, bool again,
+			    struct frame_request *out, size_t max)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < s->frame_count && n < max; i++) {
+		const struct frame *f = stacks_at(p->space.stacks, s->frame[i]);
+
+		if (!f || f->place != FRAME_IN_JIT || f->symbol || f->naming == NAMING_ASKED ||
+		    (f->naming == NAMING_DONE && !again))
+			continue;
+		out[n++] = (struct frame_request){
+			.handle = (uint64_t)p->space.asid << 32 | s->frame[i],
+			.pc = f->pc,
+			.vaddr = f->pc,
+			.file_offset = f->pc,
+			.module = SNAP_NO_MODULE,
+			.kind = FRAME_JIT,
+		};
+		stacks_mark_asked(p->space.stacks, s->frame[i]);
+	}
+	return n;
+}
+
+int model_unnamed_code(struct model *m, uint32_t pid, uint64_t since_ns, bool again,
+		       struct frame_request *out, size_t max)
+{
+	struct proc *p = procs_find(m, pid);
+	size_t used = 0;
+
+	if (!p)
+		return -ESRCH;
+	for (size_t i = 0; i < sites_count(p->space.sites) && used < max; i++) {
+		const struct site *s = sites_at(p->space.sites, i);
+
+		if (s->last_alloc_ns >= since_ns)
+			used += site_ask_code(p, s, again, out + used, max - used);
+	}
+	return (int)used;
+}
+
+int model_set_code_name(struct model *m, uint64_t handle, const struct code_name *name)
+{
+	struct proc *p = procs_find_asid(m, (uint32_t)(handle >> 32));
+
+	return p ? stacks_set_code_name(p->space.stacks, (uint32_t)handle, name) : -ENOENT;
+}
+
+bool model_wants_map(const struct model *m, uint32_t pid)
+{
+	const struct proc *p = procs_find(m, pid);
+
+	return p && stacks_wants_map(p->space.stacks);
 }

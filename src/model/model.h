@@ -15,6 +15,7 @@
 #include "decode/fact.h"
 #include "model/snapshot.h"
 
+struct code_name;
 struct model; /* opaque */
 
 /* Most elements of each table, per process unless it says otherwise; 0: the default. */
@@ -124,12 +125,25 @@ struct frame_request {
 };
 
 /*
- * Frames of the sites that hold or gain most, in that order, at most max; each is given out once,
- * until model_set_name() gives it back. Returns how many.
+ * Frames in files, of the sites that hold or gain most, in that order, at most max; each is given
+ * out once, until model_set_name() gives it back. Returns how many.
  */
 int model_unnamed(struct model *m, uint32_t pid, struct frame_request *out, size_t max);
 /* "" = it has none; NULL = could not be asked now: give it out again. -ENOENT: gone. */
 int model_set_name(struct model *m, uint64_t handle, const char *symbol);
+
+/*
+ * Frames of generated code that have no name, of sites in use since since_ns, at most max; those
+ * that nobody knew, too, when `again`. Each must be answered by model_set_code_name() before the
+ * next call. Returns how many.
+ */
+int model_unnamed_code(struct model *m, uint32_t pid, uint64_t since_ns, bool again,
+		       struct frame_request *out, size_t max);
+/* See stacks_set_code_name(). */
+int model_set_code_name(struct model *m, uint64_t handle, const struct code_name *name);
+
+/* Whether frames came that lie in no mapping known so far: a new reading would place them. */
+bool model_wants_map(const struct model *m, uint32_t pid);
 
 /* counters: totals from elsewhere (may be NULL); what the model refused is added. */
 int model_snapshot(struct model *m, uint32_t pid, uint64_t now_ns,

@@ -13,6 +13,7 @@
 
 struct site {
 	uint64_t id;	 /* as of the last snapshot; 0 before the first */
+	bool id_final;	 /* it will not change any more */
 	uint32_t number; /* in this run */
 	enum mt_site_kind kind;
 	enum mt_stack_end end;

@@ -88,9 +88,17 @@ static int build_frame(struct build *b, uint32_t handle, struct snap_frame *out)
 		.pc = f->pc,
 		.offset = stacks_offset(b->p->space.stacks, f),
 		.module = f->place == FRAME_IN_MODULE ? f->module : SNAP_NO_MODULE,
-		.kind = f->place == FRAME_IN_JIT ? FRAME_JIT : FRAME_NATIVE,
+		.kind = f->place != FRAME_IN_JIT ? FRAME_NATIVE
+			: f->interpreted	 ? FRAME_INTERPRETED
+						 : FRAME_JIT,
 		.symbol = b->symbol[handle],
+		.line = f->line,
 	};
+	if (f->file) {
+		out->file = arena_copy_text(b->arena, f->file);
+		if (!out->file)
+			return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -145,8 +153,11 @@ static int build_site(struct build *b, struct site *site, struct snap_site *ret)
 	};
 	int r;
 
-	site->id = stacks_site_id(b->p->space.stacks, site->kind, site->frame, site->frame_count);
+	if (!site->id_final)
+		site->id = stacks_site_id(b->p->space.stacks, site->kind, site->end, site->frame,
+					  site->frame_count, &site->id_final);
 	out.id = site->id;
+	out.id_final = site->id_final;
 	memcpy(out.live_by_age, site->live_by_age, sizeof(out.live_by_age));
 	memcpy(out.freed_by_age, site->freed_by_age, sizeof(out.freed_by_age));
 	r = build_stack(b, site, &out.stack);

@@ -49,6 +49,7 @@ struct snap_series {
 
 struct snap_site {
 	uint64_t id;   /* site_id: stable over runs, restarts and hosts */
+	bool id_final; /* false: it can change, modules or names of the stack are not known yet */
 	uint32_t site; /* number in this run */
 	enum mt_site_kind kind;
 	uint64_t live_bytes, live_count;

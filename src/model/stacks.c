@@ -6,6 +6,7 @@
 
 #define SLOT_EMPTY UINT32_MAX
 #define SYMBOL_MAX 1024 /* longer names are cut: C++ can make them arbitrarily long */
+#define CYCLE_MAX 16	/* frames of a recursion through several functions */
 
 #define FNV_START 0xcbf29ce484222325ull
 #define FNV_PRIME 0x100000001b3ull
@@ -18,6 +19,7 @@ struct stacks {
 	uint32_t *slot; /* owned: handles by hash of pc */
 	size_t slots;	/* a power of two, at least twice the frames */
 	size_t unplaced;
+	bool wants_map; /* unplaced frames came since the map was read */
 	uint64_t refused;
 };
 
@@ -37,8 +39,10 @@ void stacks_free(struct stacks *t)
 {
 	if (!t)
 		return;
-	for (size_t i = 0; i < t->n; i++)
+	for (size_t i = 0; i < t->n; i++) {
 		free(t->frame[i].symbol);
+		free(t->frame[i].file);
+	}
 	free(t->frame);
 	free(t->retired);
 	free(t->slot);
@@ -144,13 +148,20 @@ int stacks_intern(struct stacks *t, uint64_t pc, uint32_t *ret)
 	t->retired[t->n] = false;
 	t->unplaced++;
 	frame_place(t, &t->frame[t->n]);
+	t->wants_map |= t->frame[t->n].place == FRAME_UNPLACED;
 	t->slot[at] = (uint32_t)t->n;
 	*ret = (uint32_t)t->n++;
 	return 0;
 }
 
+bool stacks_wants_map(const struct stacks *t)
+{
+	return t->wants_map;
+}
+
 void stacks_place(struct stacks *t)
 {
+	t->wants_map = false;
 	for (size_t i = 0; t->unplaced && i < t->n; i++)
 		if (t->frame[i].place == FRAME_UNPLACED && !t->retired[i])
 			frame_place(t, &t->frame[i]);
@@ -182,7 +193,7 @@ uint64_t stacks_offset(const struct stacks *t, const struct frame *f)
 
 void stacks_mark_asked(struct stacks *t, uint32_t handle)
 {
-	if (handle < t->n && t->frame[handle].naming == NAMING_OPEN)
+	if (handle < t->n)
 		t->frame[handle].naming = NAMING_ASKED;
 }
 
@@ -226,7 +237,20 @@ static uint64_t fnv_add_u64(uint64_t h, uint64_t v)
 	return h;
 }
 
-static uint64_t frame_hash(const struct stacks *t, struct frame *f)
+static uint64_t code_hash(uint64_t h, const struct frame *f)
+{
+	const char *slash = f->file ? strrchr(f->file, '/') : NULL;
+	const char *file = slash ? slash + 1 : f->file ? f->file : "";
+
+	if (!f->symbol)
+		return h;
+	h = fnv_add(h, f->symbol, strlen(f->symbol) + 1);
+	h = fnv_add(h, file, strlen(file) + 1);
+	return fnv_add_u64(h, f->line);
+}
+
+/* *ret_final is cleared when the hash can still change. */
+static uint64_t frame_hash(const struct stacks *t, struct frame *f, bool *ret_final)
 {
 	const struct module *m = NULL;
 	uint64_t h = fnv_add_u64(FNV_START, f->place);
@@ -241,18 +265,92 @@ static uint64_t frame_hash(const struct stacks *t, struct frame *f)
 		h = fnv_add(h, who, strlen(who) + 1);
 		h = fnv_add_u64(h, stacks_offset(t, f));
 	}
-	if (f->place == FRAME_IN_JIT || (m && m->described))
+	if (m && m->described)
 		f->hash = h;
+	else
+		*ret_final = false;
 	return h;
 }
 
-uint64_t stacks_site_id(struct stacks *t, enum mt_site_kind kind, const uint32_t *frame, size_t n)
+/* The first answer decides: the id must not change when a name comes to be known late. */
+static void code_answered(struct frame *f)
 {
-	uint64_t h = fnv_add_u64(FNV_START, kind);
+	if (f->place == FRAME_IN_JIT && !f->hash)
+		f->hash = code_hash(fnv_add_u64(FNV_START, f->place), f);
+}
 
-	for (size_t i = 0; i < n; i++)
+int stacks_set_code_name(struct stacks *t, uint32_t handle, const struct code_name *name)
+{
+	auto_free char *file = NULL;
+	struct frame *f;
+	char *symbol;
+
+	if (handle >= t->n)
+		return -ENOENT;
+	f = &t->frame[handle];
+	if (name && !f->symbol) {
+		if (name->file && name->file[0] && !(file = strndup(name->file, SYMBOL_MAX)))
+			return -ENOMEM;
+		symbol = strndup(name->symbol, SYMBOL_MAX);
+		if (!symbol)
+			return -ENOMEM;
+		f->symbol = symbol;
+		free(f->file);
+		f->file = steal(file);
+		f->line = name->line;
+		f->interpreted = name->interpreted;
+	}
+	f->naming = NAMING_DONE;
+	code_answered(f);
+	return 0;
+}
+
+static bool same_run(const uint64_t *h, size_t at, size_t back, size_t len)
+{
+	return at >= back && memcmp(&h[at], &h[at - back], len * sizeof(*h)) == 0;
+}
+
+/* Leaves out runs of hashes that repeat the run before them; returns how many are left. */
+static size_t fold_cycles(uint64_t *h, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		h[kept++] = h[i];
+		for (size_t run = 1; run <= CYCLE_MAX && run * 2 <= kept; run++)
+			if (same_run(h, kept - run, run, run)) {
+				kept -= run;
+				break;
+			}
+	}
+	return kept;
+}
+
+/* Where the frame limit cut a repetition in two: the part of it that is there. */
+static size_t begun_repetition(const uint64_t *h, size_t n)
+{
+	for (size_t part = CYCLE_MAX - 1; part > 0; part--)
+		for (size_t run = part + 1; run <= CYCLE_MAX && run + part <= n; run++)
+			if (same_run(h, n - part, run, part))
+				return part;
+	return 0;
+}
+
+uint64_t stacks_site_id(struct stacks *t, enum mt_site_kind kind, enum mt_stack_end end,
+			const uint32_t *frame, size_t n, bool *ret_final)
+{
+	uint64_t h = fnv_add_u64(FNV_START, kind), part[MT_MAX_FRAMES];
+	size_t used = 0;
+
+	*ret_final = true;
+	for (size_t i = 0; i < n && used < MT_MAX_FRAMES; i++)
 		if (frame[i] < t->n)
-			h = fnv_add_u64(h, frame_hash(t, &t->frame[frame[i]]));
+			part[used++] = frame_hash(t, &t->frame[frame[i]], ret_final);
+	used = fold_cycles(part, used);
+	if (end == MT_END_depth)
+		used -= begun_repetition(part, used);
+	for (size_t i = 0; i < used; i++)
+		h = fnv_add_u64(h, part[i]);
 	h = hash_mix(h);
 	return h ? h : 1;
 }

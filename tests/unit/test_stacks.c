@@ -218,6 +218,13 @@ static void a_hostile_description_is_cut_to_size(void **state)
 	assert_int_equal(modules_describe(f->m, 1, &fact, false), -ENOENT);
 }
 
+static uint64_t site_id(struct fixture *f, enum mt_site_kind kind, const uint32_t *h, size_t n)
+{
+	bool final;
+
+	return stacks_site_id(f->s, kind, MT_END_start, h, n, &final);
+}
+
 /* Id of a stack of one frame in a file mapped at base. */
 static uint64_t id_at(uint64_t base, const char *path, const char *build_id, uint64_t into)
 {
@@ -230,7 +237,7 @@ static uint64_t id_at(uint64_t base, const char *path, const char *build_id, uin
 	h = intern(f, base + into);
 	if (build_id)
 		describe(f, build_id);
-	id = stacks_site_id(f->s, MT_SITE_HEAP, &h, 1);
+	id = site_id(f, MT_SITE_HEAP, &h, 1);
 	teardown((void **)&f);
 	return id;
 }
@@ -249,21 +256,111 @@ static void site_ids_do_not_depend_on_addresses(void **state)
 static void site_ids_tell_places_files_and_kinds_apart(void **state)
 {
 	struct fixture *f = *state;
-	uint32_t h[2] = { intern(f, 1), intern(f, 2) };
+	uint32_t h[2];
 
+	set_map(f, code(0x10000, 0x15000, 0x1000, "/a"), 1);
+	h[0] = intern(f, 0x10001);
+	h[1] = intern(f, 0x10002);
 	assert_int_not_equal(id_at(0x10000, "/a", "abc", 0x10), id_at(0x10000, "/a", "abc", 0x11));
 	assert_int_not_equal(id_at(0x10000, "/a", "abc", 0x10), id_at(0x10000, "/a", "abd", 0x10));
 	assert_int_not_equal(id_at(0x10000, "/a", "", 0x10), id_at(0x10000, "/b", "", 0x10));
-	assert_int_not_equal(stacks_site_id(f->s, MT_SITE_HEAP, h, 2),
-			     stacks_site_id(f->s, MT_SITE_MMAP, h, 2));
-	assert_int_not_equal(stacks_site_id(f->s, MT_SITE_HEAP, h, 2),
-			     stacks_site_id(f->s, MT_SITE_HEAP, h, 1));
+	assert_int_not_equal(site_id(f, MT_SITE_HEAP, h, 2), site_id(f, MT_SITE_MMAP, h, 2));
+	assert_int_not_equal(site_id(f, MT_SITE_HEAP, h, 2), site_id(f, MT_SITE_HEAP, h, 1));
 }
 
 static void generated_code_enters_site_ids_as_a_marker_only(void **state)
 {
 	assert_int_equal(id_at(0x10000, "", NULL, 0x10), id_at(0x50000, "", NULL, 0x998));
 	(void)state;
+}
+
+/* Id of a stack given as letters: each is a frame in a file. */
+static uint64_t id_of(struct fixture *f, const char *letters, enum mt_stack_end end, bool *final)
+{
+	uint32_t h[MT_MAX_FRAMES];
+	size_t n = 0;
+
+	for (; letters[n]; n++)
+		h[n] = intern(f, 0x10000 + (uint64_t)letters[n]);
+	return stacks_site_id(f->s, MT_SITE_HEAP, end, h, n, final);
+}
+
+static void assert_id(struct fixture *f, const char *letters, const char *as, enum mt_stack_end end,
+		      bool same)
+{
+	bool final;
+	uint64_t a = id_of(f, letters, end, &final), b = id_of(f, as, MT_END_start, &final);
+
+	assert_true(final);
+	if ((a == b) != same)
+		fail_msg("%s %s %s", letters, same ? "is not" : "is", as);
+}
+
+static void a_module_with_letters(struct fixture *f)
+{
+	set_map(f, code(0x10000, 0x15000, 0x1000, "/lib/a.so"), 1);
+	describe(f, "abc");
+}
+
+static void every_depth_of_a_recursion_has_the_same_id(void **state)
+{
+	struct fixture *f = *state;
+
+	a_module_with_letters(f);
+	assert_id(f, "maaaz", "maz", MT_END_start, true);
+	assert_id(f, "mabababz", "mabz", MT_END_start, true);
+	assert_id(f, "mabcabcabcz", "mabcz", MT_END_start, true);
+	assert_id(f, "maabaabz", "mabz", MT_END_start, true);
+	assert_id(f, "mabcdefghijklmnopabcdefghijklmnopz", "mabcdefghijklmnopz", MT_END_start,
+		  true);
+	assert_id(f, "mabaz", "mabz", MT_END_start, false);
+	assert_id(f, "mabacz", "mabcz", MT_END_start, false);
+	assert_id(f, "mabz", "mbaz", MT_END_start, false);
+}
+
+static void where_a_deep_recursion_was_cut_has_no_part_in_the_id(void **state)
+{
+	struct fixture *f = *state;
+
+	a_module_with_letters(f);
+	assert_id(f, "mabcabca", "mabc", MT_END_depth, true);
+	assert_id(f, "mabcabcab", "mabc", MT_END_depth, true);
+	assert_id(f, "mabcabcabc", "mabc", MT_END_depth, true);
+	assert_id(f, "mabcabca", "mabc", MT_END_start, false);
+	assert_id(f, "mabc", "mabc", MT_END_depth, true);
+}
+
+static void early_names_of_generated_code_enter_site_ids(void **state)
+{
+	const struct code_name foo = { "foo", "/srv/app.js", 3, false };
+	const struct code_name foo_elsewhere = { "foo", "/home/me/app.js", 3, true };
+	const struct code_name bar = { "bar", "/srv/app.js", 3, false };
+	struct fixture *f = *state;
+	uint32_t h[4];
+	uint64_t id[4];
+	bool final;
+
+	set_map(f, code(0x10000, 0x20000, 0, ""), 1);
+	for (uint32_t i = 0; i < 4; i++)
+		h[i] = intern(f, 0x10010 + i);
+	id[3] = stacks_site_id(f->s, MT_SITE_HEAP, MT_END_start, &h[3], 1, &final);
+	assert_false(final); /* nobody was asked */
+	assert_int_equal(stacks_set_code_name(f->s, h[0], &foo), 0);
+	assert_int_equal(stacks_set_code_name(f->s, h[1], &foo_elsewhere), 0);
+	assert_int_equal(stacks_set_code_name(f->s, h[2], &bar), 0);
+	assert_int_equal(stacks_set_code_name(f->s, h[3], NULL), 0);
+	assert_int_equal(stacks_set_code_name(f->s, 99, &foo), -ENOENT);
+	for (uint32_t i = 0; i < 3; i++)
+		id[i] = site_id(f, MT_SITE_HEAP, &h[i], 1);
+	assert_int_equal(id[0], id[1]);
+	assert_int_not_equal(id[0], id[2]);
+	assert_int_not_equal(id[0], id[3]);
+	assert_int_equal(stacks_set_code_name(f->s, h[3], &foo), 0); /* late: shown, no more */
+	assert_string_equal(stacks_at(f->s, h[3])->symbol, "foo");
+	assert_int_equal(stacks_site_id(f->s, MT_SITE_HEAP, MT_END_start, &h[3], 1, &final), id[3]);
+	assert_true(final);
+	assert_int_equal(stacks_set_code_name(f->s, h[3], &bar), 0); /* never renamed */
+	assert_string_equal(stacks_at(f->s, h[3])->symbol, "foo");
 }
 
 static void a_site_id_is_the_same_in_every_build(void **state)
@@ -316,6 +413,9 @@ int main(void)
 		cmocka_unit_test(site_ids_do_not_depend_on_addresses),
 		TEST(site_ids_tell_places_files_and_kinds_apart),
 		cmocka_unit_test(generated_code_enters_site_ids_as_a_marker_only),
+		TEST(every_depth_of_a_recursion_has_the_same_id),
+		TEST(where_a_deep_recursion_was_cut_has_no_part_in_the_id),
+		TEST(early_names_of_generated_code_enter_site_ids),
 		cmocka_unit_test(a_site_id_is_the_same_in_every_build),
 		TEST(a_frame_without_a_name_is_not_asked_for_again),
 		TEST(a_name_that_could_not_be_asked_for_is_open_again),
