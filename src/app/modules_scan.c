@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "sys/elf.h"
+#include "sys/vdso.h"
 
 #define PENDING_BATCH 64
 #define EXPLAIN_BYTES 512
@@ -52,12 +53,31 @@ static const char *file_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static int open_mapped(const struct tracee *t, const struct module_request *m)
+static bool is_special(const struct module_request *m)
+{
+	return m->path[0] == '[';
+}
+
+/* Of code that the kernel mapped without a file; the copy is kept for its names. */
+static int open_special(struct tracee *t, const struct module_request *m)
+{
+	if (strcmp(m->path, "[vdso]") != 0)
+		return -ENOENT;
+	if (t->vdso_fd >= 0)
+		close(steal_fd(&t->vdso_fd));
+	if (vdso_copy(t->run->proc, t->pid, m->start, m->end, &t->vdso_fd) < 0)
+		return -ENOENT;
+	return fcntl(t->vdso_fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static int open_mapped(struct tracee *t, const struct module_request *m)
 {
 	char path[FACT_PATH_BYTES + 64];
 	struct stat st;
 	int fd = -1;
 
+	if (is_special(m))
+		return open_special(t, m);
 	if (m->start) {
 		snprintf(path, sizeof(path), "%s/%u/map_files/%lx-%lx", t->run->proc, t->pid,
 			 (unsigned long)m->start, (unsigned long)m->end);
@@ -161,7 +181,7 @@ static int probe_allocators(struct tracee *t, int fd, const struct elf_file *f,
 	bool found;
 	int r;
 
-	if (!t->heap_wanted)
+	if (!t->heap_wanted || is_special(m))
 		return 0;
 	if (target_examine(f, &module, &points))
 		return -ENOMEM;
@@ -236,7 +256,10 @@ static int symbol_file_of(struct tracee *t, const struct module_request *m, uint
 		.build_id = m->build_id, .dev = m->dev, .inode = m->inode, .path = path
 	};
 
-	if (!t->alive) /* most often the same file; inode and build id are compared at opening */
+	if (is_special(m))
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", t->vdso_fd);
+	else if (!t->alive) /* most often the same file; inode and build id are compared at opening
+			     */
 		snprintf(path, sizeof(path), "%s", m->path);
 	else if (m->start)
 		snprintf(path, sizeof(path), "%s/%u/map_files/%lx-%lx", t->run->proc, t->pid,

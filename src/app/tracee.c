@@ -70,6 +70,7 @@ void tracee_free(struct tracee *t)
 		collector_purge(t->run->collector, t->asid);
 	analysis_clear(t);
 	code_names_drop(t);
+	close_fd(&t->vdso_fd);
 	judge_free(t->judge);
 	free(t->cmdline);
 	free(t);
@@ -336,6 +337,7 @@ int tracee_new(const struct run *run, uint32_t pid, uint32_t asid, struct tracee
 	t->run = run;
 	t->cpu_ratio = NAN;
 	t->alive = true;
+	t->vdso_fd = -1;
 	t->runtime = "none";
 	ledger_state_init(&t->ledger_state);
 	r = judge_new(&t->judge);

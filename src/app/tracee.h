@@ -82,6 +82,7 @@ struct tracee {
 	size_t files_pending;	      /* symbol tables to be loaded, as last told */
 	uint64_t inventory_due_ns;    /* not before: keeps the inventory's cost small */
 	uint64_t scan_due_ns;	      /* the same of a scan for new code */
+	int vdso_fd;		      /* owned: a copy of its [vdso]; -1 before */
 	struct perfmap_file *perfmap; /* owned; NULL while there is no generated code */
 	uint64_t perfmap_seen_ns;     /* the change of it that was last looked at */
 

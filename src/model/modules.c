@@ -98,7 +98,8 @@ static void modules_find_exe(struct modules *t)
 
 		m->main_exe = false;
 		if (t->exe[0] ? !found && path_is(m->path, t->exe)
-			      : m->end && (!found || m->start < found->start))
+			      : m->end && !module_is_special(m) &&
+					(!found || m->start < found->start))
 			found = m;
 	}
 	if (found)
@@ -111,7 +112,7 @@ static bool line_set_module(struct modules *t, struct map_line *l, const struct 
 {
 	struct module *m;
 
-	if (v->kind != VMA_FILE || !v->executable)
+	if ((v->kind != VMA_FILE && v->kind != VMA_SPECIAL) || !v->executable)
 		return true;
 	l->module = *hint = module_of(t, v, *hint);
 	if (l->module == MODULE_NONE)
@@ -257,6 +258,16 @@ void modules_set_exe_name(struct modules *t, const char *name)
 const char *modules_exe_name(const struct modules *t)
 {
 	return t->exe_name;
+}
+
+bool module_is_special(const struct module *m)
+{
+	return m->path[0] == '[';
+}
+
+bool modules_line_has_module(const struct map_line *l)
+{
+	return l->kind == VMA_FILE || l->kind == VMA_SPECIAL;
 }
 
 const char *module_name(const struct module *m)

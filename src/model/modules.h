@@ -15,7 +15,7 @@
 struct map_line {
 	uint64_t start, end;
 	uint64_t file_offset;
-	uint32_t module; /* MODULE_NONE unless a file's code */
+	uint32_t module; /* MODULE_NONE unless code of a file or of the kernel's ([vdso]) */
 	uint8_t kind;	 /* enum vma_kind */
 	bool executable;
 	bool stale; /* changed since it was read: not to be believed */
@@ -66,6 +66,11 @@ void modules_set_exe(struct modules *t, const char *path);
 /* The name under which the program was started, where its file has several. */
 void modules_set_exe_name(struct modules *t, const char *name);
 const char *modules_exe_name(const struct modules *t); /* "" when it was not told */
+
+/* Code that the kernel mapped without a file; its path is a name in brackets. */
+bool module_is_special(const struct module *m);
+/* Whether a line's code belongs to a module, as opposed to having been generated. */
+bool modules_line_has_module(const struct map_line *l);
 
 /* Last component of a module's path. */
 const char *module_name(const struct module *m);

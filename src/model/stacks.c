@@ -112,9 +112,9 @@ static void frame_place(struct stacks *t, struct frame *f)
 
 	if (!l || !l->executable)
 		return;
-	if (l->kind == VMA_FILE && l->module == MODULE_NONE)
+	if (modules_line_has_module(l) && l->module == MODULE_NONE)
 		return;
-	if (l->kind == VMA_FILE) {
+	if (modules_line_has_module(l)) {
 		f->place = FRAME_IN_MODULE;
 		f->module = l->module;
 		f->file_offset = f->pc - l->start + l->file_offset;

@@ -105,6 +105,23 @@ static void executable_memory_of_no_file_is_generated_code(void **state)
 	assert_int_equal(stacks_at(f->s, intern(f, 0x10123))->place, FRAME_IN_JIT);
 }
 
+static void the_kernels_own_code_is_a_module(void **state)
+{
+	struct fixture *f = *state;
+	struct vma v = code(0x10000, 0x12000, 0, "[vdso]");
+	const struct frame *frame;
+
+	v.kind = VMA_SPECIAL;
+	v.inode = 0;
+	set_map(f, v, 1);
+	frame = stacks_at(f->s, intern(f, 0x10123));
+	assert_int_equal(frame->place, FRAME_IN_MODULE);
+	assert_int_equal(frame->file_offset, 0x123);
+	assert_string_equal(module_name(modules_at(f->m, frame->module)), "[vdso]");
+	assert_true(module_is_special(modules_at(f->m, frame->module)));
+	assert_false(modules_at(f->m, frame->module)->main_exe);
+}
+
 static void a_pc_of_no_mapping_is_placed_by_a_later_reading(void **state)
 {
 	struct fixture *f = *state;
@@ -401,6 +418,7 @@ int main(void)
 		TEST(a_pc_in_a_file_is_module_and_file_offset),
 		TEST(once_described_the_offset_is_a_virtual_address),
 		TEST(executable_memory_of_no_file_is_generated_code),
+		TEST(the_kernels_own_code_is_a_module),
 		TEST(a_pc_of_no_mapping_is_placed_by_a_later_reading),
 		TEST(the_same_pc_is_one_frame),
 		TEST(an_address_reused_by_another_file_is_another_frame),
