@@ -103,6 +103,19 @@ static int set_mode(const char *value, enum trace_mode *ret)
 	return -EINVAL;
 }
 
+static int set_fold(const char *value, enum fold_by *ret)
+{
+	enum fold_by fold;
+
+	for (fold = FOLD_BY_NONE; fold <= FOLD_BY_OWNER; fold++) {
+		if (strcmp(cli_fold_name(fold), value))
+			continue;
+		*ret = fold;
+		return 0;
+	}
+	return -EINVAL;
+}
+
 /* Stores one value; value is NULL for the types without one. */
 static int set_value(const struct opt *row, const char *value, struct opts *o)
 {
@@ -119,6 +132,7 @@ static int set_value(const struct opt *row, const char *value, struct opts *o)
 	case OPT_SECONDS:
 	case OPT_PERCENT: return set_decimal(row, value, at);
 	case OPT_MODE: return set_mode(value, at);
+	case OPT_FOLD: return set_fold(value, at);
 	case OPT_HELP: o->command = CLI_HELP; return 0;
 	case OPT_VERSION: o->command = CLI_VERSION; return 0;
 	}

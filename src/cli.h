@@ -24,6 +24,7 @@ enum cli_command {
 };
 
 enum trace_mode { MODE_AUTO = 1, MODE_WATCH, MODE_SAMPLE, MODE_FULL };
+enum fold_by { FOLD_BY_NONE = 1, FOLD_BY_OWNER };
 
 /* What the user asked for. Pointers are borrowed from argv or static; they live as long as it. */
 struct opts {
@@ -48,6 +49,7 @@ struct opts {
 	const char *output; /* NULL: standard output */
 	double interval_s;
 	uint32_t top;	   /* call sites in a report */
+	enum fold_by fold; /* what makes several call sites one */
 	bool events;	   /* report single events too */
 	bool fail_on_leak; /* exit status 3 when a leak was found */
 
@@ -73,6 +75,7 @@ enum opt_type {
 	OPT_SECONDS,  /* double */
 	OPT_PERCENT,  /* double */
 	OPT_MODE,     /* enum trace_mode */
+	OPT_FOLD,     /* enum fold_by */
 	OPT_HELP,     /* turns the command into help */
 	OPT_VERSION,
 };
@@ -102,6 +105,9 @@ const struct cli_command_row *cli_commands(size_t *ret_count);
 
 /* "auto", "watch", "sample", "full". */
 const char *cli_mode_name(enum trace_mode mode);
+
+/* "none", "owner". */
+const char *cli_fold_name(enum fold_by fold);
 
 /* What values an option takes, as it stands in errors and in the man page; returns buf. */
 const char *cli_accepted(const struct opt *row, char *buf, size_t size);

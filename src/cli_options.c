@@ -64,6 +64,11 @@ static const struct opt opt_table[] = {
 	  TRACING, 0.1, 86400 },
 	{ "top", 0, OPT_NUMBER, AT(top), "N", GROUP, "call sites in each report", "10", TRACING, 0,
 	  10000 },
+	{ "fold", 0, OPT_FOLD, AT(fold), "BY", GROUP,
+	  "owner: call sites that differ only above the function that owns the memory are one "
+	  "site, "
+	  "its stack ends there; none: every call path is a site",
+	  "none", TRACING },
 	{ "events", 0, OPT_FLAG, AT(events), NULL, GROUP,
 	  "report every single allocation and resource event; expensive", NULL, TRACING },
 	{ "fail-on-leak", 0, OPT_FLAG, AT(fail_on_leak), NULL, GROUP,
@@ -114,6 +119,15 @@ const char *cli_mode_name(enum trace_mode mode)
 	return "unknown";
 }
 
+const char *cli_fold_name(enum fold_by fold)
+{
+	switch (fold) {
+	case FOLD_BY_NONE: return "none";
+	case FOLD_BY_OWNER: return "owner";
+	}
+	return "unknown";
+}
+
 const char *cli_accepted(const struct opt *row, char *buf, size_t size)
 {
 	switch (row->type) {
@@ -134,6 +148,7 @@ const char *cli_accepted(const struct opt *row, char *buf, size_t size)
 			 row->max);
 		break;
 	case OPT_MODE: snprintf(buf, size, "auto, watch, sample or full"); break;
+	case OPT_FOLD: snprintf(buf, size, "none or owner"); break;
 	case OPT_ALLOCS: /* its form is checked elsewhere */
 	case OPT_TEXT: snprintf(buf, size, "a %s", row->arg); break;
 	default: snprintf(buf, size, "no value");

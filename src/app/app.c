@@ -190,7 +190,7 @@ static void tell_tick(struct app *a, struct tracee *t, uint64_t now_ns)
 
 	if (!tracee_analysis(t, &analysis))
 		return;
-	t->snap->seq = t->seq++;
+	t->told.snap.seq = t->seq++;
 	tracee_head(t, now_ns, clock_realtime_ns(), &head);
 	cost_info(&a->cost, t, false, now_ns, &overhead);
 	check_output(a,

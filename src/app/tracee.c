@@ -56,6 +56,7 @@ static void analysis_clear(struct tracee *t)
 	t->snap = NULL;
 	free(t->owners);
 	t->owners = NULL;
+	regrouped_done(&t->told);
 	ledger_done(&t->ledger);
 	memset(&t->ledger, 0, sizeof(t->ledger));
 	findings_done(&t->findings);
@@ -432,6 +433,8 @@ static void name_frames(struct tracee *t, uint64_t budget_ns)
 /* All of it or nothing: after a failure what was found before stands. */
 static int analyse(struct tracee *t, uint64_t now_ns, const struct snap_counters *counters)
 {
+	enum fold_mode fold = t->run->opts->fold == FOLD_BY_OWNER ? FOLD_OWNER : FOLD_NONE;
+	auto_clean(regrouped_done) struct regrouped told = { 0 };
 	auto_free struct owner *owners = NULL;
 	struct findings findings = { 0 };
 	struct snap_counters sums = *counters;
@@ -447,8 +450,11 @@ static int analyse(struct tracee *t, uint64_t now_ns, const struct snap_counters
 	r = owners ? attrib_find_owners(snap, owners) : -ENOMEM;
 	if (!r)
 		r = ledger_build(snap, owners, &t->ledger_state, &ledger);
+	if (!r)
+		r = regroup_sites(snap, owners, fold, &told);
 	if (!r && t->judge)
-		r = judge_tick(t->judge, &t->run->judge_cfg, snap, owners, &ledger, &findings);
+		r = judge_tick(t->judge, &t->run->judge_cfg, &told.snap, told.owners, &ledger,
+			       &findings);
 	if (r) {
 		ledger_done(&ledger);
 		snapshot_free(snap);
@@ -457,6 +463,8 @@ static int analyse(struct tracee *t, uint64_t now_ns, const struct snap_counters
 	analysis_clear(t);
 	t->snap = snap;
 	t->owners = steal(owners);
+	t->told = told;
+	told = (struct regrouped){ 0 };
 	t->ledger = ledger;
 	t->findings = findings;
 	return 0;
@@ -481,9 +489,10 @@ bool tracee_analysis(const struct tracee *t, struct analysis *ret)
 {
 	if (!t->snap || !t->owners)
 		return false;
-	*ret = (struct analysis){
-		.snap = t->snap, .owners = t->owners, .ledger = &t->ledger, .findings = &t->findings
-	};
+	*ret = (struct analysis){ .snap = &t->told.snap,
+				  .owners = t->told.owners,
+				  .ledger = &t->ledger,
+				  .findings = &t->findings };
 	return true;
 }
 

@@ -10,6 +10,7 @@
 #include "analyse/analysis.h"
 #include "analyse/judge.h"
 #include "analyse/ledger.h"
+#include "analyse/regroup.h"
 #include "base/err.h"
 #include "cli.h"
 #include "collect/collector.h"
@@ -90,6 +91,7 @@ struct tracee {
 	struct judge *judge;	  /* owned */
 	struct snapshot *snap;	  /* owned: of the last tick, NULL before */
 	struct owner *owners;	  /* owned */
+	struct regrouped told;	  /* owned content: its sites as they are judged and told */
 	struct ledger ledger;	  /* owned content */
 	struct findings findings; /* owned content */
 };

@@ -38,6 +38,8 @@ struct snap_stack {
 	const struct snap_frame *frames; /* innermost first */
 	size_t count;
 	enum mt_stack_end end;
+	bool folded; /* cut at the owner's frame: several callers, see regroup.h; end is of no one
+		      */
 };
 
 /* Evenly or unevenly spaced points, oldest first; times in seconds since tracing began. */

@@ -46,13 +46,14 @@ json_t *report_json_stack(const struct snapshot *s, const struct snap_stack *sta
 
 static int put_stack(json_t *o, const struct snapshot *s, const struct snap_stack *stack)
 {
-	bool complete = names_stack_complete(stack->end);
+	bool complete = !stack->folded && names_stack_complete(stack->end);
 	int r;
 
 	r = json_put(o, "stack", report_json_stack(s, stack));
 	r |= json_put(o, "stack_complete", json_boolean(complete));
 	if (!complete)
-		r |= json_put_string(o, "stack_end", names_stack_end(stack->end));
+		r |= json_put_string(o, "stack_end",
+				     stack->folded ? "folded" : names_stack_end(stack->end));
 	return r;
 }
 

@@ -61,6 +61,8 @@ void text_add_stack(struct strbuf *b, size_t indent, const struct snapshot *s,
 		strbuf_printf(b, "%*s... %zu more\n", (int)indent, "", stack->count - i);
 	if (stack->count == 0)
 		strbuf_printf(b, "%*sno stack was taken\n", (int)indent, "");
+	else if (stack->folded)
+		strbuf_printf(b, "%*s(folded: what called this is left out)\n", (int)indent, "");
 	else if (!names_stack_complete(stack->end))
 		strbuf_printf(b, "%*s(incomplete: %s)\n", (int)indent, "",
 			      names_stack_end_text(stack->end));
