@@ -411,7 +411,8 @@ static __always_inline int alloc_done(struct pt_regs *regs, struct mt_thread *t,
 		count(MT_CNT_failed_allocs);
 		return 0;
 	}
-	site = mt_site_of(PT_REGS_IP(regs), PT_REGS_SP(regs), PT_REGS_FP(regs), asid, MT_SITE_HEAP);
+	site = mt_site_of(PT_REGS_IP(regs), PT_REGS_SP(regs), PT_REGS_FP(regs), asid,
+			  MT_SITE_HEAP | MT_AT_RETURN);
 	block_born(addr, t->size, site, asid);
 	if (cfg.send_events)
 		alloc_send(addr, t->size, t->fn == MT_FN_REALLOC ? t->ptr : 0, asid,

@@ -17,12 +17,15 @@ struct mt_busy_map busy SEC(".maps");
 struct mt_regions_map regions SEC(".maps");
 struct mt_code_map code_pages SEC(".maps");
 struct mt_syscalls_map syscalls SEC(".maps");
+struct mt_plumbing_map plumbing SEC(".maps");
 
 const volatile struct mt_config cfg = { .wire_version = MT_WIRE_VERSION };
 
-/* Next numbers to give out; user space starts sites at 1 and address spaces after its own. */
+/* Next numbers to give out; user space takes address spaces and texts from
+ * the same. */
 __u32 next_site = 1;
 __u32 next_asid = 1;
+__u32 next_text = 1;
 
 __u32 mt_new_asid(__u32 unused)
 {

@@ -19,10 +19,12 @@
 #define MT_REGION_SHIFT 21
 #define MT_REGION_SLOTS 4096
 #define MT_CODE_SLOTS 4096
+#define VM_EXEC_FLAG 4
 
 #ifndef EEXIST
 #define ENOENT 2
 #define EEXIST 17
+#define EBUSY 16
 #define E2BIG 7
 #endif
 
@@ -48,15 +50,57 @@ struct mt_thread {
 	__u64 last_free_sp;
 };
 
+#define MT_WINDOW_WORDS 128
+
+/* How the program counter of the frame at hand was found. */
+enum mt_how {
+	MT_HOW_FIRST = 0, /* given */
+	MT_HOW_TABLE = 1,
+	MT_HOW_FRAME = 2, /* by a frame pointer */
+	MT_HOW_SIGNAL = 3,
+	MT_HOW_SCAN = 4,
+};
+
 /* State of one stack walk, and the record it ends in. Claimed, never shared. */
 struct mt_scratch {
 	__u64 hash;
+	__u64 pc;
 	__u64 sp;
 	__u64 bp;
+	__u64 trampoline; /* where a return probe makes its function return to; 0: none yet */
 	__u32 asid;
+	__u32 text;
 	__u32 end;
-	__u64 window[64]; /* a piece of the user's stack */
+	__u8 is_return;	 /* pc is a return address: its code is the byte before */
+	__u8 how;	 /* enum mt_how */
+	__u8 from_jit;	 /* pc was found by the frame pointer of generated code */
+	__u8 switches;	 /* of the stack, seen by frame pointers */
+	__u8 wants_scan; /* the walk halts for mt_scan_caller() */
+	/* the mapping that was looked at last; file: {0, 0} when it has none */
+	__u8 vma_is_code;
+	__u32 file_size;
+	__u64 vma_start;
+	__u64 vma_end;
+	__u64 vma_offset;
+	struct mt_file_key file;
+	/* the piece of a table that was searched last: addresses that it is right for, and of the
+	 * page that its index begins with */
+	__u64 piece_start;
+	__u64 piece_end;
+	__u64 piece_base;
+	__u32 piece_shard;
+	__u32 piece_word;
+	/* a piece of the user's stack */
+	__u64 word; /* what stack_word() read */
+	__u64 window_at;
+	__u64 window_bytes;
+	__u64 window[MT_WINDOW_WORDS];
 	struct mt_ev_site ev;
+};
+
+/* Argument of the loop callbacks; the state itself is in the claimed slot. */
+struct walk_ctx {
+	__u32 slot;
 };
 
 struct mt_live_map {
@@ -123,7 +167,13 @@ struct mt_code_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, MT_CODE_SLOTS);
 	__type(key, __u32);
-	__type(value, __u64); /* page number << 16 | asid of a page known to hold code */
+	__type(value, __u64); /* page number << MT_TEXT_BITS | text of a page known to hold code */
+};
+struct mt_plumbing_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32); /* tgid */
+	__type(value, struct mt_plumbing);
 };
 struct mt_syscalls_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -144,11 +194,25 @@ extern struct mt_busy_map busy SEC(".maps");
 extern struct mt_regions_map regions SEC(".maps");
 extern struct mt_code_map code_pages SEC(".maps");
 extern struct mt_syscalls_map syscalls SEC(".maps");
+extern struct mt_plumbing_map plumbing SEC(".maps");
 
 extern const volatile struct mt_config cfg;
 
-/* The call site of a stack that begins at (ip, sp, bp); MT_SITE_NONE when it could not be had. */
-__u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 site_kind);
+/* The next value of mt_proc.text; see wire.h. */
+extern __u32 next_text;
+
+/*
+ * The call site of a stack that begins at (ip, sp, bp); MT_SITE_NONE when it could not be had.
+ * kind: enum mt_site_kind, with MT_AT_RETURN when ip is where a call returns to.
+ */
+#define MT_AT_RETURN 0x100
+__u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 kind);
+/* Finds the callers of the frame in a claimed slot: fills its record's stack, hash and end. */
+int mt_unwind(__u32 slot);
+/* Whether code without a table is a runtime library's, which the process's plumbing names. */
+int mt_in_plumbing(__u32 slot, __u64 at);
+/* Finds the caller on the stack of a function that has no table. 1: it is the new pc. */
+int mt_scan_caller(__u32 slot);
 /* The next unused address-space id, 0 when they are used up. */
 __u32 mt_new_asid(__u32 unused);
 
@@ -168,6 +232,11 @@ static __always_inline void count(__u32 counter)
 static __always_inline struct mt_proc *proc_find(__u32 tgid)
 {
 	return bpf_map_lookup_elem(&procs, &tgid);
+}
+
+static __always_inline void text_renew(struct mt_proc *p)
+{
+	p->text = __sync_fetch_and_add(&next_text, 1) & MT_TEXT_MASK;
 }
 
 /* A reader is woken when the buffer fills up; below that it comes by itself a few times a second.

@@ -40,10 +40,24 @@ static __noinline __u32 creator_site(__u32 asid)
 			  MT_SITE_THREAD);
 }
 
+/* The child's text is its parent's, under the child's own numbers. */
+static __noinline int plumbing_copy(__u32 child, __u32 parent, __u32 asid)
+{
+	struct mt_plumbing *p = bpf_map_lookup_elem(&plumbing, &parent);
+
+	if (!p || bpf_map_update_elem(&plumbing, &child, p, BPF_ANY))
+		return 0; /* without it, code without a table ends the stack */
+	p = bpf_map_lookup_elem(&plumbing, &child);
+	if (p)
+		p->asid = asid;
+	return 0;
+}
+
 /* Gives a forked child its entry. Returns its address space, 0 when it is not traced. */
 static __noinline __u32 child_add(__u32 child, __u32 parent, int shares_mm)
 {
 	struct mt_proc *p = proc_find(parent), *copy;
+	__u32 asid;
 
 	if (!p || (!shares_mm && !cfg.follow))
 		return 0;
@@ -58,8 +72,13 @@ static __noinline __u32 child_add(__u32 child, __u32 parent, int shares_mm)
 		copy->flags |= MT_PROCF_BORROWED;
 	else
 		copy->asid = mt_new_asid(0);
-	if (copy->asid)
-		return copy->asid;
+	asid = copy->asid;
+	if (asid && !shares_mm)
+		text_renew(copy);
+	if (asid) {
+		plumbing_copy(child, parent, asid);
+		return asid;
+	}
 	bpf_map_delete_elem(&procs, &child);
 	count(MT_CNT_procs_full);
 	return 0;
@@ -109,6 +128,7 @@ static __noinline int process_stale(__u32 tgid)
 {
 	if (bpf_map_delete_elem(&procs, &tgid) == 0)
 		count(MT_CNT_stale_procs);
+	bpf_map_delete_elem(&plumbing, &tgid);
 	return 0;
 }
 
@@ -151,7 +171,8 @@ int BPF_PROG(mt_exec, struct task_struct *task, int old_pid)
 	}
 	p->flags &= ~MT_PROCF_BORROWED;
 	p->asid = asid = mt_new_asid(0);
-	__builtin_memset(p->plumbing, 0, sizeof(p->plumbing));
+	text_renew(p);
+	bpf_map_delete_elem(&plumbing, &tgid);
 	if (!asid) { /* the event says so, too */
 		bpf_map_delete_elem(&procs, &tgid);
 		count(MT_CNT_procs_full);
@@ -184,6 +205,8 @@ int BPF_PROG(mt_exit, struct task_struct *task)
 	last = BPF_CORE_READ(task, signal, live.counter) == 0;
 	if (last && bpf_map_delete_elem(&procs, &tgid))
 		return 0; /* two last threads: the other one told */
+	if (last)
+		bpf_map_delete_elem(&plumbing, &tgid);
 	if (borrowed)
 		return 0; /* the address space lives on in the parent */
 	e = task_event(tgid, tid, last ? MT_KIND_exit : MT_KIND_thread_exit);

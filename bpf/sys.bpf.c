@@ -8,6 +8,9 @@
 #include "core.bpf.h"
 #include "compat.bpf.h"
 
+#define PROT_EXEC 4
+#define MAP_FIXED 16
+#define MREMAP_FIXED 2
 #define F_DUPFD 0
 #define F_DUPFD_CLOEXEC 1030
 #define MSG_CONTROL 32 /* offsets in struct msghdr */
@@ -150,6 +153,43 @@ static __noinline int is_idle(struct mt_syscall *row, struct pt_regs *regs)
 	return 0;
 }
 
+/* Whether the pages that are given up may hold code: told by what lies at their beginning. */
+struct given_up {
+	__u64 end;
+	__u32 maybe_code;
+};
+
+static long vma_judge(struct task_struct *task, struct vm_area_struct *vma, void *arg)
+{
+	struct given_up *g = arg;
+
+	g->maybe_code = vma->vm_file || (vma->vm_flags & VM_EXEC_FLAG) || g->end > vma->vm_end;
+	return 0;
+}
+
+/* munmap and mremap: libraries go as a whole, large anonymous blocks come and go all the time. */
+static __noinline int gives_up_code(struct pt_regs *regs)
+{
+	struct given_up g = { .maybe_code = 1 };
+	__u64 start;
+
+	if (!regs)
+		return 0;
+	start = sys_arg(regs, 1);
+	g.end = start + sys_arg(regs, 2);
+	bpf_find_vma(bpf_get_current_task_btf(), start, vma_judge, &g, 0);
+	return g.maybe_code;
+}
+
+static __noinline int replaces_code(__u32 op, struct pt_regs *regs)
+{
+	if (!regs)
+		return 0;
+	if (op == MT_SYS_MMAP)
+		return (sys_arg(regs, 3) & PROT_EXEC) || (sys_arg(regs, 4) & MAP_FIXED);
+	return op == MT_SYS_MREMAP && (sys_arg(regs, 4) & MREMAP_FIXED);
+}
+
 SEC("?tp_btf/sys_enter")
 int BPF_PROG(mt_sys_enter, struct pt_regs *regs, long nr)
 {
@@ -162,6 +202,8 @@ int BPF_PROG(mt_sys_enter, struct pt_regs *regs, long nr)
 	p = proc_find(bpf_get_current_pid_tgid() >> 32);
 	if (!p)
 		return 0;
+	if ((row->op == MT_SYS_MUNMAP || row->op == MT_SYS_MREMAP) && gives_up_code(regs))
+		text_renew(p);
 	c.asid = p->asid;
 	return sys_send(&c, row, MT_SYSF_ENTRY);
 }
@@ -180,6 +222,8 @@ int BPF_PROG(mt_sys_exit, struct pt_regs *regs, long ret)
 	p = proc_find(bpf_get_current_pid_tgid() >> 32);
 	if (!p)
 		return 0;
+	if (!failed && replaces_code(row->op, regs))
+		text_renew(p);
 	/* a failed call is news only where its beginning was reported */
 	if (failed ? !row->entry && !(row->op == MT_SYS_CONNECT && ret == -115 /* EINPROGRESS */)
 		   : row->entry && row->op != MT_SYS_MREMAP)

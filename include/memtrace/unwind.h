@@ -20,7 +20,10 @@
 #define MT_UNWIND_SHARD_WORDS (1u << 18) /* 1 MiB */
 #define MT_UNWIND_SHARDS 256u		 /* at most, made when needed */
 #define MT_UNWIND_PIECES 64u		 /* of one file */
-#define MT_UNWIND_RULES 4096u		 /* distinct; 1,222 were seen over 8 large binaries */
+#define MT_UNWIND_RULES 4094u		 /* distinct; 1,222 were seen over 8 large binaries */
+/* Not in tables: generated code; runtime libraries without a table. */
+#define MT_UNWIND_RULE_JIT 4095u
+#define MT_UNWIND_RULE_SCAN 4094u
 
 /* How the canonical frame address (CFA: the stack pointer before the call) is found. */
 enum mt_unwind_cfa {
@@ -58,6 +61,10 @@ struct mt_file_key {
 	__u64 dev; /* super_block.s_dev: major << 20 | minor */
 };
 
+/* The kernel's code in every process belongs to no file. */
+#define MT_VDSO_INODE 1ull
+#define MT_VDSO_DEV (~0ull)
+
 /* Bytes [start, end) of the file. */
 struct mt_unwind_piece {
 	__u64 start;
@@ -70,7 +77,7 @@ struct mt_unwind_piece {
 /* Pieces in order; a file without any is known to have no tables. */
 struct mt_unwind_file {
 	__u32 count;
-	__u32 reserved;
+	__u32 size; /* of the file, its lower half: another one is another file with its number */
 	struct mt_unwind_piece piece[MT_UNWIND_PIECES];
 };
 

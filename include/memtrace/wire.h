@@ -13,19 +13,21 @@
 #include <linux/types.h>
 #endif
 
-#define MT_WIRE_VERSION 1
+#include "memtrace/unwind.h"
 
-#define MT_MAX_FRAMES	64	/* program counters in one stack */
-#define MT_EXTRA_BYTES	128	/* user memory copied along with a system call */
-#define MT_AGE_BUCKETS	11	/* [0,1) [1,2) [2,4) ... [256,512) [512,inf) seconds */
-#define MT_COMM_BYTES	16
+#define MT_WIRE_VERSION 2
+
+#define MT_MAX_FRAMES 127  /* program counters in one stack */
+#define MT_EXTRA_BYTES 128 /* user memory copied along with a system call */
+#define MT_AGE_BUCKETS 11  /* [0,1) [1,2) [2,4) ... [256,512) [512,inf) seconds */
+#define MT_COMM_BYTES 16
 
 /* Live blocks of a site by birth: two rings of epochs, see struct mt_site. */
 /* Slot counts are powers of two: the verifier bounds a mask, not a remainder. */
-#define MT_FINE_SLOTS	 32
-#define MT_FINE_SECS	 1
-#define MT_COARSE_SLOTS	 32
-#define MT_COARSE_SECS	 18
+#define MT_FINE_SLOTS 32
+#define MT_FINE_SECS 1
+#define MT_COARSE_SLOTS 32
+#define MT_COARSE_SECS 18
 
 /* Site 0 takes what could not be given to a stack; it is reported as such. */
 #define MT_SITE_NONE 0u
@@ -60,17 +62,17 @@ enum mt_sysop {
 	MT_SYS_MUNMAP = 2,
 	MT_SYS_MREMAP = 3,
 	MT_SYS_BRK = 4,
-	MT_SYS_OPEN = 5,      /* returns a descriptor */
-	MT_SYS_SOCKET = 6,    /* returns a socket */
-	MT_SYS_ACCEPT = 7,    /* returns a connected socket */
-	MT_SYS_CONNECT = 8,   /* extra = the peer's address */
+	MT_SYS_OPEN = 5,    /* returns a descriptor */
+	MT_SYS_SOCKET = 6,  /* returns a socket */
+	MT_SYS_ACCEPT = 7,  /* returns a connected socket */
+	MT_SYS_CONNECT = 8, /* extra = the peer's address */
 	MT_SYS_CLOSE = 9,
-	MT_SYS_DUP = 10,      /* arg 0 is the original, the result the copy */
-	MT_SYS_PIPE = 11,     /* extra = int[2] */
+	MT_SYS_DUP = 10,	/* arg 0 is the original, the result the copy */
+	MT_SYS_PIPE = 11,	/* extra = int[2] */
 	MT_SYS_SOCKETPAIR = 12, /* extra = int[2] */
-	MT_SYS_RECVMSG = 13,  /* extra = the head of the control messages */
+	MT_SYS_RECVMSG = 13,	/* extra = the head of the control messages */
 	MT_SYS_CLOSE_RANGE = 14,
-	MT_SYS_FCNTL = 15,    /* only F_DUPFD and F_DUPFD_CLOEXEC are sent */
+	MT_SYS_FCNTL = 15, /* only F_DUPFD and F_DUPFD_CLOEXEC are sent */
 	MT_SYS_MAX
 };
 
@@ -99,10 +101,10 @@ enum mt_stack_end {
 #define MT_COOKIE(fn, size_arg, count_arg, ptr_arg, pushed_words)                                  \
 	((__u64)(fn) | (__u64)(size_arg) << 4 | (__u64)(count_arg) << 7 | (__u64)(ptr_arg) << 10 | \
 	 (__u64)(pushed_words) << 13)
-#define MT_COOKIE_FN(c)	    ((__u32)(c) & 15)
-#define MT_COOKIE_SIZE(c)   ((__u32)((c) >> 4) & 7)
-#define MT_COOKIE_COUNT(c)  ((__u32)((c) >> 7) & 7)
-#define MT_COOKIE_PTR(c)    ((__u32)((c) >> 10) & 7)
+#define MT_COOKIE_FN(c) ((__u32)(c)&15)
+#define MT_COOKIE_SIZE(c) ((__u32)((c) >> 4) & 7)
+#define MT_COOKIE_COUNT(c) ((__u32)((c) >> 7) & 7)
+#define MT_COOKIE_PTR(c) ((__u32)((c) >> 10) & 7)
 #define MT_COOKIE_PUSHED(c) ((__u32)((c) >> 13) & 255)
 
 /* Every record begins with this. `size` counts the whole record. */
@@ -125,7 +127,7 @@ struct mt_ev_site {
 	__u64 pc[MT_MAX_FRAMES]; /* `frames` of them are sent */
 };
 
-#define MT_SYSF_ENTRY	     1 /* before the call happened (munmap, mremap, close) */
+#define MT_SYSF_ENTRY 1	       /* before the call happened (munmap, mremap, close) */
 #define MT_SYSF_IN_ALLOCATOR 2 /* the thread was inside a traced allocation function */
 
 /* One system call that concerns mappings or descriptors. */
@@ -166,6 +168,16 @@ struct mt_ev_task {
 	__u8 comm[MT_COMM_BYTES];
 };
 
+/* Code of a file whose unwind table is not known: [start, end) is mapped from the file. */
+struct mt_ev_code {
+	struct mt_hdr hdr;
+	__u64 start;
+	__u64 end;
+	struct mt_file_key file;
+	__u32 file_size; /* its lower half */
+	__u32 reserved;
+};
+
 /* One allocation, reallocation or free; only with --events. */
 struct mt_ev_alloc {
 	struct mt_hdr hdr;
@@ -196,18 +208,33 @@ struct mt_site {
 };
 
 #define MT_PLUMBING_RANGES 4
-#define MT_PROCF_BORROWED  1 /* shares the address space of its parent (vfork) */
+#define MT_PROCF_BORROWED 1 /* shares the address space of its parent (vfork) */
 
 /*
- * One traced process, by tgid. Plumbing ranges are the text of libraries that allocate on behalf
- * of others (C and C++ runtime): a stack that starts there is scanned for the caller.
+ * Names what a process has mapped as code: renewed when that changes, so that what was remembered
+ * of addresses under the old number is not believed any more. Numbers are used again after 2^19.
  */
+#define MT_TEXT_BITS 19
+#define MT_TEXT_MASK ((1u << MT_TEXT_BITS) - 1)
+
+/* One traced process, by tgid. User space adds and removes entries; BPF alone changes them. */
 struct mt_proc {
 	__u32 asid;
 	__u32 flags;
+	__u32 text; /* MT_TEXT_MASK */
+	__u32 reserved;
+};
+
+/*
+ * Text of libraries that allocate on behalf of others (C and C++ runtime), by tgid: where it has
+ * no unwind table, the stack is scanned for the caller. Valid while asid is the process's.
+ */
+struct mt_plumbing {
+	__u32 asid;
+	__u32 reserved;
 	struct {
 		__u64 start, end;
-	} plumbing[MT_PLUMBING_RANGES];
+	} range[MT_PLUMBING_RANGES];
 };
 
 /* What to do at a system call; indexed by its number, filled from syscalls.def. */
@@ -225,8 +252,8 @@ struct mt_fd {
 	__u64 kernel_bytes;
 	__u32 tgid;
 	__s32 fd;
-	__u32 mode;    /* file type and permissions */
-	__u16 family;  /* 0: not a socket */
+	__u32 mode;   /* file type and permissions */
+	__u16 family; /* 0: not a socket */
 	__u16 state;
 	__u16 local_port, peer_port; /* host byte order */
 	__u16 sock_type;
@@ -237,27 +264,29 @@ struct mt_fd {
 
 /* Set before load, read-only afterwards. */
 struct mt_config {
-	__u64 boot_ns;	     /* CLOCK_MONOTONIC at start: epoch 0 of births */
+	__u64 boot_ns; /* CLOCK_MONOTONIC at start: epoch 0 of births */
 	__u32 wire_version;
 	__u32 site_capacity;
 	__u32 scratch_slots; /* power of two is not needed; slots = this many per CPU x CPUs */
 	__u32 cpus;
 	__u32 max_frames;
-	__u32 send_events;   /* --events */
-	__u32 follow;	     /* trace children */
+	__u32 send_events; /* --events */
+	__u32 follow;	   /* trace children */
 	__u32 thread_capacity;
 };
 
 #ifndef __cplusplus
 _Static_assert(sizeof(struct mt_hdr) == 16, "wire");
 _Static_assert(sizeof(struct mt_ev_site) == 16 + 16 + 8 * MT_MAX_FRAMES, "wire");
+_Static_assert(sizeof(struct mt_ev_code) == 16 + 16 + 16 + 8, "wire");
 _Static_assert(sizeof(struct mt_ev_sys) == 16 + 16 + 48 + 16 + MT_EXTRA_BYTES, "wire");
 _Static_assert(sizeof(struct mt_ev_region) == 32, "wire");
 _Static_assert(sizeof(struct mt_ev_task) == 16 + 8 + 32 + MT_COMM_BYTES, "wire");
 _Static_assert(sizeof(struct mt_ev_alloc) == 56, "wire");
 _Static_assert(sizeof(struct mt_site) == 704, "wire");
 _Static_assert(sizeof(struct mt_config) == 40, "wire");
-_Static_assert(sizeof(struct mt_proc) == 8 + 16 * MT_PLUMBING_RANGES, "wire");
+_Static_assert(sizeof(struct mt_proc) == 16, "wire");
+_Static_assert(sizeof(struct mt_plumbing) == 8 + 16 * MT_PLUMBING_RANGES, "wire");
 _Static_assert(sizeof(struct mt_syscall) == 8, "wire");
 _Static_assert(sizeof(struct mt_fd) == 168, "wire");
 #endif

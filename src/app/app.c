@@ -115,7 +115,8 @@ static void tell_event(struct app *a, const struct event *ev)
 	struct event_info info = { .event = ev };
 	struct record_head head;
 
-	if (!t || ev->kind == MT_KIND_site || ev->kind == MT_KIND_region)
+	if (!t || ev->kind == MT_KIND_site || ev->kind == MT_KIND_region ||
+	    ev->kind == MT_KIND_code)
 		return;
 	tracee_head(t, clock_monotonic_ns(), clock_realtime_ns(), &head);
 	check_output(a, a->output.sink->ops->event(a->output.sink->priv, &head, &info));
@@ -152,6 +153,8 @@ static int on_record(void *ctx, void *bytes, size_t len)
 	}
 	t = tracee_of(a, ev.hdr.tgid);
 	model_apply(a->model, &ev);
+	if (ev.kind == MT_KIND_code)
+		unwind_add_code(collector_unwind(a->collector), a->run.proc, &ev.code);
 	if (ev.kind == MT_KIND_fork)
 		on_fork(a, &ev.task);
 	if (!t && ev.kind == MT_KIND_exec && a->opts->follow)

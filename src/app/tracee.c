@@ -290,6 +290,20 @@ static void inventory(struct tracee *t)
 	log_debug("process %u: inventory in %.1f ms", t->pid, took / 1e6);
 }
 
+/* Before probes go in: a stack that meets a file without its table ends there. */
+static void add_unwind_tables(struct tracee *t, const struct vma_table *maps)
+{
+	struct unwind_cost cost;
+	int r = unwind_add_process(collector_unwind(t->run->collector), t->run->proc, t->pid,
+				   maps->vma, maps->count, &cost);
+
+	if (r)
+		log_warn("process %u: out of memory, stacks will be incomplete", t->pid);
+	else if (cost.build_ns)
+		log_debug("process %u: unwind tables of %u files, %lu kB, built in %.1f ms", t->pid,
+			  cost.files, (unsigned long)(cost.bytes / 1024), cost.build_ns / 1e6);
+}
+
 int tracee_scan(struct tracee *t)
 {
 	uint64_t now_ns = clock_monotonic_ns(), wait_ns;
@@ -300,6 +314,7 @@ int tracee_scan(struct tracee *t)
 	r = maps_read(t->run->proc, t->pid, &maps);
 	if (r)
 		return r;
+	add_unwind_tables(t, &maps);
 	r = model_set_vmas(t->run->model, t->pid, maps.vma, maps.count, now_ns);
 	maps_done(&maps);
 	if (!r)

@@ -38,6 +38,7 @@ struct collector {
 	struct ring_buffer *ring;	 /* owned */
 	struct bpf_link *tracepoints[5]; /* owned */
 	struct probe_link *links;	 /* owned, newest first */
+	struct unwind *unwind;		 /* owned */
 	const struct mt_site *sites;	 /* mapped */
 	size_t sites_bytes, sites_max;
 	bool multi;
@@ -70,6 +71,7 @@ void collector_free(struct collector *c)
 	for (size_t i = 0; i < sizeof(c->tracepoints) / sizeof(c->tracepoints[0]); i++)
 		bpf_link__destroy(c->tracepoints[i]);
 	ring_buffer__free(c->ring);
+	unwind_free(c->unwind);
 	if (c->sites)
 		munmap((void *)c->sites, c->sites_bytes);
 	memtrace_bpf__destroy(c->skel);
@@ -191,6 +193,19 @@ static int load(struct collector *c, const struct collector_cfg *cfg, struct err
 	return 0;
 }
 
+static int open_unwind(struct collector *c)
+{
+	const struct unwind_cfg cfg = {
+		.shards = bpf_map__fd(c->skel->maps.shards),
+		.rules = bpf_map__fd(c->skel->maps.rules),
+		.files = bpf_map__fd(c->skel->maps.files),
+		.pending = bpf_map__fd(c->skel->maps.pending),
+		.racache = bpf_map__fd(c->skel->maps.racache),
+	};
+
+	return unwind_new(&cfg, &c->unwind);
+}
+
 int collector_new(const struct collector_cfg *cfg, collector_record_fn fn, void *ctx,
 		  struct collector **ret, struct err *err)
 {
@@ -215,6 +230,9 @@ int collector_new(const struct collector_cfg *cfg, collector_record_fn fn, void 
 	r = map_sites(c);
 	if (r)
 		return err_set(err, r, "cannot map the site table (%s)", strerror(-r));
+	r = open_unwind(c);
+	if (r)
+		return err_set(err, r, "cannot map the unwind tables (%s)", strerror(-r));
 	c->ring = ring_buffer__new(bpf_map__fd(c->skel->maps.events), fn, ctx, NULL);
 	if (!c->ring)
 		return err_set(err, -errno, "cannot open the ring buffer (%s)", strerror(errno));
@@ -241,7 +259,8 @@ int collector_add_process(struct collector *c, uint32_t tgid, uint32_t *ret_asid
 {
 	/* shared with BPF, which numbers the children */
 	uint32_t asid = __atomic_fetch_add(&c->skel->data->next_asid, 1, __ATOMIC_RELAXED);
-	struct mt_proc p = { .asid = asid };
+	uint32_t text = __atomic_fetch_add(&c->skel->data->next_text, 1, __ATOMIC_RELAXED);
+	struct mt_proc p = { .asid = asid, .text = text & MT_TEXT_MASK };
 
 	if (asid == 0 || asid > 0xffff)
 		return -ENOSPC;
@@ -251,27 +270,32 @@ int collector_add_process(struct collector *c, uint32_t tgid, uint32_t *ret_asid
 	return 0;
 }
 
-int collector_set_plumbing(struct collector *c, uint32_t tgid, const uint64_t (*range)[2], size_t n)
+int collector_set_plumbing(struct collector *c, uint32_t tgid, uint32_t asid,
+			   const uint64_t (*range)[2], size_t n)
 {
-	struct mt_proc p;
+	struct mt_plumbing p = { .asid = asid };
 
-	if (bpf_map__lookup_elem(c->skel->maps.procs, &tgid, sizeof(tgid), &p, sizeof(p), 0))
-		return -errno;
-	memset(p.plumbing, 0, sizeof(p.plumbing));
 	for (size_t i = 0; i < n && i < MT_PLUMBING_RANGES; i++) {
-		p.plumbing[i].start = range[i][0];
-		p.plumbing[i].end = range[i][1];
+		p.range[i].start = range[i][0];
+		p.range[i].end = range[i][1];
 	}
-	if (bpf_map__update_elem(c->skel->maps.procs, &tgid, sizeof(tgid), &p, sizeof(p),
-				 BPF_EXIST))
+	if (bpf_map__update_elem(c->skel->maps.plumbing, &tgid, sizeof(tgid), &p, sizeof(p),
+				 BPF_ANY))
 		return -errno;
+	unwind_clear_cache(c->unwind);
 	return 0;
+}
+
+struct unwind *collector_unwind(struct collector *c)
+{
+	return c->unwind;
 }
 
 void collector_remove_process(struct collector *c, uint32_t tgid)
 {
 	/* the entry first: taking probes out lasts, and they should have no work meanwhile */
 	bpf_map__delete_elem(c->skel->maps.procs, &tgid, sizeof(tgid), 0);
+	bpf_map__delete_elem(c->skel->maps.plumbing, &tgid, sizeof(tgid), 0);
 	links_clear(c, tgid, false);
 }
 
@@ -375,6 +399,7 @@ int collector_fd(const struct collector *c)
 
 int collector_poll(struct collector *c)
 {
+	unwind_note_text(c->unwind, __atomic_load_n(&c->skel->data->next_text, __ATOMIC_RELAXED));
 	return ring_buffer__consume(c->ring);
 }
 

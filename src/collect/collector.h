@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "collect/features.h"
 #include "collect/keeper.h"
+#include "collect/unwind.h"
 #include "memtrace/wire.h"
 
 struct collector; /* opaque */
@@ -42,9 +43,10 @@ int collector_start(struct collector *c, struct err *err);
 
 /* Traces a process: its address space gets a new id. */
 int collector_add_process(struct collector *c, uint32_t tgid, uint32_t *ret_asid);
-/* Text ranges that allocate on behalf of others, at most MT_PLUMBING_RANGES. */
-int collector_set_plumbing(struct collector *c, uint32_t tgid, const uint64_t (*range)[2],
-			   size_t n);
+/* Text that allocates on behalf of others, at most MT_PLUMBING_RANGES; of that address space. */
+int collector_set_plumbing(struct collector *c, uint32_t tgid, uint32_t asid,
+			   const uint64_t (*range)[2], size_t n);
+struct unwind *collector_unwind(struct collector *c); /* borrowed */
 void collector_remove_process(struct collector *c, uint32_t tgid);
 
 /*

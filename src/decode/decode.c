@@ -29,6 +29,7 @@ static size_t least_size(unsigned int kind, size_t *ret_most)
 	case MT_KIND_thread_exit:
 		*ret_most = sizeof(struct mt_ev_task);
 		return sizeof(struct mt_ev_task);
+	case MT_KIND_code: *ret_most = sizeof(struct mt_ev_code); return sizeof(struct mt_ev_code);
 	case MT_KIND_alloc:
 	case MT_KIND_free:
 		*ret_most = sizeof(struct mt_ev_alloc);

@@ -13,6 +13,7 @@ struct event {
 		struct mt_ev_site site;
 		struct mt_ev_sys sys;
 		struct mt_ev_region region;
+		struct mt_ev_code code;
 		struct mt_ev_task task;
 		struct mt_ev_alloc alloc;
 	};

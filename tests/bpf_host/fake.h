@@ -12,10 +12,11 @@
 #define FAKE_MAPS 32
 #define FAKE_ENTRIES 4096
 #define FAKE_POISON 0xdd
+#define FAKE_VMAS 16
 
 struct fake_entry {
 	bool used;
-	uint8_t key[8];
+	uint8_t key[16];
 	uint8_t *value; /* owned */
 };
 
@@ -31,14 +32,26 @@ static struct {
 	uint64_t now_ns, pid_tgid, cookie;
 	bool ring_full;
 	size_t sent;
-	uint8_t last[1024];
+	uint8_t last[4096];
 	struct {
 		uint64_t addr, word;
 	} memory[128];
 	size_t words;
-	uint64_t code_start, code_end;
+	uint64_t stack_start; /* of memory that can be read as a whole; 0: there is none */
+	uint8_t stack[16384];
+	size_t reads; /* of user memory */
+	struct fake_vma {
+		struct vm_area_struct vma;
+		struct file file;
+		struct inode inode;
+		struct super_block sb;
+	} vma[FAKE_VMAS];
+	size_t vmas;
+	long find_vma_answer; /* not 0: instead of looking */
+	uint32_t shard[2][1 << 18];
 	struct xol_area xol;
 	struct mm_struct mm;
+	struct uprobe_task utask;
 	struct task_struct task;
 	void *garbage[65536]; /* poisoned values, freed at reset */
 	size_t garbage_count;
@@ -69,6 +82,7 @@ static void fake_reset(void)
 	memset(fake_maps, 0, sizeof(fake_maps));
 	memset(&fake, 0, sizeof(fake));
 	fake.task.mm = &fake.mm;
+	fake.task.utask = &fake.utask;
 	fake.mm.uprobes_state.xol_area = &fake.xol;
 	fake.xol.vaddr = 0x7fffffffe000;
 }
@@ -101,7 +115,8 @@ void *fake_lookup(void *map, const void *key, size_t ks, size_t vs, unsigned int
 	struct fake_map *m = fake_map_of(map);
 	struct fake_entry *e = fake_find(m, key, ks);
 
-	if (!e && type != BPF_MAP_TYPE_HASH) { /* arrays have every element from the start */
+	if (!e && type != BPF_MAP_TYPE_HASH &&
+	    type != BPF_MAP_TYPE_LRU_HASH) { /* arrays have every element from the start */
 		if (*(const uint32_t *)key >= (m->max ? m->max : max))
 			return NULL;
 		e = fake_add(m, key, ks, vs);
@@ -145,7 +160,7 @@ long fake_delete(void *map, const void *key, size_t ks, size_t vs)
 	return 0;
 }
 
-static uint8_t fake_reserved[1024];
+static uint8_t fake_reserved[sizeof(fake.last)];
 
 void *bpf_ringbuf_reserve(void *map, uint64_t size, uint64_t flags)
 {
@@ -206,7 +221,7 @@ struct task_struct *bpf_get_current_task_btf(void)
 	return &fake.task;
 }
 
-static void fake_poke(uint64_t addr, uint64_t word)
+static inline void fake_poke(uint64_t addr, uint64_t word)
 {
 	for (size_t i = 0; i < fake.words; i++) {
 		if (fake.memory[i].addr == addr) {
@@ -219,9 +234,24 @@ static void fake_poke(uint64_t addr, uint64_t word)
 	fake.memory[fake.words++].word = word;
 }
 
+/* A word of the stack that can be read as a whole. */
+static inline void fake_push(uint64_t addr, uint64_t word)
+{
+	assert(addr >= fake.stack_start && addr + 8 <= fake.stack_start + sizeof(fake.stack));
+	memcpy(fake.stack + (addr - fake.stack_start), &word, 8);
+}
+
 /* Word by word; a word that nobody wrote cannot be read. */
 long bpf_probe_read_user(void *to, uint32_t size, const void *from)
 {
+	uint64_t at = (uintptr_t)from;
+
+	fake.reads++;
+	if (fake.stack_start && at >= fake.stack_start &&
+	    at + size <= fake.stack_start + sizeof(fake.stack)) {
+		memcpy(to, fake.stack + (at - fake.stack_start), size);
+		return 0;
+	}
 	for (uint32_t done = 0; done < size; done += 8) {
 		bool found = false;
 
@@ -250,13 +280,42 @@ long bpf_loop(uint32_t n, void *fn, void *ctx, uint64_t flags)
 	return i;
 }
 
+/* inode 0: no file. Returns it, for details. */
+static inline struct fake_vma *fake_map(uint64_t start, uint64_t end, uint64_t flags,
+					uint64_t inode, uint64_t pgoff)
+{
+	struct fake_vma *v = &fake.vma[fake.vmas++];
+
+	assert(fake.vmas <= FAKE_VMAS);
+	v->vma = (struct vm_area_struct){ .vm_start = start,
+					  .vm_end = end,
+					  .vm_flags = flags,
+					  .vm_pgoff = pgoff,
+					  .vm_mm = &fake.mm };
+	if (inode)
+		v->vma.vm_file = &v->file;
+	v->file.f_inode = &v->inode;
+	v->inode.i_ino = inode;
+	v->inode.i_size = 1 << 20;
+	v->inode.i_sb = &v->sb;
+	v->sb.s_dev = 8 << 20 | 1;
+	return v;
+}
+
 long bpf_find_vma(struct task_struct *task, uint64_t addr, void *fn, void *ctx, uint64_t flags)
 {
 	long (*seen)(struct task_struct *, struct vm_area_struct *, void *) = fn;
-	struct vm_area_struct vma = { .vm_flags = 4 };
 
 	(void)flags;
-	if (addr < fake.code_start || addr >= fake.code_end)
-		return -ENOENT;
-	return seen(task, &vma, ctx);
+	if (fake.find_vma_answer)
+		return fake.find_vma_answer;
+	for (size_t i = 0; i < fake.vmas; i++)
+		if (addr >= fake.vma[i].vma.vm_start && addr < fake.vma[i].vma.vm_end)
+			return seen(task, &fake.vma[i].vma, ctx);
+	return -ENOENT;
+}
+
+uint32_t *shard_words(uint32_t shard)
+{
+	return shard < 2 ? fake.shard[shard] : NULL;
 }

@@ -23,7 +23,7 @@ __u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 site_kind)
 	(void)sp;
 	(void)bp;
 	(void)asid;
-	assert(site_kind == MT_SITE_HEAP);
+	assert(site_kind == (MT_SITE_HEAP | MT_AT_RETURN));
 	return next_stack;
 }
 

@@ -9,6 +9,7 @@ typedef uint8_t __u8;
 typedef uint16_t __u16;
 typedef uint32_t __u32;
 typedef uint64_t __u64;
+typedef int16_t __s16;
 typedef int32_t __s32;
 typedef int64_t __s64;
 
@@ -17,6 +18,7 @@ enum {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_RINGBUF = 27
 };
 enum { BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1024 };
@@ -33,12 +35,38 @@ struct xol_area {
 struct uprobes_state {
 	struct xol_area *xol_area;
 };
+struct return_instance {
+	__u64 stack, orig_ret_vaddr;
+	struct return_instance *next;
+};
+struct uprobe_task {
+	struct return_instance *return_instances;
+};
 struct mm_struct {
 	struct uprobes_state uprobes_state;
+	struct {
+		void *vdso;
+	} context;
 };
 struct task_struct {
 	struct mm_struct *mm;
+	struct uprobe_task *utask;
+};
+struct super_block {
+	__u32 s_dev;
+};
+struct inode {
+	__u64 i_ino;
+	long long i_size;
+	struct super_block *i_sb;
+};
+struct file {
+	struct inode *f_inode;
 };
 struct vm_area_struct {
-	__u64 vm_flags;
+	__u64 vm_start, vm_end, vm_pgoff, vm_flags;
+	struct mm_struct *vm_mm;
+	struct file *vm_file;
 };
+
+#define MT_FAKE_SHARDS
