@@ -195,9 +195,15 @@ def symbols(site):
     return [f.get("symbol") or "" for f in site.get("stack", [])]
 
 
-def owned_by(site, function):
-    """Whether a function is on a site's stack."""
-    return any(s == function or s.startswith(function + "(") for s in symbols(site))
+def owned_by(site, function, others=()):
+    """Whether a function is on a site's stack, and none of the others is called by it there."""
+    for s in symbols(site):
+        name = s.split("(")[0]
+        if name == function:
+            return True
+        if name in others:
+            return False
+    return False
 
 
 def need_root():
