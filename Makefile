@@ -44,7 +44,8 @@ TABLES   := $(wildcard tests/tables/*.c)
 BPF_LOAD := $(O)/bpf_load/check_stack
 TARGETS  := $(patsubst tests/targets/%.c,$(O)/targets/%,$(wildcard tests/targets/*.c)) \
             $(patsubst tests/targets/%.cc,$(O)/targets/%,$(wildcard tests/targets/*.cc)) \
-            $(O)/targets/libpool.so $(O)/targets/rules-static $(O)/targets/rules-musl
+            $(patsubst %,$(O)/targets/%,libpool.so libplugin.so libplugin-other.so \
+            rules-static rules-musl stacks-static-pie)
 
 V ?= 0
 ifeq ($(V),0)
@@ -138,6 +139,13 @@ $(O)/targets/%: tests/targets/%.cc
 $(O)/targets/lib%.so: tests/targets/shared/lib%.c
 	@mkdir -p $(@D)
 	$(call say,TARGET,$@)$(CC) -O2 -g -fPIC -shared -Wall -Werror -MMD -MP -MF $@.d $< -o $@
+$(O)/targets/libplugin-other.so: tests/targets/shared/libplugin.c
+	@mkdir -p $(@D)
+	$(call say,TARGET,$@)$(CC) -O2 -g -fPIC -shared -DPAD -Wall -Werror -MMD -MP -MF $@.d $< -o $@
+$(O)/targets/stacks-static-pie: tests/targets/stacks.c
+	@mkdir -p $(@D)
+	$(call say,TARGET,$@)$(CC) -O2 -g -fomit-frame-pointer -Wall -Werror -D_GNU_SOURCE -fno-builtin-malloc \
+		-static-pie -Wl,--no-warnings -MMD -MP -MF $@.d $< -lpthread -o $@
 $(O)/targets/rules-static: tests/targets/rules.c
 	@mkdir -p $(@D)
 	$(call say,TARGET,$@)$(CC) -O2 -g -fomit-frame-pointer -Wall -Werror -D_GNU_SOURCE -DSTATIC \

@@ -304,6 +304,17 @@ static void add_unwind_tables(struct tracee *t, const struct vma_table *maps)
 			  cost.files, (unsigned long)(cost.bytes / 1024), cost.build_ns / 1e6);
 }
 
+/* Once more, ahead: events count as soon as the process is entered. */
+static void prepare_unwind_tables(struct tracee *t)
+{
+	struct vma_table maps = { 0 };
+
+	if (maps_read(t->run->proc, t->pid, &maps))
+		return; /* the scan will tell */
+	add_unwind_tables(t, &maps);
+	maps_done(&maps);
+}
+
 int tracee_scan(struct tracee *t)
 {
 	uint64_t now_ns = clock_monotonic_ns(), wait_ns;
@@ -359,8 +370,10 @@ int tracee_new(const struct run *run, uint32_t pid, uint32_t asid, struct tracee
 	r = judge_new(&t->judge);
 	if (!r)
 		r = preflight(t, pid, err);
-	if (!r)
+	if (!r) {
+		prepare_unwind_tables(t);
 		r = enter(t, asid, err);
+	}
 	if (r)
 		return r;
 	t->heap_wanted = wants_heap(t);

@@ -32,7 +32,7 @@
 
 /* A file that was looked at; its table lies in the shards. */
 struct known {
-	struct mt_file_key at; /* by fstat(): the key of BPF, or an overlay's */
+	struct mt_file_key at; /* by fstat(): BPF's key, or an overlay's */
 	uint64_t size, changed_ns;
 	uint64_t bytes;		       /* of its table */
 	struct mt_unwind_piece *piece; /* owned */
@@ -264,21 +264,25 @@ static struct known *known_find(struct unwind *u, const struct mt_file_key *at)
 	return NULL;
 }
 
-static struct known *known_add(struct unwind *u, const struct mt_file_key *at)
+/* -ENOSPC, counted, or -ENOMEM. */
+static int known_add(struct unwind *u, const struct mt_file_key *at, struct known **ret)
 {
-	if (u->known_count == FILES_MAX)
-		return NULL;
+	if (u->known_count == FILES_MAX) {
+		u->stats.refused++;
+		return -ENOSPC;
+	}
 	if (u->known_count == u->known_cap) {
 		size_t cap = u->known_cap ? u->known_cap * 2 : 64;
 		struct known *more = reallocarray(u->known, cap, sizeof(*more));
 
 		if (!more)
-			return NULL;
+			return -ENOMEM;
 		u->known = more;
 		u->known_cap = cap;
 	}
 	u->known[u->known_count] = (struct known){ .at = *at };
-	return &u->known[u->known_count++];
+	*ret = &u->known[u->known_count++];
+	return 0;
 }
 
 /* The device as the kernel has it inside: 12 bits of major number, 20 of minor. */
@@ -319,10 +323,9 @@ static int file_learn(struct unwind *u, int fd, const struct stat *st, struct kn
 		*ret = k;
 		return 0;
 	}
-	if (!k)
-		k = known_add(u, &at);
-	if (!k)
-		return -ENOMEM;
+	r = k ? 0 : known_add(u, &at, &k);
+	if (r)
+		return r;
 	free(k->piece);
 	*k = (struct known){ .at = at,
 			     .size = st->st_size,
@@ -341,7 +344,7 @@ static int file_learn(struct unwind *u, int fd, const struct stat *st, struct kn
 }
 /* --- mappings ------------------------------------------------------------------------------- */
 
-/* Only regular files are opened. */
+/* Only regular files are opened: -EACCES for others. */
 static int open_regular(const char *path, struct stat *ret)
 {
 	auto_close int fd = open(path, O_PATH | O_CLOEXEC);
@@ -378,7 +381,7 @@ static int add_mapping(struct unwind *u, const char *root, uint32_t pid, const s
 		return 0; /* unmapped meanwhile, or not a file that can be read */
 	r = file_learn(u, fd, &st, &k);
 	if (r)
-		return r;
+		return r == -ENOMEM ? r : 0;
 	key = key_of(&st);
 	if (!k->is_published)
 		r = publish(u, k, &key, st.st_size);
@@ -396,6 +399,7 @@ static int add_vdso(struct unwind *u, const char *root, uint32_t pid, const stru
 	auto_close int mem = -1, copy = -1;
 	struct known *k;
 	char path[64];
+	int r;
 
 	if (u->has_vdso || len == 0 || len > VDSO_BYTES_MAX)
 		return 0;
@@ -408,14 +412,13 @@ static int add_vdso(struct unwind *u, const char *root, uint32_t pid, const stru
 	if (mem < 0 || copy < 0 || pread(mem, bytes, len, v->start) != (ssize_t)len ||
 	    pwrite(copy, bytes, len, 0) != (ssize_t)len)
 		return 0; /* stacks through it end there */
-	k = known_find(u, &key);
-	if (!k)
-		k = known_add(u, &key);
-	if (!k || table_make(u, copy, k))
-		return -ENOMEM;
+	r = known_add(u, &key, &k);
+	if (!r)
+		r = table_make(u, copy, k);
+	if (r)
+		return r == -ENOMEM ? r : 0;
 	u->has_vdso = true;
-	publish(u, k, &key, 0);
-	return 0;
+	return publish(u, k, &key, 0) == -ENOMEM ? -ENOMEM : 0;
 }
 
 int unwind_add_process(struct unwind *u, const char *root, uint32_t pid, const struct vma *vma,
@@ -447,11 +450,14 @@ int unwind_add_process(struct unwind *u, const char *root, uint32_t pid, const s
 
 int unwind_add_code(struct unwind *u, const char *root, const struct mt_ev_code *e)
 {
+	struct known none = { 0 };
 	struct known *k;
 	struct stat st;
 	auto_close int fd = open_mapping(root, e->hdr.tgid, e->start, e->end, &st);
 	int r;
 
+	if (fd == -EACCES) /* not a regular file, and so without a table */
+		return publish(u, &none, &e->file, e->file_size) == -ENOMEM ? -ENOMEM : 0;
 	if (fd < 0) { /* asked for again if it is ever met again */
 		u->stats.gone++;
 		bpf_map_delete_elem(u->cfg.pending, &e->file);
