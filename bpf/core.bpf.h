@@ -209,6 +209,8 @@ extern __u32 next_text;
 __u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 kind);
 /* Finds the callers of the frame in a claimed slot: fills its record's stack, hash and end. */
 int mt_unwind(__u32 slot);
+/* Whether code is mapped there, as far as user space has read it; -1: that is not up to date. */
+int mt_holds_code(__u64 start, __u64 end);
 /* Whether code without a table is a runtime library's, which the process's plumbing names. */
 int mt_in_plumbing(__u32 slot, __u64 at);
 /* Finds the caller on the stack of a function that has no table. 1: it is the new pc. */

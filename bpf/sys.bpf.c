@@ -153,41 +153,56 @@ static __noinline int is_idle(struct mt_syscall *row, struct pt_regs *regs)
 	return 0;
 }
 
-/* Whether the pages that are given up may hold code: told by what lies at their beginning. */
-struct given_up {
+/* Whether pages may hold code: told by what lies at their beginning. */
+struct judged {
 	__u64 end;
 	__u32 maybe_code;
 };
 
 static long vma_judge(struct task_struct *task, struct vm_area_struct *vma, void *arg)
 {
-	struct given_up *g = arg;
+	struct judged *j = arg;
 
-	g->maybe_code = vma->vm_file || (vma->vm_flags & VM_EXEC_FLAG) || g->end > vma->vm_end;
+	j->maybe_code = vma->vm_file || (vma->vm_flags & VM_EXEC_FLAG) || j->end > vma->vm_end;
 	return 0;
 }
 
 /* munmap and mremap: libraries go as a whole, large anonymous blocks come and go all the time. */
 static __noinline int gives_up_code(struct pt_regs *regs)
 {
-	struct given_up g = { .maybe_code = 1 };
+	struct judged j = { .maybe_code = 1 };
 	__u64 start;
+	int known;
 
 	if (!regs)
 		return 0;
 	start = sys_arg(regs, 1);
-	g.end = start + sys_arg(regs, 2);
-	bpf_find_vma(bpf_get_current_task_btf(), start, vma_judge, &g, 0);
-	return g.maybe_code;
+	j.end = start + sys_arg(regs, 2);
+	known = mt_holds_code(start, j.end);
+	if (known >= 0)
+		return known;
+	bpf_find_vma(bpf_get_current_task_btf(), start, vma_judge, &j, 0);
+	return j.maybe_code;
 }
 
+/* mmap and mremap that succeeded. */
 static __noinline int replaces_code(__u32 op, struct pt_regs *regs)
 {
+	__u64 start;
+
 	if (!regs)
 		return 0;
-	if (op == MT_SYS_MMAP)
-		return (sys_arg(regs, 3) & PROT_EXEC) || (sys_arg(regs, 4) & MAP_FIXED);
-	return op == MT_SYS_MREMAP && (sys_arg(regs, 4) & MREMAP_FIXED);
+	if (op == MT_SYS_MREMAP) {
+		start = sys_arg(regs, 5);
+		return (sys_arg(regs, 4) & MREMAP_FIXED) &&
+		       mt_holds_code(start, start + sys_arg(regs, 3)) != 0;
+	}
+	if (op != MT_SYS_MMAP)
+		return 0;
+	start = sys_arg(regs, 1);
+	return (sys_arg(regs, 3) & PROT_EXEC) ||
+	       ((sys_arg(regs, 4) & MAP_FIXED) &&
+		mt_holds_code(start, start + sys_arg(regs, 2)) != 0);
 }
 
 SEC("?tp_btf/sys_enter")

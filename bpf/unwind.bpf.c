@@ -44,6 +44,13 @@ struct {
 	__type(value, struct mt_unwind_file);
 } files SEC(".maps");
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, __u32); /* tgid */
+	__type(value, struct mt_layout);
+} layouts SEC(".maps");
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
 	__type(key, struct mt_file_key);
@@ -92,6 +99,55 @@ static long vma_note(struct task_struct *task, struct vm_area_struct *vma, void 
 		s->vma_offset = 0;
 	}
 	return 0;
+}
+
+/* The last mapping that begins at or below an address; the first one when none does. */
+static __always_inline struct mt_mapping *layout_search(struct mt_layout *l, __u64 at)
+{
+	__u32 i = 0;
+
+	for (__u32 step = MT_LAYOUT_MAPPINGS / 2; step; step >>= 1) {
+		__u32 k = i + step;
+
+		if (k < l->count && k < MT_LAYOUT_MAPPINGS && l->map[k].start <= at)
+			i = k;
+	}
+	return &l->map[i & (MT_LAYOUT_MAPPINGS - 1)];
+}
+
+int mt_holds_code(__u64 start, __u64 end)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct mt_layout *l = bpf_map_lookup_elem(&layouts, &tgid);
+	struct mt_proc *p = proc_find(tgid);
+	struct mt_mapping *m;
+
+	if (!l || !p || l->text != p->text || l->count >= MT_LAYOUT_MAPPINGS)
+		return -1;
+	m = layout_search(l, end - 1);
+	return l->count && m->start < end && m->end > start;
+}
+
+/* Notes the mapping from what user space read. 0 when it is not there. */
+int mt_layout_find(__u32 slot, __u64 at)
+{
+	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct mt_layout *l = bpf_map_lookup_elem(&layouts, &tgid);
+	struct mt_mapping *m;
+
+	if (!s || !l || l->text != s->text)
+		return 0;
+	m = layout_search(l, at);
+	if (!l->count || at < m->start || at >= m->end)
+		return 0;
+	s->vma_is_code = 1;
+	s->vma_start = m->start;
+	s->vma_end = m->end;
+	s->vma_offset = m->offset;
+	s->file = m->file;
+	s->file_size = m->file_size;
+	return 1;
 }
 
 /* Tells user space, once, of a file whose table is wanted. */
@@ -211,11 +267,13 @@ int mt_rule_find(__u32 slot, __u64 at)
 	if (at >= s->piece_start && at < s->piece_end)
 		return mt_table_rule(slot, at);
 	s->vma_is_code = 0;
-	r = bpf_find_vma(bpf_get_current_task_btf(), at, vma_note, &w, 0);
-	if (r == -EBUSY)
-		return RULE_LOCKED;
-	if (r || !s->vma_is_code)
-		return RULE_NOT_CODE;
+	if (!mt_layout_find(slot, at)) {
+		r = bpf_find_vma(bpf_get_current_task_btf(), at, vma_note, &w, 0);
+		if (r == -EBUSY)
+			return RULE_LOCKED;
+		if (r || !s->vma_is_code)
+			return RULE_NOT_CODE;
+	}
 	if (!s->file.inode && !s->file.dev)
 		return MT_UNWIND_RULE_JIT;
 	r = mt_piece_find(slot, at);

@@ -237,6 +237,24 @@ struct mt_plumbing {
 	} range[MT_PLUMBING_RANGES];
 };
 
+/*
+ * What a process has mapped as code, by tgid, as user space read it when mt_proc.text was `text`:
+ * exact until that changes. The unwinder looks here first and asks the kernel for the rest, whose
+ * memory map may be locked.
+ */
+#define MT_LAYOUT_MAPPINGS 128u
+struct mt_mapping {
+	__u64 start, end, offset;
+	struct mt_file_key file; /* {0, 0}: of no file */
+	__u32 file_size;	 /* its lower half */
+	__u32 reserved;
+};
+struct mt_layout {
+	__u32 text;
+	__u32 count;
+	struct mt_mapping map[MT_LAYOUT_MAPPINGS]; /* by address */
+};
+
 /* What to do at a system call; indexed by its number, filled from syscalls.def. */
 struct mt_syscall {
 	__u8 op;
@@ -287,6 +305,7 @@ _Static_assert(sizeof(struct mt_site) == 704, "wire");
 _Static_assert(sizeof(struct mt_config) == 40, "wire");
 _Static_assert(sizeof(struct mt_proc) == 16, "wire");
 _Static_assert(sizeof(struct mt_plumbing) == 8 + 16 * MT_PLUMBING_RANGES, "wire");
+_Static_assert(sizeof(struct mt_layout) == 8 + 48 * MT_LAYOUT_MAPPINGS, "wire");
 _Static_assert(sizeof(struct mt_syscall) == 8, "wire");
 _Static_assert(sizeof(struct mt_fd) == 168, "wire");
 #endif

@@ -369,6 +369,8 @@ static void scan_dirty(struct app *a)
 	for (size_t i = 0; i < a->tracee_count; i++) {
 		struct tracee *t = a->tracee[i];
 
+		if (t->alive && collector_text(a->collector, t->pid) != t->text)
+			t->maps_dirty = true;
 		if (t->maps_dirty && t->alive && clock_monotonic_ns() >= t->scan_due_ns)
 			tracee_scan(t);
 	}

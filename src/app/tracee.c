@@ -293,15 +293,19 @@ static void inventory(struct tracee *t)
 /* Before probes go in: a stack that meets a file without its table ends there. */
 static void add_unwind_tables(struct tracee *t, const struct vma_table *maps)
 {
+	struct unwind_process process = { .root = t->run->proc,
+					  .pid = t->pid,
+					  .text = t->text,
+					  .vma = maps->vma,
+					  .count = maps->count };
 	struct unwind_cost cost;
-	int r = unwind_add_process(collector_unwind(t->run->collector), t->run->proc, t->pid,
-				   maps->vma, maps->count, &cost);
+	int r = unwind_add_process(collector_unwind(t->run->collector), &process, &cost);
 
 	if (r)
 		log_warn("process %u: out of memory, stacks will be incomplete", t->pid);
 	else if (cost.build_ns)
 		log_debug("process %u: unwind tables of %u files, %lu kB, built in %.1f ms", t->pid,
-			  cost.files, (unsigned long)(cost.bytes / 1024), cost.build_ns / 1e6);
+			 cost.files, (unsigned long)(cost.bytes / 1024), cost.build_ns / 1e6);
 }
 
 /* Once more, ahead: events count as soon as the process is entered. */
@@ -309,6 +313,7 @@ static void prepare_unwind_tables(struct tracee *t)
 {
 	struct vma_table maps = { 0 };
 
+	t->text = UNWIND_NO_TEXT;
 	if (maps_read(t->run->proc, t->pid, &maps))
 		return; /* the scan will tell */
 	add_unwind_tables(t, &maps);
@@ -322,6 +327,7 @@ int tracee_scan(struct tracee *t)
 	int r;
 
 	t->maps_dirty = false;
+	t->text = collector_text(t->run->collector, t->pid); /* first: it dates the mappings */
 	r = maps_read(t->run->proc, t->pid, &maps);
 	if (r)
 		return r;

@@ -54,6 +54,7 @@ struct tracee_unmeasured {
 struct tracee {
 	const struct run *run; /* borrowed */
 	uint32_t pid, asid, parent_pid;
+	uint32_t text; /* collector_text() of the memory map that was read last */
 	uint64_t start_ticks, begun_ns, seq;
 	bool alive, maps_dirty, ended;
 	struct preflight preflight;

@@ -199,6 +199,7 @@ static int open_unwind(struct collector *c)
 		.shards = bpf_map__fd(c->skel->maps.shards),
 		.rules = bpf_map__fd(c->skel->maps.rules),
 		.files = bpf_map__fd(c->skel->maps.files),
+		.layouts = bpf_map__fd(c->skel->maps.layouts),
 		.pending = bpf_map__fd(c->skel->maps.pending),
 		.racache = bpf_map__fd(c->skel->maps.racache),
 	};
@@ -286,6 +287,15 @@ int collector_set_plumbing(struct collector *c, uint32_t tgid, uint32_t asid,
 	return 0;
 }
 
+uint32_t collector_text(const struct collector *c, uint32_t tgid)
+{
+	struct mt_proc p;
+
+	return bpf_map__lookup_elem(c->skel->maps.procs, &tgid, sizeof(tgid), &p, sizeof(p), 0)
+		       ? UNWIND_NO_TEXT
+		       : p.text;
+}
+
 struct unwind *collector_unwind(struct collector *c)
 {
 	return c->unwind;
@@ -296,6 +306,7 @@ void collector_remove_process(struct collector *c, uint32_t tgid)
 	/* the entry first: taking probes out lasts, and they should have no work meanwhile */
 	bpf_map__delete_elem(c->skel->maps.procs, &tgid, sizeof(tgid), 0);
 	bpf_map__delete_elem(c->skel->maps.plumbing, &tgid, sizeof(tgid), 0);
+	unwind_remove_process(c->unwind, tgid);
 	links_clear(c, tgid, false);
 }
 

@@ -46,6 +46,8 @@ int collector_add_process(struct collector *c, uint32_t tgid, uint32_t *ret_asid
 /* Text that allocates on behalf of others, at most MT_PLUMBING_RANGES; of that address space. */
 int collector_set_plumbing(struct collector *c, uint32_t tgid, uint32_t asid,
 			   const uint64_t (*range)[2], size_t n);
+/* mt_proc.text: another one than before when code was mapped or unmapped. UNWIND_NO_TEXT: gone. */
+uint32_t collector_text(const struct collector *c, uint32_t tgid);
 struct unwind *collector_unwind(struct collector *c); /* borrowed */
 void collector_remove_process(struct collector *c, uint32_t tgid);
 

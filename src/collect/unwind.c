@@ -30,6 +30,8 @@
 #define VDSO_BYTES_MAX (64u << 10)
 #define NSEC 1000000000ull
 
+static const struct mt_file_key vdso_key = { .inode = MT_VDSO_INODE, .dev = MT_VDSO_DEV };
+
 /* A file that was looked at; its table lies in the shards. */
 struct known {
 	struct mt_file_key at; /* by fstat(): BPF's key, or an overlay's */
@@ -368,32 +370,34 @@ static int open_mapping(const char *root, uint32_t pid, uint64_t start, uint64_t
 	return open_regular(path, ret);
 }
 
-static int add_mapping(struct unwind *u, const char *root, uint32_t pid, const struct vma *v,
-		       struct unwind_cost *cost)
+/* Its table is known, and under which name. */
+static int add_mapping(struct unwind *u, const struct unwind_process *p, const struct vma *v,
+		       struct mt_mapping *ret, struct unwind_cost *cost)
 {
 	struct mt_file_key key;
 	struct known *k;
 	struct stat st;
-	auto_close int fd = open_mapping(root, pid, v->start, v->end, &st);
+	auto_close int fd = open_mapping(p->root, p->pid, v->start, v->end, &st);
 	int r;
 
 	if (fd < 0)
-		return 0; /* unmapped meanwhile, or not a file that can be read */
+		return fd; /* unmapped meanwhile, or not a file that can be read */
 	r = file_learn(u, fd, &st, &k);
 	if (r)
-		return r == -ENOMEM ? r : 0;
+		return r;
 	key = key_of(&st);
 	if (!k->is_published)
 		r = publish(u, k, &key, st.st_size);
+	ret->file = k->published;
+	ret->file_size = st.st_size;
 	cost->files++;
 	cost->bytes += k->bytes;
-	return r == -ENOMEM ? r : 0;
+	return r;
 }
 
 /* The kernel's code is in no file: it is copied out of the process. */
-static int add_vdso(struct unwind *u, const char *root, uint32_t pid, const struct vma *v)
+static int add_vdso(struct unwind *u, const struct unwind_process *p, const struct vma *v)
 {
-	const struct mt_file_key key = { .inode = MT_VDSO_INODE, .dev = MT_VDSO_DEV };
 	size_t len = v->end - v->start;
 	auto_free char *bytes = NULL;
 	auto_close int mem = -1, copy = -1;
@@ -406,46 +410,69 @@ static int add_vdso(struct unwind *u, const char *root, uint32_t pid, const stru
 	bytes = malloc(len);
 	if (!bytes)
 		return -ENOMEM;
-	snprintf(path, sizeof(path), "%s/%u/mem", root, pid);
+	snprintf(path, sizeof(path), "%s/%u/mem", p->root, p->pid);
 	mem = open(path, O_RDONLY | O_CLOEXEC);
 	copy = memfd_create("vdso", MFD_CLOEXEC);
 	if (mem < 0 || copy < 0 || pread(mem, bytes, len, v->start) != (ssize_t)len ||
 	    pwrite(copy, bytes, len, 0) != (ssize_t)len)
 		return 0; /* stacks through it end there */
-	r = known_add(u, &key, &k);
+	r = known_add(u, &vdso_key, &k);
 	if (!r)
 		r = table_make(u, copy, k);
 	if (r)
 		return r == -ENOMEM ? r : 0;
 	u->has_vdso = true;
-	return publish(u, k, &key, 0) == -ENOMEM ? -ENOMEM : 0;
+	return publish(u, k, &vdso_key, 0) == -ENOMEM ? -ENOMEM : 0;
 }
 
-int unwind_add_process(struct unwind *u, const char *root, uint32_t pid, const struct vma *vma,
-		       size_t n, struct unwind_cost *ret)
+/* One executable mapping. -ENOMEM; others: the unwinder has to ask the kernel for it. */
+static int add_code(struct unwind *u, const struct unwind_process *p, size_t i,
+		    struct mt_mapping *m, struct unwind_cost *cost)
 {
+	const struct vma *v = &p->vma[i];
+
+	*m = (struct mt_mapping){ .start = v->start, .end = v->end, .offset = v->file_offset };
+	if (v->inode)
+		return add_mapping(u, p, v, m, cost);
+	if (strcmp(v->path, "[vdso]") == 0) {
+		m->file = vdso_key;
+		return add_vdso(u, p, v);
+	}
+	return v->path[0] && v->path[0] != '[' ? -ENOENT : 0;
+}
+
+int unwind_add_process(struct unwind *u, const struct unwind_process *p, struct unwind_cost *ret)
+{
+	auto_free struct mt_layout *l = calloc(1, sizeof(*l));
 	struct unwind_cost cost = { .build_ns = u->stats.build_ns };
-	uint64_t dev = 0, inode = 0;
 	size_t looked = 0;
 	int r = 0;
 
-	for (size_t i = 0; !r && i < n && looked < CODE_MAPPINGS_MAX; i++) {
-		const struct vma *v = &vma[i];
+	if (!l)
+		return -ENOMEM;
+	l->text = p->text;
+	for (size_t i = 0; r != -ENOMEM && i < p->count && looked < CODE_MAPPINGS_MAX; i++) {
+		struct mt_mapping m;
 
-		if (!v->executable)
+		if (!p->vma[i].executable)
 			continue;
-		if (strcmp(v->path, "[vdso]") == 0)
-			r = add_vdso(u, root, pid, v);
-		if (!v->inode || (v->inode == inode && v->dev == dev))
-			continue; /* of no file, or of the same */
-		dev = v->dev;
-		inode = v->inode;
 		looked++;
-		r = add_mapping(u, root, pid, v, &cost);
+		r = add_code(u, p, i, &m, &cost);
+		if (!r && l->count < MT_LAYOUT_MAPPINGS)
+			l->map[l->count++] = m;
 	}
 	cost.build_ns = u->stats.build_ns - cost.build_ns;
 	*ret = cost;
-	return r;
+	if (r == -ENOMEM)
+		return r;
+	if (p->text != UNWIND_NO_TEXT) /* without it the kernel is asked */
+		bpf_map_update_elem(u->cfg.layouts, &p->pid, l, BPF_ANY);
+	return 0;
+}
+
+void unwind_remove_process(struct unwind *u, uint32_t pid)
+{
+	bpf_map_delete_elem(u->cfg.layouts, &pid);
 }
 
 int unwind_add_code(struct unwind *u, const char *root, const struct mt_ev_code *e)

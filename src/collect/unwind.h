@@ -18,7 +18,7 @@ struct unwind; /* opaque */
 
 /* Descriptors of the maps in bpf/unwind.bpf.c, borrowed for the life of the handle. */
 struct unwind_cfg {
-	int shards, rules, files, pending, racache;
+	int shards, rules, files, layouts, pending, racache;
 };
 
 struct unwind_stats {
@@ -43,11 +43,19 @@ int unwind_new(const struct unwind_cfg *cfg, struct unwind **ret);
 void unwind_free(struct unwind *u);
 
 /*
- * Every executable file mapping of a process, and the kernel's code in it. root: "/proc". What
- * cannot be opened or read is counted, not an error. -ENOMEM.
+ * Every executable file mapping of a process, and the kernel's code in it. root: "/proc". text:
+ * mt_proc.text as it was before the mappings were read, UNWIND_NO_TEXT when the process is not
+ * entered yet. What cannot be opened or read is counted, not an error. -ENOMEM.
  */
-int unwind_add_process(struct unwind *u, const char *root, uint32_t pid, const struct vma *vma,
-		       size_t n, struct unwind_cost *ret);
+#define UNWIND_NO_TEXT UINT32_MAX
+struct unwind_process {
+	const char *root; /* borrowed during the call, as is vma */
+	uint32_t pid, text;
+	const struct vma *vma;
+	size_t count;
+};
+int unwind_add_process(struct unwind *u, const struct unwind_process *p, struct unwind_cost *ret);
+void unwind_remove_process(struct unwind *u, uint32_t pid);
 
 /* A mapping that the BPF unwinder met before its table was known. -ENOMEM. */
 int unwind_add_code(struct unwind *u, const char *root, const struct mt_ev_code *e);

@@ -430,6 +430,36 @@ static void a_locked_memory_map_is_not_remembered(void **state)
 	assert_int_equal(counted(MT_CNT_stack_map_locked), 1);
 }
 
+/* What user space read of the memory map, as long as that is what it is. */
+static void mappings_that_user_space_read_need_no_lock(void **state)
+{
+	struct mt_layout l = { .text = 1, .count = 3 };
+	uint32_t pid = PID;
+
+	(void)state;
+	begin();
+	l.map[0] = (struct mt_mapping){ .start = 0x1000, .end = 0x2000 };
+	l.map[1] = (struct mt_mapping){ CODE, CODE + 0x100000, 0, { 7, DEV }, 1 << 20, 0 };
+	l.map[2] = (struct mt_mapping){ .start = JIT, .end = JIT + 0x10000 };
+	bpf_map_update_elem(&layouts, &pid, &l, BPF_ANY);
+	fake.find_vma_answer = -EBUSY;
+	record(SP + 0x20, 0, at(END));
+	fake_push(SP, JIT + 0x100);
+	assert_int_equal(take(at(SP_8), SP + 0x20)->end, MT_END_start);
+	assert_int_equal(sent()->frames, 3);
+	assert_int_equal(take(LIBC + 0x9000, 0)->end,
+			 MT_END_map_locked); /* it is not in the list */
+	assert_int_equal(mt_holds_code(CODE - 0x1000, CODE), 0);
+	assert_int_equal(mt_holds_code(CODE - 0x1000, CODE + 1), 1);
+	assert_int_equal(mt_holds_code(CODE + 0x100000, JIT), 0);
+	assert_int_equal(mt_holds_code(0x3000, JIT + 0x100000), 1);
+	assert_int_equal(mt_holds_code(JIT + 0x10000, ~0ull), 0);
+	/* out of date: of an older text */
+	text_renew(bpf_map_lookup_elem(&procs, &pid));
+	assert_int_equal(take(at(SP_8), SP + 0x20)->end, MT_END_map_locked);
+	assert_int_equal(mt_holds_code(CODE, CODE + 1), -1);
+}
+
 /* dlclose() and dlopen(): other code at the same address. */
 static void what_was_remembered_dies_with_the_text(void **state)
 {
@@ -573,6 +603,7 @@ int main(void)
 		cmocka_unit_test(an_unknown_file_is_announced_once_and_the_stack_says_so),
 		cmocka_unit_test(another_file_under_the_same_number_is_not_known),
 		cmocka_unit_test(a_locked_memory_map_is_not_remembered),
+		cmocka_unit_test(mappings_that_user_space_read_need_no_lock),
 		cmocka_unit_test(what_was_remembered_dies_with_the_text),
 		cmocka_unit_test(return_addresses_hidden_by_probes_are_restored),
 		cmocka_unit_test(the_kernels_own_code_has_a_table_too),
