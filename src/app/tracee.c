@@ -305,7 +305,7 @@ static void add_unwind_tables(struct tracee *t, const struct vma_table *maps)
 		log_warn("process %u: out of memory, stacks will be incomplete", t->pid);
 	else if (cost.build_ns)
 		log_debug("process %u: unwind tables of %u files, %lu kB, built in %.1f ms", t->pid,
-			 cost.files, (unsigned long)(cost.bytes / 1024), cost.build_ns / 1e6);
+			  cost.files, (unsigned long)(cost.bytes / 1024), cost.build_ns / 1e6);
 }
 
 /* Once more, ahead: events count as soon as the process is entered. */
