@@ -153,7 +153,8 @@ static NOINLINE void all_kinds(void)
 		_exit(9);
 	open_dir(0);
 	dup_file(file);
-	for (volatile int i = 0; i < 2; i++) { /* one call site: the second takes the first one's number */
+	for (volatile int i = 0; i < 2;
+	     i++) { /* one call site: the second takes the first one's number */
 		if (i)
 			gone("fd", "dup_to", 0);
 		dup_to(file);
