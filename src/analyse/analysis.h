@@ -93,11 +93,23 @@ enum leak_type {
 
 #define FINDING_EVIDENCE_MAX 6
 
+#define FINDING_PATHS_MAX 4
+
+/* One of the call paths by which a leak is asked for. */
+struct finding_path {
+	uint64_t site_id;
+	size_t site; /* index into snapshot.sites; SIZE_MAX when it is not there any more */
+};
+
 /* One leak. leak_id is derived from the site id (or the class) and is stable over runs. */
 struct finding {
 	uint64_t leak_id;
 	uint64_t site_id; /* 0: no single site */
 	size_t site;	  /* index into snapshot.sites; SIZE_MAX when site_id is 0 */
+	struct finding_path path[FINDING_PATHS_MAX]; /* largest first; [0] is the site above */
+	size_t path_count;
+	size_t paths; /* call paths judged as one; more than path_count: the small ones are left out
+		       */
 	enum resource_class class;
 	enum leak_type type;
 	enum severity severity;

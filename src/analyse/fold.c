@@ -9,6 +9,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#define SMALL 0.01 /* a call path below this share is not worth a look */
+
 uint64_t fold_mix(uint64_t hash, uint64_t value)
 {
 	hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
@@ -114,26 +116,34 @@ void fold_unit(const struct snapshot *snap, const struct owner *owners,
 	*ret = u;
 }
 
-size_t fold_worst(const struct snapshot *snap, const struct fold_member *members, size_t count,
-		  double cut_s)
+static double held_by(const struct snap_site *site, double cut_s)
 {
-	size_t worst = members[0].site;
-	double most = -1;
+	struct fold_totals one = {};
+
+	fold_add_totals(site, &one);
+	if (cut_s > 0)
+		return survival_sum(one.live_by_age, survival_bucket(cut_s));
+	return suspect_counts_things(site->kind) ? one.live_count : one.live_bytes;
+}
+
+size_t fold_largest(const struct snapshot *snap, const struct fold_member *members, size_t count,
+		    double cut_s, size_t *ret, size_t max)
+{
+	double sum = 0, held;
+	size_t n = 0, at;
 
 	for (size_t i = 0; i < count; i++) {
-		const struct snap_site *site = &snap->sites[members[i].site];
-		struct fold_totals one = {};
-		double held;
-
-		fold_add_totals(site, &one);
-		if (cut_s > 0)
-			held = survival_sum(one.live_by_age, survival_bucket(cut_s));
-		else
-			held = suspect_counts_things(site->kind) ? one.live_count : one.live_bytes;
-		if (held > most) {
-			most = held;
-			worst = members[i].site;
-		}
+		held = held_by(&snap->sites[members[i].site], cut_s);
+		sum += held;
+		for (at = n; at > 0 && held > held_by(&snap->sites[ret[at - 1]], cut_s); at--)
+			if (at < max)
+				ret[at] = ret[at - 1];
+		if (at == max)
+			continue;
+		ret[at] = members[i].site;
+		n += n < max;
 	}
-	return worst;
+	while (n > 1 && held_by(&snap->sites[ret[n - 1]], cut_s) < SMALL * sum)
+		n--;
+	return n;
 }

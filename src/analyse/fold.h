@@ -30,9 +30,13 @@ void fold_add_totals(const struct snap_site *site, struct fold_totals *totals);
 void fold_unit(const struct snapshot *snap, const struct owner *owners,
 	       const struct fold_member *members, size_t count, struct suspect_unit *ret);
 
-/* The member that holds most (of what is older than cut_s): bytes, or things. count > 0. */
-size_t fold_worst(const struct snapshot *snap, const struct fold_member *members, size_t count,
-		  double cut_s);
+/*
+ * The members that hold most (of what is older than cut_s): bytes, or things; as indices into
+ * snapshot.sites, largest first, none that holds less than 1 % of all except the first. count > 0.
+ * Returns how many, at least 1 and at most max.
+ */
+size_t fold_largest(const struct snapshot *snap, const struct fold_member *members, size_t count,
+		    double cut_s, size_t *ret, size_t max);
 
 /* Mixes the second number into the first: a stable hash for keys. */
 uint64_t fold_mix(uint64_t hash, uint64_t value);

@@ -100,7 +100,8 @@ struct group {
 	enum mt_site_kind kind;
 	struct fold_totals totals;
 	struct suspicion s;
-	size_t worst; /* index into snapshot.sites: the site that stands for all; SIZE_MAX: none */
+	size_t largest[FINDING_PATHS_MAX]; /* indices into snapshot.sites */
+	size_t largest_count;		   /* 0: no site is known */
 };
 
 /* How much of what a record is about is held, and how much of that sort was ever freed. */
@@ -155,11 +156,23 @@ static void count_resident(struct suspicion *s, double external)
 	s->bytes_per_s *= share;
 }
 
+/* Who asked: the largest site stands for all. Its owner; NULL when nobody knows owners. */
+static const struct owner *set_paths(const struct tick *t, const struct group *g, struct finding *f)
+{
+	for (size_t i = 0; i < g->largest_count; i++)
+		f->path[i] =
+			(struct finding_path){ t->snap->sites[g->largest[i]].id, g->largest[i] };
+	f->path_count = g->largest_count;
+	f->paths = g->count;
+	f->site = f->path[0].site;
+	f->site_id = f->path[0].site_id;
+	return t->owners ? &t->owners[f->site] : NULL;
+}
+
 /* The finding as this tick sees it, in place of what the record held. */
 static int renew_finding(const struct tick *t, const struct group *g, struct record *r)
 {
 	const struct owner *owner = NULL;
-	const struct snap_site *site = NULL;
 	struct suspicion s = g->s;
 	struct evidence e = {
 		.s = &g->s,
@@ -167,7 +180,7 @@ static int renew_finding(const struct tick *t, const struct group *g, struct rec
 		.allocated_count = g->totals.allocated_count,
 		.freed_count = g->totals.freed_count,
 		.paths = g->count,
-		.process_level = g->worst == SIZE_MAX,
+		.process_level = g->largest_count == 0,
 		.external_growth_bytes = external_growth(t, g->s.window_s),
 	};
 	auto_clean(finding_done) struct finding f = {
@@ -186,12 +199,8 @@ static int renew_finding(const struct tick *t, const struct group *g, struct rec
 	enum module_kind module = MODULE_OTHER;
 	int res;
 
-	if (g->worst != SIZE_MAX) {
-		site = &t->snap->sites[g->worst];
-		owner = t->owners ? &t->owners[g->worst] : NULL;
-		f.site = g->worst;
-		f.site_id = site->id;
-	}
+	if (g->largest_count)
+		owner = set_paths(t, g, &f);
 	if (owner) {
 		f.class = owner->class;
 		module = owner->kind;
@@ -363,7 +372,8 @@ static int judge_group(struct tick *t, struct group *g)
 	if (g->count > 1 && g->s.opinion <= SUSPECT_WATCH)
 		judge_members(t, g);
 	if (g->s.opinion > SUSPECT_WATCH) {
-		g->worst = fold_worst(t->snap, g->members, g->count, g->s.cut_s);
+		g->largest_count = fold_largest(t->snap, g->members, g->count, g->s.cut_s,
+						g->largest, FINDING_PATHS_MAX);
 		return note_hit(t, g, r);
 	}
 	if (g->s.opinion == SUSPECT_WATCH) {
@@ -445,9 +455,7 @@ static bool process_grows_steadily(const struct tick *t)
 /* The process as a whole, where allocator probes tell nothing of sites. */
 static int judge_process(struct tick *t)
 {
-	struct group g = { .key = fold_mix(3, CLASS_unexplained),
-			   .kind = MT_SITE_MMAP,
-			   .worst = SIZE_MAX };
+	struct group g = { .key = fold_mix(3, CLASS_unexplained), .kind = MT_SITE_MMAP };
 	struct suspect_cfg cfg = t->cfg->suspect;
 	struct suspect_unit unit = { .kind = g.kind, .now_s = t->now_s };
 	struct record *r = records_find(&t->j->records, g.key);

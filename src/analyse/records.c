@@ -128,15 +128,21 @@ static int by_weight(const void *a, const void *b)
 	return (x->leak_id > y->leak_id) - (x->leak_id < y->leak_id);
 }
 
-/* Where the site of an older finding is in this snapshot. */
-static size_t site_now(const struct snapshot *snap, const struct finding *f)
+/* Where the sites of an older finding are in this snapshot. */
+static void find_sites(const struct snapshot *snap, struct finding *f)
 {
-	if (f->site < snap->site_count && snap->sites[f->site].id == f->site_id)
-		return f->site;
-	for (size_t i = 0; i < snap->site_count && f->site != SIZE_MAX; i++)
-		if (snap->sites[i].id == f->site_id)
-			return i;
-	return SIZE_MAX;
+	for (size_t k = 0; k < f->path_count; k++) {
+		struct finding_path *p = &f->path[k];
+
+		if (p->site < snap->site_count && snap->sites[p->site].id == p->site_id)
+			continue;
+		p->site = 0;
+		while (p->site < snap->site_count && snap->sites[p->site].id != p->site_id)
+			p->site++;
+		if (p->site == snap->site_count)
+			p->site = SIZE_MAX;
+	}
+	f->site = f->path_count ? f->path[0].site : SIZE_MAX;
 }
 
 int records_collect(struct records *all, const struct snapshot *snap, struct findings *ret)
@@ -156,7 +162,7 @@ int records_collect(struct records *all, const struct snapshot *snap, struct fin
 			continue;
 		if (finding_copy(&r->f, &f.list[f.count]) < 0)
 			return -ENOMEM;
-		f.list[f.count].site = site_now(snap, &r->f);
+		find_sites(snap, &f.list[f.count]);
 		f.count++;
 	}
 	qsort(f.list, f.count, sizeof(*f.list), by_weight);

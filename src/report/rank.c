@@ -129,6 +129,16 @@ const struct snap_site *rank_finding_site(const struct analysis *a, const struct
 	return &a->snap->sites[f->site];
 }
 
+const struct snap_site *rank_path_site(const struct analysis *a, const struct finding *f, size_t i)
+{
+	const struct finding_path *p = &f->path[i];
+
+	if (i >= f->path_count || i >= FINDING_PATHS_MAX || p->site >= a->snap->site_count ||
+	    a->snap->sites[p->site].id != p->site_id)
+		return NULL;
+	return &a->snap->sites[p->site];
+}
+
 /* With a name the name decides: strdup() tells something although malloc() sits in libc too. */
 static bool is_allocator(const struct snap_module *m, const char *symbol)
 {
@@ -185,12 +195,19 @@ static int compare_entries(const void *a, const void *b)
 static void attach_findings(const struct analysis *a, struct entry *entries)
 {
 	const struct snap_site *site;
-	size_t i;
+	size_t i, k;
 
 	for (i = a->findings ? a->findings->count : 0; i-- > 0;) {
-		site = rank_finding_site(a, &a->findings->list[i]);
+		const struct finding *f = &a->findings->list[i];
+
+		for (k = 0; k < f->path_count; k++) {
+			site = rank_path_site(a, f, k);
+			if (site)
+				entries[site - a->snap->sites].ranked.finding = f;
+		}
+		site = rank_finding_site(a, f);
 		if (site)
-			entries[site - a->snap->sites].ranked.finding = &a->findings->list[i];
+			entries[site - a->snap->sites].ranked.finding = f;
 	}
 }
 

@@ -42,6 +42,9 @@ double rank_age_edge(size_t bucket);
 /* NULL when the finding has no single site in this snapshot. */
 const struct snap_site *rank_finding_site(const struct analysis *a, const struct finding *f);
 
+/* The same for one of the call paths of a finding, i < path_count. */
+const struct snap_site *rank_path_site(const struct analysis *a, const struct finding *f, size_t i);
+
 /* NULL when nobody is known. */
 const struct owner *rank_owner(const struct analysis *a, const struct snap_site *site);
 const struct snap_module *rank_module(const struct snapshot *s, uint32_t index);

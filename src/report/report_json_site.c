@@ -172,6 +172,35 @@ static int put_leak_site(json_t *o, const struct analysis *a, const struct findi
 	return r | put_stack(o, a->snap, &site->stack);
 }
 
+static json_t *path(const struct analysis *a, const struct snap_site *site)
+{
+	json_auto_t *o = json_object();
+	int r;
+
+	r = json_put_hex64(o, "site_id", site->id);
+	r |= json_put_u64_if_known(o, "live_bytes", site->live_bytes);
+	r |= json_put_u64_if_known(o, "live_count", site->live_count);
+	r |= put_stack(o, a->snap, &site->stack);
+	return r < 0 ? NULL : steal(o);
+}
+
+/* Where several call paths make one leak: how many, and the largest. */
+static int put_paths(json_t *o, const struct analysis *a, const struct finding *f)
+{
+	json_auto_t *list = json_array();
+	size_t i;
+
+	if (!a || f->paths < 2)
+		return 0;
+	for (i = 0; i < f->path_count; i++) {
+		const struct snap_site *site = rank_path_site(a, f, i);
+
+		if (site && json_array_append_new(list, path(a, site)))
+			return -ENOMEM;
+	}
+	return json_put_u64_if_known(o, "path_count", f->paths) | json_put(o, "paths", steal(list));
+}
+
 int report_json_leak(const struct analysis *a, const struct finding *f, json_t **ret)
 {
 	const char *class = names_class(f->class), *severity = names_severity(f->severity);
@@ -180,6 +209,7 @@ int report_json_leak(const struct analysis *a, const struct finding *f, json_t *
 
 	r = json_put_hex64(o, "leak_id", f->leak_id);
 	r |= put_leak_site(o, a, f);
+	r |= put_paths(o, a, f);
 	r |= json_put_string(o, "class", class ? class : names_class(CLASS_unexplained));
 	r |= json_put_string(o, "leak_type", names_leak_type(f->type));
 	r |= json_put_string(o, "severity", severity ? severity : names_severity(SEVERITY_LOW));

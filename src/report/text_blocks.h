@@ -15,6 +15,9 @@ void text_add_site(struct strbuf *b, const struct ink *ink, const struct analysi
 		   const struct ranked_site *ranked, bool with_stack);
 void text_add_stack(struct strbuf *b, size_t indent, const struct snapshot *s,
 		    const struct snap_stack *stack);
+/* A further path to the same: the first frames in which it differs from a stack told before. */
+void text_add_other_path(struct strbuf *b, size_t indent, const struct snapshot *s,
+			 const struct snap_stack *stack, const struct snap_stack *than);
 
 /* What tracing costs and what was lost; nothing is added for what is not known or zero. */
 void text_add_cost(struct strbuf *b, const struct overhead_info *overhead);

@@ -39,6 +39,30 @@ static void leak_figures(struct strbuf *b, const struct analysis *a, const struc
 	text_add_labelled(b, "grows", strbuf_text(&t));
 }
 
+/* Several call paths are one leak: the largest of them besides the one that is shown whole. */
+static void other_paths(struct strbuf *b, const struct analysis *a, const struct finding *f,
+			const struct snap_site *shown)
+{
+	char bytes[NUM_TEXT_BYTES], count[NUM_TEXT_BYTES];
+	size_t told = 1;
+
+	for (size_t i = 0; i < f->path_count; i++) {
+		const struct snap_site *site = rank_path_site(a, f, i);
+
+		if (!site || site == shown)
+			continue;
+		strbuf_printf(b, "  also through (%s in %s %s), site %016llx:\n",
+			      num_format_bytes(site->live_bytes, bytes),
+			      num_format_count(site->live_count, count), text_count_noun(site),
+			      (unsigned long long)site->id);
+		text_add_other_path(b, TEXT_LABEL, a->snap, &site->stack, &shown->stack);
+		told++;
+	}
+	if (told < f->paths)
+		strbuf_printf(b, "  and through %zu more call %s\n", f->paths - told,
+			      f->paths - told == 1 ? "path" : "paths");
+}
+
 static void leak_block(struct strbuf *b, const struct ink *ink, const struct analysis *a,
 		       const struct finding *f, size_t number, size_t of)
 {
@@ -71,6 +95,7 @@ static void leak_block(struct strbuf *b, const struct ink *ink, const struct ana
 		strbuf_printf(b, "  asked for by (innermost first), site %016llx:\n",
 			      (unsigned long long)site->id);
 		text_add_stack(b, TEXT_LABEL, a->snap, &site->stack);
+		other_paths(b, a, f, site);
 	}
 }
 

@@ -7,6 +7,7 @@
 #include "report/text_blocks.h"
 
 #define FRAMES_SHOWN 8
+#define PATH_FRAMES_SHOWN 3 /* of a further path, where it differs */
 #define SYMBOL_COLUMNS 60
 
 static const char *base_name(const char *path)
@@ -33,30 +34,33 @@ static void add_frame_name(struct strbuf *b, const struct snapshot *s, const str
 	text_add_cut(b, strbuf_text(&t), columns);
 }
 
+static void add_frame_line(struct strbuf *b, size_t indent, const struct snapshot *s,
+			   const struct snap_frame *f)
+{
+	const struct snap_module *m = rank_module(s, f->module);
+	auto_strbuf struct strbuf t = {};
+
+	add_frame_name(&t, s, f, SYMBOL_COLUMNS);
+	if (f->file)
+		strbuf_printf(&t, "  %s", base_name(f->file));
+	if (f->file && f->line)
+		strbuf_printf(&t, ":%u", f->line);
+	if (f->symbol && m)
+		strbuf_printf(&t, "  [%s]", m->name);
+	if (f->inlined)
+		strbuf_add(&t, "  (inlined)");
+	strbuf_printf(b, "%*s", (int)indent, "");
+	text_add_cut(b, strbuf_text(&t), TEXT_COLUMNS - indent);
+	strbuf_add(b, "\n");
+}
+
 void text_add_stack(struct strbuf *b, size_t indent, const struct snapshot *s,
 		    const struct snap_stack *stack)
 {
 	size_t i, first = rank_allocator_frames(s, stack);
-	auto_strbuf struct strbuf t = {};
 
-	for (i = first; i < stack->count && i - first < FRAMES_SHOWN; i++) {
-		const struct snap_frame *f = &stack->frames[i];
-		const struct snap_module *m = rank_module(s, f->module);
-
-		strbuf_clear(&t);
-		add_frame_name(&t, s, f, SYMBOL_COLUMNS);
-		if (f->file)
-			strbuf_printf(&t, "  %s", base_name(f->file));
-		if (f->file && f->line)
-			strbuf_printf(&t, ":%u", f->line);
-		if (f->symbol && m)
-			strbuf_printf(&t, "  [%s]", m->name);
-		if (f->inlined)
-			strbuf_add(&t, "  (inlined)");
-		strbuf_printf(b, "%*s", (int)indent, "");
-		text_add_cut(b, strbuf_text(&t), TEXT_COLUMNS - indent);
-		strbuf_add(b, "\n");
-	}
+	for (i = first; i < stack->count && i - first < FRAMES_SHOWN; i++)
+		add_frame_line(b, indent, s, &stack->frames[i]);
 	if (i < stack->count)
 		strbuf_printf(b, "%*s... %zu more\n", (int)indent, "", stack->count - i);
 	if (stack->count == 0)
@@ -66,6 +70,33 @@ void text_add_stack(struct strbuf *b, size_t indent, const struct snapshot *s,
 	else if (!names_stack_complete(stack->end))
 		strbuf_printf(b, "%*s(incomplete: %s)\n", (int)indent, "",
 			      names_stack_end_text(stack->end));
+}
+
+static bool same_frame(const struct snap_frame *a, const struct snap_frame *b)
+{
+	return a->module == b->module && a->offset == b->offset;
+}
+
+void text_add_other_path(struct strbuf *b, size_t indent, const struct snapshot *s,
+			 const struct snap_stack *stack, const struct snap_stack *than)
+{
+	size_t least = stack->count < than->count ? stack->count : than->count;
+	size_t first = 0, outer = 0, last;
+
+	while (first < least && same_frame(&stack->frames[first], &than->frames[first]))
+		first++;
+	while (outer < least - first && same_frame(&stack->frames[stack->count - 1 - outer],
+						   &than->frames[than->count - 1 - outer]))
+		outer++;
+	last = stack->count - outer;
+	if (last > first + PATH_FRAMES_SHOWN)
+		last = first + PATH_FRAMES_SHOWN;
+	if (first == last && first < stack->count) /* only its depth differs */
+		last++;
+	for (size_t i = first; i < last; i++)
+		add_frame_line(b, indent, s, &stack->frames[i]);
+	if (last < stack->count)
+		strbuf_printf(b, "%*s... %zu more\n", (int)indent, "", stack->count - last);
 }
 
 void text_add_who(struct strbuf *b, const struct analysis *a, const struct snap_site *site,

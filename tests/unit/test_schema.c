@@ -263,6 +263,16 @@ static void a_record_without_measurements_is_as_the_schema_says(void **state)
 	check_lines(f);
 }
 
+static void a_leak_of_several_paths_is_as_the_schema_says(void **state)
+{
+	struct fixture *f = *state;
+
+	fix_paths(f);
+	f->sites[0].stack.folded = true;
+	emit_everything(f);
+	check_lines(f);
+}
+
 static void the_checker_sees_missing_wrong_and_unknown_fields(void **state)
 {
 	json_auto_t *schema = load_schema(), *good = NULL, *bad = NULL;
@@ -315,7 +325,9 @@ static void the_lists_of_the_schema_are_those_of_the_program(void **state)
 	assert_int_equal(json_array_size(classes), CLASS_MAX - 1);
 	for (i = 1; i < CLASS_MAX; i++)
 		assert_true(listed(classes, names_class(i)));
-	assert_int_equal(json_array_size(enum_of(schema, "site", "stack_end")), MT_END_MAX);
+	/* and one that the kernel side does not know: cut by --fold */
+	assert_int_equal(json_array_size(enum_of(schema, "site", "stack_end")), MT_END_MAX + 1);
+	assert_true(listed(enum_of(schema, "site", "stack_end"), "folded"));
 	for (i = 0; i < MT_END_MAX; i++)
 		assert_true(listed(enum_of(schema, "site", "stack_end"), names_stack_end(i)));
 	for (i = LEAK_UNKNOWN; i <= LEAK_HEAP; i++)
@@ -334,6 +346,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(every_record_is_as_the_schema_says, fix_setup,
 						fix_teardown),
 		cmocka_unit_test_setup_teardown(a_record_without_measurements_is_as_the_schema_says,
+						fix_setup, fix_teardown),
+		cmocka_unit_test_setup_teardown(a_leak_of_several_paths_is_as_the_schema_says,
 						fix_setup, fix_teardown),
 		cmocka_unit_test(the_checker_sees_missing_wrong_and_unknown_fields),
 		cmocka_unit_test(the_lists_of_the_schema_are_those_of_the_program),

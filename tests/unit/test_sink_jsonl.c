@@ -286,6 +286,30 @@ static void a_leak_carries_evidence_and_stack(void **state)
 	assert_int_equal(json_array_size(json_object_get(o, "stack")), 2);
 }
 
+static void a_leak_of_several_paths_shows_the_largest(void **state)
+{
+	struct fixture *f = *state;
+	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_jsonl);
+	json_auto_t *o = NULL, *site = NULL;
+	const json_t *paths;
+
+	fix_paths(f);
+	f->sites[1].stack.folded = true;
+	f->sites[1].stack.end = MT_END_start;
+	tick(f, s);
+	o = record(f, "leak", 0);
+	paths = json_object_get(o, "paths");
+	assert_int_equal(number_of(o, "path_count"), 7);
+	assert_int_equal(json_array_size(paths), 2);
+	assert_string_equal(text_of(json_array_get(paths, 0), "site_id"), text_of(o, "site_id"));
+	assert_int_equal(number_of(json_array_get(paths, 0), "live_bytes"), f->sites[0].live_bytes);
+	assert_string_equal(text_of(json_array_get(paths, 1), "stack_end"), "folded");
+	assert_true(json_is_false(json_object_get(json_array_get(paths, 1), "stack_complete")));
+	site = record(f, "site", 1); /* the second path stands behind the first */
+	assert_string_equal(text_of(site, "site_id"), "feedfacecafe0002");
+	assert_string_equal(text_of(site, "pattern"), "linear");
+}
+
 static void a_leak_is_told_again_only_when_it_changes(void **state)
 {
 	struct fixture *f = *state;
@@ -574,6 +598,7 @@ int main(void)
 		WITH_FIXTURE(top_bounds_the_sites_and_findings_come_first),
 		WITH_FIXTURE(a_leak_carries_evidence_and_stack),
 		WITH_FIXTURE(a_leak_is_told_again_only_when_it_changes),
+		WITH_FIXTURE(a_leak_of_several_paths_shows_the_largest),
 		WITH_FIXTURE(a_leak_that_is_gone_is_told_once),
 		WITH_FIXTURE(a_leak_that_vanishes_does_not_stay_active),
 		WITH_FIXTURE(leaks_of_two_processes_are_kept_apart),

@@ -130,6 +130,30 @@ static void an_open_question_says_how_long_it_stays_open(void **state)
 			    "short. Trace about 12 s longer\n         to know.\n");
 }
 
+static void further_paths_of_a_leak_show_where_they_differ(void **state)
+{
+	static const struct snap_frame other[] = {
+		{ .module = 0, .offset = 0x1, .kind = FRAME_NATIVE, .symbol = "keep_request" },
+		{ .module = 0, .offset = 0x2, .kind = FRAME_NATIVE, .symbol = "retry_request" },
+		{ .module = 0, .offset = 0x3, .kind = FRAME_NATIVE, .symbol = "main" },
+	};
+	static struct snap_frame shown[3];
+	struct fixture *f = *state;
+
+	memcpy(shown, other, sizeof(shown));
+	shown[1].offset = 0x9;
+	shown[1].symbol = "serve_request";
+	f->sites[0].stack = (struct snap_stack){ shown, 3, MT_END_start };
+	f->sites[1].stack = (struct snap_stack){ other, 3, MT_END_start };
+	fix_paths(f);
+	whole_report(f);
+	assert_non_null(strstr(fix_text(f), "  also through ("));
+	assert_non_null(strstr(fix_text(f), ", site feedfacecafe0002:\n"
+					    "                retry_request  [server]\n"
+					    "                ... 1 more\n"
+					    "  and through 5 more call paths\n"));
+}
+
 static void a_leak_that_stopped_is_not_in_the_verdict(void **state)
 {
 	struct fixture *f = *state;
@@ -318,6 +342,7 @@ int main(void)
 		WITH_FIXTURE(a_clean_process_ends_with_no_leak),
 		WITH_FIXTURE(an_open_question_says_how_long_it_stays_open),
 		WITH_FIXTURE(a_leak_that_stopped_is_not_in_the_verdict),
+		WITH_FIXTURE(further_paths_of_a_leak_show_where_they_differ),
 		WITH_FIXTURE(a_descriptor_leak_is_told_in_descriptors),
 		WITH_FIXTURE(a_trace_without_a_tick_is_inconclusive),
 		WITH_FIXTURE(a_new_leak_prints_a_whole_block_again),
