@@ -183,9 +183,18 @@ static void paths_of_one_owner_are_one_finding(void **state)
 	assert_int_equal(r->f.count, 1);
 	assert_true(says(&r->f.list[0], "8 call paths"));
 	assert_true(r->f.list[0].count > 120);
-	for (size_t i = 0; i < r->sim.sites; i++)
-		assert_true(r->sim.snap_site[r->f.list[0].site].live_bytes >=
-			    r->sim.snap_site[i].live_bytes);
+	assert_int_equal(r->f.list[0].paths, 8);
+	assert_int_equal(r->f.list[0].path_count, FINDING_PATHS_MAX);
+	assert_int_equal(r->f.list[0].path[0].site, r->f.list[0].site);
+	for (size_t i = 0; i < r->sim.sites; i++) {
+		size_t rank = 0;
+
+		for (size_t k = 0; k < r->sim.sites; k++)
+			rank += r->sim.snap_site[k].live_bytes > r->sim.snap_site[i].live_bytes;
+		if (rank < FINDING_PATHS_MAX)
+			assert_true(r->sim.snap_site[r->f.list[0].path[rank].site].live_bytes ==
+				    r->sim.snap_site[i].live_bytes);
+	}
 }
 
 static void one_leaking_path_is_seen_behind_the_noise_of_its_owner(void **state)
