@@ -44,7 +44,7 @@ int elf_read_all(const struct elf_file *f, uint64_t offset, void *ret, size_t si
 	return (size_t)n == size ? 0 : -EBADMSG;
 }
 
-int elf_open_fd(int fd, struct elf_file **ret, struct err *err)
+static int open_fd(int fd, bool sparse, struct elf_file **ret, struct err *err)
 {
 	auto_clean(elf_closep) struct elf_file *f = NULL;
 	int r;
@@ -53,6 +53,7 @@ int elf_open_fd(int fd, struct elf_file **ret, struct err *err)
 	if (!f)
 		return -ENOMEM;
 	f->fd = -1;
+	f->sparse = sparse;
 	f->lent = calloc(1, sizeof(*f->lent));
 	if (!f->lent)
 		return -ENOMEM;
@@ -66,6 +67,16 @@ int elf_open_fd(int fd, struct elf_file **ret, struct err *err)
 		return err_set(err, r, "cannot read the ELF headers: %s", strerror(-r));
 	*ret = steal(f);
 	return 0;
+}
+
+int elf_open_fd(int fd, struct elf_file **ret, struct err *err)
+{
+	return open_fd(fd, false, ret, err);
+}
+
+int elf_open_debug_fd(int fd, struct elf_file **ret)
+{
+	return open_fd(fd, true, ret, NULL);
 }
 
 void elf_close(struct elf_file *f)
@@ -114,6 +125,16 @@ uint16_t elf_machine(const struct elf_file *f)
 bool elf_is_64(const struct elf_file *f)
 {
 	return f->is_64;
+}
+
+uint64_t elf_file_bytes(const struct elf_file *f)
+{
+	return f->file_bytes;
+}
+
+int elf_fd(const struct elf_file *f)
+{
+	return f->fd;
 }
 
 bool elf_is_go(const struct elf_file *f)

@@ -27,6 +27,9 @@ struct elf_symbol {
  */
 int elf_open_fd(int fd, struct elf_file **ret, struct err *err);
 
+/* A file that only describes another (*.debug): its segments may have no bytes of their own. */
+int elf_open_debug_fd(int fd, struct elf_file **ret);
+
 /* The same of a file image in memory, such as a copy of the vdso; the bytes are copied. */
 int elf_open_memory(const void *bytes, size_t len, struct elf_file **ret, struct err *err);
 void elf_close(struct elf_file *f);
@@ -39,6 +42,8 @@ uint16_t elf_machine(const struct elf_file *f); /* EM_X86_64, ... */
 bool elf_is_64(const struct elf_file *f);
 bool elf_is_go(const struct elf_file *f); /* Go build id note or .go.buildinfo */
 bool elf_has_interpreter(const struct elf_file *f);
+uint64_t elf_file_bytes(const struct elf_file *f);
+int elf_fd(const struct elf_file *f); /* borrowed */
 uint64_t elf_entry(const struct elf_file *f);
 bool elf_has_symtab(const struct elf_file *f); /* .symtab, not only .dynsym */
 
@@ -91,6 +96,9 @@ struct elf_bytes {
  * before or the compressed bytes are damaged.
  */
 int elf_section(const struct elf_file *f, const char *name, size_t max, struct elf_bytes *ret);
+
+/* Whether there is one, with bytes in the file. */
+bool elf_has_section(const struct elf_file *f, const char *name);
 
 /* .eh_frame, by its section or else through PT_GNU_EH_FRAME. Errors as above. */
 int elf_eh_frame(const struct elf_file *f, size_t max, struct elf_bytes *ret);

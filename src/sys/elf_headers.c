@@ -62,7 +62,9 @@ static int check_header(struct elf_file *f)
 	segments = f->is_64 ? h.h64.e_phnum : h.h32.e_phnum;
 	sections = f->is_64 ? h.h64.e_shnum : h.h32.e_shnum;
 	sections_offset = f->is_64 ? h.h64.e_shoff : h.h32.e_shoff;
-	if ((type != ET_EXEC && type != ET_DYN) || segments == PN_XNUM)
+	/* what dwz shares between debug files is ET_REL */
+	if ((type != ET_EXEC && type != ET_DYN && !(f->sparse && type == ET_REL)) ||
+	    segments == PN_XNUM)
 		return -ENOEXEC;
 	if (sections == 0 && sections_offset != 0 &&
 	    count_many_sections(f, sections_offset) > ELF_SECTIONS_MAX)
@@ -84,9 +86,9 @@ static void store_build_id(struct elf_file *f, const unsigned char *id, size_t l
 }
 
 /* -ENOMEM is the only failure: a file in Go must not pass for another because memory is short. */
-static int read_notes(struct elf_file *f, const GElf_Phdr *ph)
+static int read_notes(struct elf_file *f, uint64_t offset, uint64_t all_bytes, uint64_t align)
 {
-	size_t size = ph->p_filesz < NOTES_BYTES_MAX ? ph->p_filesz : NOTES_BYTES_MAX;
+	size_t size = all_bytes < NOTES_BYTES_MAX ? all_bytes : NOTES_BYTES_MAX;
 	size_t at = 0, next, name_at, desc_at;
 	auto_free char *bytes = NULL;
 	Elf_Data data = { .d_version = EV_CURRENT };
@@ -96,12 +98,12 @@ static int read_notes(struct elf_file *f, const GElf_Phdr *ph)
 	bytes = malloc(size + 1);
 	if (!bytes)
 		return -ENOMEM;
-	n = elf_read_some(f, ph->p_offset, bytes, size);
+	n = elf_read_some(f, offset, bytes, size);
 	if (n <= 0)
 		return 0;
 	data.d_buf = bytes;
 	data.d_size = (size_t)n;
-	data.d_type = ph->p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR;
+	data.d_type = align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR;
 	while ((next = gelf_getnote(&data, at, &note, &name_at, &desc_at)) > at) {
 		if (note.n_namesz == sizeof("GNU") && note.n_type == NT_GNU_BUILD_ID &&
 		    memcmp(bytes + name_at, "GNU", sizeof("GNU")) == 0)
@@ -142,7 +144,8 @@ static int read_segments(struct elf_file *f, Elf *e)
 			return -ENOEXEC;
 		if (ph.p_type == PT_LOAD)
 			store_segment(f, &ph);
-		else if (ph.p_type == PT_NOTE && read_notes(f, &ph) < 0)
+		else if (ph.p_type == PT_NOTE &&
+			 read_notes(f, ph.p_offset, ph.p_filesz, ph.p_align) < 0)
 			return -ENOMEM;
 		else if (ph.p_type == PT_INTERP)
 			f->has_interpreter = true;
@@ -152,7 +155,7 @@ static int read_segments(struct elf_file *f, Elf *e)
 		} else if (ph.p_type == PT_GNU_EH_FRAME)
 			f->eh_frame_hdr = ph.p_vaddr;
 	}
-	return f->segment_count ? 0 : -ENOEXEC;
+	return f->segment_count || f->sparse ? 0 : -ENOEXEC;
 }
 
 /* The part of [offset, offset + size) that lies inside the file. */
@@ -220,6 +223,9 @@ static int read_sections(struct elf_file *f, Elf *e)
 			store_table(f, e, &sh, ELF_TABLE_SYMTAB);
 		else if (sh.sh_type == SHT_DYNSYM)
 			store_table(f, e, &sh, ELF_TABLE_DYNSYM);
+		else if (sh.sh_type == SHT_NOTE && f->sparse && !f->build_id[0] &&
+			 read_notes(f, sh.sh_offset, sh.sh_size, sh.sh_addralign) < 0)
+			return -ENOMEM; /* debug files may have no program headers */
 		if (sh.sh_name < names_bytes &&
 		    (strcmp(names + sh.sh_name, ".go.buildinfo") == 0 ||
 		     strcmp(names + sh.sh_name, ".note.go.buildid") == 0))
@@ -255,7 +261,9 @@ int elf_read_headers(struct elf_file *f)
 	r = read_sections(f, e);
 	if (r < 0)
 		return r;
-	if (!f->table[ELF_TABLE_DYNSYM].present) {
+	/* A file that only describes another has the header of a dynamic table, but no bytes of it.
+	 */
+	if (!f->table[ELF_TABLE_DYNSYM].present && !f->sparse) {
 		/* Not having dynamic symbols is no failure. */
 		r = elf_find_dynsym(f);
 		if (r == -ENOMEM)

@@ -42,7 +42,8 @@ struct elf_lent {
 };
 
 struct elf_file {
-	int fd; /* owned */
+	int fd;	     /* owned */
+	bool sparse; /* segments without bytes are no reason to refuse it */
 	uint64_t file_bytes;
 	uint16_t machine;
 	bool is_64, is_go, has_interpreter;

@@ -144,17 +144,14 @@ static int read_section(const struct elf_file *f, Elf_Scn *section, size_t max,
 					    : read_plain(f, &sh, ret);
 }
 
-int elf_section(const struct elf_file *f, const char *name, size_t max, struct elf_bytes *ret)
+static int find_section(const struct elf_file *f, Elf *e, const char *name, Elf_Scn **ret)
 {
-	auto_clean(end_elf) Elf *e = NULL;
 	auto_free char *names = NULL;
 	Elf_Scn *section = NULL;
 	int64_t names_bytes;
 	GElf_Shdr sh;
 	size_t count;
 
-	elf_version(EV_CURRENT);
-	e = elf_begin(f->fd, ELF_C_READ, NULL);
 	if (!e || elf_getshdrnum(e, &count) < 0 || count > ELF_SECTIONS_MAX)
 		return -ENOENT;
 	names_bytes = elf_read_section_names(f, e, &names);
@@ -163,10 +160,37 @@ int elf_section(const struct elf_file *f, const char *name, size_t max, struct e
 	while ((section = elf_nextscn(e, section))) {
 		if (!gelf_getshdr(section, &sh))
 			return -EBADMSG;
-		if (sh.sh_name < names_bytes && strcmp(names + sh.sh_name, name) == 0)
-			return read_section(f, section, max, ret);
+		if (sh.sh_name < names_bytes && strcmp(names + sh.sh_name, name) == 0) {
+			*ret = section;
+			return 0;
+		}
 	}
 	return -ENOENT;
+}
+
+static Elf *begin_elf(const struct elf_file *f)
+{
+	elf_version(EV_CURRENT);
+	return elf_begin(f->fd, ELF_C_READ, NULL);
+}
+
+int elf_section(const struct elf_file *f, const char *name, size_t max, struct elf_bytes *ret)
+{
+	auto_clean(end_elf) Elf *e = begin_elf(f);
+	Elf_Scn *section;
+	int r = find_section(f, e, name, &section);
+
+	return r < 0 ? r : read_section(f, section, max, ret);
+}
+
+bool elf_has_section(const struct elf_file *f, const char *name)
+{
+	auto_clean(end_elf) Elf *e = begin_elf(f);
+	Elf_Scn *section;
+	GElf_Shdr sh;
+
+	return find_section(f, e, name, &section) == 0 && gelf_getshdr(section, &sh) &&
+	       sh.sh_type != SHT_NOBITS && sh.sh_size > 0;
 }
 
 /* The first pointer of .eh_frame_hdr: where .eh_frame begins. */

@@ -367,6 +367,44 @@ static void what_is_not_an_elf_program_is_refused(void **state)
 	assert_int_equal(elf_open_fd(-1, &f, NULL), -EBADF);
 }
 
+static void a_section_is_there_when_it_has_bytes(void **state)
+{
+	struct elf_file *f = open_self();
+
+	(void)state;
+	assert_true(elf_has_section(f, ".text"));
+	assert_false(elf_has_section(f, ".tex"));
+	assert_false(elf_has_section(f, ".bss")); /* no bytes in the file */
+	elf_close(f);
+}
+
+/* Without segments, of type ET_REL, its build id in a section: so does dwz leave it. */
+static void a_file_that_describes_another_needs_no_segments(void **state)
+{
+	struct made_elf m = { .note = "GNU", .note_type = NT_GNU_BUILD_ID };
+	const uint16_t none = 0, rel = ET_REL;
+	const Elf64_Shdr note = { .sh_type = SHT_NOTE,
+				  .sh_offset = MADE_NOTES,
+				  .sh_size = sizeof(Elf64_Nhdr) + 8,
+				  .sh_addralign = 4 };
+	int fd = made_elf_fd(&m);
+	struct module_fact fact;
+	struct elf_file *f;
+
+	(void)state;
+	assert_int_equal(pwrite(fd, &none, 2, offsetof(Elf64_Ehdr, e_phnum)), 2);
+	assert_int_equal(pwrite(fd, &rel, 2, offsetof(Elf64_Ehdr, e_type)), 2);
+	assert_int_equal(pwrite(fd, &note, sizeof(note), MADE_SECTIONS + 3 * sizeof(note)),
+			 sizeof(note));
+	assert_int_equal(elf_open_fd(fd, &f, NULL), -ENOEXEC);
+	assert_int_equal(elf_open_debug_fd(fd, &f), 0);
+	elf_describe(f, &fact);
+	assert_string_equal(fact.build_id, "abcdef01");
+	assert_int_equal(fact.segment_count, 0);
+	elf_close(f);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -384,6 +422,8 @@ int main(void)
 		cmocka_unit_test(a_walk_stops_when_told_to),
 		cmocka_unit_test(single_names_can_be_read_without_the_table),
 		cmocka_unit_test(what_is_not_an_elf_program_is_refused),
+		cmocka_unit_test(a_section_is_there_when_it_has_bytes),
+		cmocka_unit_test(a_file_that_describes_another_needs_no_segments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
