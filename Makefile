@@ -8,7 +8,7 @@ prefix ?= /usr/local
 DESTDIR ?=
 
 # --- tools and libraries ------------------------------------------------------------------------
-PKGS    := libbpf libelf libdw zlib capstone jansson
+PKGS    := libbpf libelf libdw liblzma zlib capstone jansson
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -liberty
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -35,8 +35,8 @@ BPF_SRC  := bpf/core.bpf.c $(filter-out bpf/core.bpf.c bpf/$(PROBE).bpf.c,$(wild
 BPF_OBJ  := $(BPF_SRC:%.c=$(O)/%.o)
 SKEL     := $(O)/memtrace.skel.h $(if $(wildcard bpf/$(PROBE).bpf.c),$(O)/$(PROBE).skel.h)
 UNIT     := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
-# Long ones are left out: the first repeats what test_judge does, the second allocates nothing.
-OOM      := $(filter-out %/test_judge_corpus %/test_probe_site,$(patsubst %.c,$(O)/oom/%, \
+# Long ones are left out: they repeat what test_judge does, allocate nothing, or run a compiler.
+OOM      := $(filter-out %/test_judge_corpus %/test_probe_site %/test_debug_files %/test_lines,$(patsubst %.c,$(O)/oom/%, \
             $(notdir $(wildcard tests/oom/test_oom_*.c tests/unit/test_*.c))))
 OOM_LIB  := $(O)/oom/fail_alloc.o $(O)/oom/libmemtrace.a
 HOST     := $(patsubst tests/bpf_host/%.c,$(O)/bpf_host/%,$(wildcard tests/bpf_host/test_*.c))

@@ -251,11 +251,17 @@ int modules_scan(struct tracee *t)
 
 static int symbol_file_of(struct tracee *t, const struct module_request *m, uint32_t *ret)
 {
-	char path[FACT_PATH_BYTES + 64];
+	char path[FACT_PATH_BYTES + 64], root[64];
 	struct symbol_file file = {
-		.build_id = m->build_id, .dev = m->dev, .inode = m->inode, .path = path
+		.build_id = m->build_id,
+		.dev = m->dev,
+		.inode = m->inode,
+		.name = m->path,
+		.root = t->alive ? root : NULL,
+		.path = path,
 	};
 
+	snprintf(root, sizeof(root), "%s/%u/root", t->run->proc, t->pid);
 	if (is_special(m))
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", t->vdso_fd);
 	else if (!t->alive) /* most often the same file; inode and build id are compared at opening

@@ -93,7 +93,8 @@ static int read_name(const struct symfile *f, const struct symbol_ref *ref, char
 	char *version;
 	int r;
 
-	r = elf_read_name(f->elf, ref->dynamic, ref->name_ref, raw, sizeof(raw));
+	r = elf_read_name(ref->extra ? f->extra : f->elf, ref->dynamic, ref->name_ref, raw,
+			  sizeof(raw));
 	if (r < 0)
 		return r;
 	version = strchr(raw + 1, '@');

@@ -18,20 +18,24 @@ struct symbolizer_cfg {
 	size_t answers_max;	  /* answers remembered; forgotten all at once beyond */
 	size_t files_max;	  /* files known; the least recently used gives way */
 	size_t open_max;	  /* tables, and so open descriptors, at a time */
+	const char *host_root;	  /* where debug files are looked for last; NULL: nowhere */
 };
 
 #define SYMBOLIZER_CFG_DEFAULT(clock)                                                          \
 	{                                                                                      \
 		.now_ns = (clock), .table_bytes_max = (size_t)24 << 20,                        \
 		.name_bytes_max = (size_t)8 << 20, .answers_max = 64 << 10, .files_max = 4096, \
-		.open_max = 128                                                                \
+		.open_max = 128, .host_root = "/",                                             \
 	}
 
 struct symbolizer_stats {
 	uint64_t tables_built, tables_dropped;
-	uint64_t files_failed;	/* could not be opened, read, or proved to be another file */
-	uint64_t names_refused; /* limit of names reached */
-	size_t files_pending;	/* asked for, still to be loaded */
+	uint64_t files_failed;	   /* could not be opened, read, or proved to be another file */
+	uint64_t names_refused;	   /* limit of names reached */
+	uint64_t debug_files;	   /* separate debug files and packed tables that were opened */
+	uint64_t debug_refused;	   /* those that were broken or too large */
+	uint64_t debug_mismatched; /* those that belong to another build */
+	size_t files_pending;	   /* asked for, still to be loaded */
 	size_t tables, table_bytes, name_bytes; /* now */
 };
 
@@ -49,6 +53,7 @@ struct symbol_file {
 	const char *build_id; /* lower-case hex; NULL or "" when there is none */
 	uint64_t dev, inode;  /* inode 0: not known, not checked at opening */
 	const char *name;     /* as the traced process sees it; NULL or "" when not known */
+	const char *root;     /* its root folder for this process; NULL when it has gone */
 	const char *path;     /* for this process: /proc/PID/map_files/..., /proc/PID/root/... */
 };
 

@@ -14,6 +14,8 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "model/vec.h"
+#include "symbol/debugfile.h"
+#include "symbol/minidebug.h"
 #include "symbol/symbolizer.h"
 #include "symbol/symtable.h"
 #include "sys/elf.h"
@@ -38,15 +40,25 @@ int symfiles_new(const struct symbolizer_cfg *cfg, struct symfiles **ret)
 	return 0;
 }
 
+static void close_files(struct symfile *f)
+{
+	symtable_freep(&f->table);
+	debug_search_freep(&f->search);
+	elf_closep(&f->shared);
+	elf_closep(&f->extra);
+	elf_closep(&f->elf);
+	f->dwarf = NULL;
+	f->packed = false;
+}
+
 static void unload(struct symfiles *s, struct symfile *f)
 {
-	if (!f->table)
-		return;
-	s->stats.tables--;
-	s->stats.table_bytes -= symtable_bytes(f->table);
-	s->stats.tables_dropped++;
-	symtable_freep(&f->table);
-	elf_closep(&f->elf);
+	if (f->table) {
+		s->stats.tables--;
+		s->stats.table_bytes -= f->bytes;
+		s->stats.tables_dropped++;
+	}
+	close_files(f);
 }
 
 static void file_done(struct symfiles *s, struct symfile *f)
@@ -54,6 +66,8 @@ static void file_done(struct symfiles *s, struct symfile *f)
 	unload(s, f);
 	free(f->key);
 	free(f->path);
+	free(f->name);
+	free(f->root);
 }
 
 void symfiles_free(struct symfiles *s)
@@ -128,26 +142,37 @@ static int take_slot(struct symfiles *s, struct symfile **ret)
 	return 0;
 }
 
-/* The newest way to open a file is the likeliest to work: its process still runs. */
-static int use_path(struct symfile *f, const char *path, uint64_t inode)
+static int replace_text(char **to, const char *text)
 {
-	char *copy;
+	char *copy = NULL;
 
-	if (strcmp(f->path, path) == 0)
+	if (text && text[0]) {
+		copy = strdup(text);
+		if (!copy)
+			return -ENOMEM;
+	}
+	free(*to);
+	*to = copy;
+	return 0;
+}
+
+/* The newest way to open a file is the likeliest to work: its process still runs. */
+static int use_path(struct symfile *f, const struct symbol_file *file)
+{
+	if (f->path && strcmp(f->path, file->path) == 0)
 		return 0;
-	copy = strdup(path);
-	if (!copy)
+	if (replace_text(&f->name, file->name) < 0 || replace_text(&f->root, file->root) < 0 ||
+	    replace_text(&f->path, file->path) < 0)
 		return -ENOMEM;
-	free(f->path);
-	f->path = copy;
-	f->inode = inode;
+	f->inode = file->inode;
 	f->error = 0;
 	return 0;
 }
 
 int symfiles_add(struct symfiles *s, const struct symbol_file *file, uint32_t *ret)
 {
-	auto_free char *key = NULL, *path = NULL;
+	auto_free char *key = NULL;
+	struct symfile made = {};
 	struct symfile *f;
 	int r;
 
@@ -160,23 +185,24 @@ int symfiles_add(struct symfiles *s, const struct symbol_file *file, uint32_t *r
 		return r;
 	f = find_key(s, key);
 	if (f) {
-		r = use_path(f, file->path, file->inode);
+		r = use_path(f, file);
 		if (r < 0)
 			return r;
 		f->used = ++s->turn;
 		*ret = f->number;
 		return 0;
 	}
-	path = strdup(file->path);
-	if (!path)
-		return -ENOMEM;
-	r = take_slot(s, &f);
-	if (r < 0)
+	r = use_path(&made, file);
+	if (r == 0)
+		r = take_slot(s, &f);
+	if (r < 0) {
+		file_done(s, &made);
 		return r;
-	f->key = steal(key);
-	f->path = steal(path);
-	f->has_build_id = file->build_id && file->build_id[0];
-	f->inode = file->inode;
+	}
+	made.number = f->number;
+	made.key = steal(key);
+	made.has_build_id = file->build_id && file->build_id[0];
+	*f = made;
 	f->used = ++s->turn;
 	*ret = f->number;
 	return 0;
@@ -237,26 +263,131 @@ void symfiles_await(struct symfiles *s, struct symfile *f)
 	f->pending = true;
 }
 
+static bool has_lines(const struct elf_file *elf)
+{
+	return elf_has_section(elf, ".debug_info") || elf_has_section(elf, ".zdebug_info");
+}
+
+static struct debug_place place_of(const struct symfiles *s, const struct symfile *f)
+{
+	return (struct debug_place){
+		.root = f->root,
+		.host = s->cfg.host_root,
+		.name = f->name,
+		.build_id = f->has_build_id ? f->key : NULL,
+	};
+}
+
+/* The symbols that a stripped file still has in it, packed. */
+static int find_packed(struct symfiles *s, struct symfile *f)
+{
+	int r;
+
+	if (elf_has_symtab(f->elf))
+		return 0;
+	r = minidebug_open(f->elf, &f->extra);
+	f->packed = r == 0;
+	s->stats.debug_refused += r == -EBADMSG || r == -EFBIG;
+	s->stats.debug_files += r == 0;
+	return r == -ENOMEM ? r : 0;
+}
+
+static void count_refusals(struct symfiles *s, const struct debug_refusals *n)
+{
+	s->stats.debug_refused += n->broken;
+	s->stats.debug_mismatched += n->mismatched;
+}
+
+/* What tells more than the file itself: a debug file, else packed symbols. */
+static int find_extra(struct symfiles *s, struct symfile *f)
+{
+	const struct debug_place place = place_of(s, f);
+	struct debug_refusals refused;
+	int r = 0;
+
+	if (elf_has_symtab(f->elf) && has_lines(f->elf))
+		return 0;
+	if (!f->search)
+		r = debug_search_new(f->elf, &place, &f->search);
+	if (r == 0)
+		r = debug_search_step(f->search, &f->extra);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	refused = debug_search_refusals(f->search);
+	count_refusals(s, &refused);
+	s->stats.debug_files += r == 0;
+	return r == 0 ? 0 : find_packed(s, f);
+}
+
+static int find_shared(struct symfiles *s, struct symfile *f)
+{
+	const char *path = f->dwarf == f->extra ? debug_search_path(f->search) : f->name;
+	const struct debug_place place = place_of(s, f);
+	struct debug_refusals refused = {};
+	int r;
+
+	r = debug_file_open_shared(f->dwarf, path, &place, &refused, &f->shared);
+	count_refusals(s, &refused);
+	s->stats.debug_files += r == 0;
+	return r == -ENOENT ? 0 : r;
+}
+
+/* Which file has the lines, if any. */
+static int choose_dwarf(struct symfiles *s, struct symfile *f)
+{
+	const struct elf_file *one = has_lines(f->elf) ? f->elf : f->extra;
+
+	if (!one || f->packed || (one != f->elf && !has_lines(one)))
+		return 0;
+	if (elf_file_bytes(one) > DEBUG_FILE_BYTES_MAX) {
+		s->stats.debug_refused++;
+		return 0;
+	}
+	f->dwarf = one;
+	return find_shared(s, f);
+}
+
+static int load(struct symfiles *s, struct symfile *f)
+{
+	int r = 0;
+
+	if (!f->elf)
+		r = open_file(f, &f->elf);
+	if (r == 0)
+		r = find_extra(s, f);
+	if (r == 0)
+		r = choose_dwarf(s, f);
+	if (r == 0)
+		r = symtable_build(f->elf, f->extra, s->cfg.table_bytes_max, &f->table);
+	if (r != -EAGAIN)
+		debug_search_freep(&f->search);
+	return r;
+}
+
 int symfiles_load(struct symfiles *s, struct symfile *f)
 {
-	auto_clean(elf_closep) struct elf_file *elf = NULL;
 	int r;
 
 	if (f->table || f->error)
 		return f->error;
 	stop_waiting(s, f);
-	r = open_file(f, &elf);
-	if (r == 0)
-		r = symtable_build(elf, s->cfg.table_bytes_max, &f->table);
+	r = load(s, f);
+	if (r == -EAGAIN) {
+		symfiles_await(s, f);
+		return r;
+	}
 	if (r < 0) {
+		close_files(f);
 		f->error = passes(r) ? 0 : r;
 		s->stats.files_failed++;
 		return r;
 	}
-	f->elf = steal(elf);
+	f->bytes = symtable_bytes(f->table);
+	if (f->packed)
+		f->bytes += elf_file_bytes(f->extra);
 	s->stats.tables++;
 	s->stats.tables_built++;
-	s->stats.table_bytes += symtable_bytes(f->table);
+	s->stats.table_bytes += f->bytes;
 	make_room(s, f);
 	return 0;
 }
@@ -281,4 +412,7 @@ void symfiles_get_stats(const struct symfiles *s, struct symbolizer_stats *ret)
 	ret->files_pending = own->files_pending;
 	ret->tables = own->tables;
 	ret->table_bytes = own->table_bytes;
+	ret->debug_files = own->debug_files;
+	ret->debug_refused = own->debug_refused;
+	ret->debug_mismatched = own->debug_mismatched;
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct debug_search;
 struct elf_file;
 struct symbol_file;
 struct symbolizer_cfg;
@@ -19,15 +20,25 @@ struct symfile {
 	uint32_t number;
 	char *key;	   /* owned: the identity */
 	char *path;	   /* owned */
+	char *name, *root; /* owned: where debug files are looked for; NULL when not known */
 	bool has_build_id; /* then key is the build id */
 	uint64_t inode;	   /* 0: not known */
 	int error;	   /* why it cannot be read; 0 when nobody tried, or it can */
 	bool pending;	   /* asked for, not loaded yet */
 	uint64_t used;	   /* turn of the last question */
 
-	/* Owned; both or none. They may go away at the next symfiles_load() of another file. */
+	/*
+	 * Owned, and there once it is loaded (table is not NULL). They may go away at the next
+	 * symfiles_load() of another file.
+	 */
 	struct elf_file *elf;
 	struct symtable *table;
+	struct elf_file *extra;	      /* more symbols or DWARF; NULL when there is none */
+	struct elf_file *shared;      /* of which extra, or elf, has parts; NULL likewise */
+	const struct elf_file *dwarf; /* elf, extra or NULL: has lines */
+	struct debug_search *search;  /* while it is being loaded */
+	bool packed;		      /* extra is in memory */
+	size_t bytes;		      /* memory that counts against the limit of tables */
 };
 
 int symfiles_new(const struct symbolizer_cfg *cfg, struct symfiles **ret);
@@ -42,7 +53,7 @@ struct symfile *symfiles_find(struct symfiles *s, uint32_t number);
 
 /*
  * Opens f and builds its table, unless it is there. A failure that will not pass is remembered in
- * f->error and returned at once from then on.
+ * f->error and returned at once from then on. -EAGAIN: not all is read yet, call again.
  */
 int symfiles_load(struct symfiles *s, struct symfile *f);
 

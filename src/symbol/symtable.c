@@ -13,7 +13,8 @@
 
 #define NAME_DYNAMIC (1u << 31)
 #define NAME_LOCAL (1u << 30)
-#define NAME_MASK (NAME_LOCAL - 1) /* names further into a string table are left out */
+#define NAME_EXTRA (1u << 29)
+#define NAME_MASK (NAME_EXTRA - 1) /* names further into a string table are left out */
 #define WALK_BACK_MAX 64
 #define NOT_IN_SEGMENT UINT32_MAX
 
@@ -28,6 +29,7 @@ struct symtable {
 	uint64_t base;
 	struct entry *entries; /* owned */
 	size_t count, cap;
+	bool adding_extra; /* while it is built */
 };
 
 /* Start of the executable segment that holds vaddr, above base; NOT_IN_SEGMENT for none. */
@@ -45,6 +47,8 @@ static uint32_t segment_start(const struct symtable *t, uint64_t vaddr)
 
 static bool usable(const struct symtable *t, const struct elf_symbol *s)
 {
+	if (t->adding_extra && s->dynamic)
+		return false;
 	return s->name_ref <= NAME_MASK && segment_start(t, s->vaddr) != NOT_IN_SEGMENT;
 }
 
@@ -68,7 +72,7 @@ static int add_one(void *ctx, const struct elf_symbol *s)
 		.start = (uint32_t)(s->vaddr - t->base),
 		.size = s->size < UINT32_MAX ? (uint32_t)s->size : UINT32_MAX,
 		.name = s->name_ref | (s->dynamic ? NAME_DYNAMIC : 0) |
-			(s->global ? 0 : NAME_LOCAL),
+			(s->global ? 0 : NAME_LOCAL) | (t->adding_extra ? NAME_EXTRA : 0),
 	};
 	return 0;
 }
@@ -125,7 +129,20 @@ static void shrink(struct symtable *t)
 	t->cap = t->count;
 }
 
-int symtable_build(const struct elf_file *f, size_t max_bytes, struct symtable **ret)
+/* An error ends a walk early; the functions before it are as good as any. */
+static void walk(struct symtable *t, const struct elf_file *f, const struct elf_file *extra,
+		 int (*fn)(void *ctx, const struct elf_symbol *s))
+{
+	elf_each_address(f, fn, t);
+	if (!extra || elf_has_symtab(f))
+		return;
+	t->adding_extra = true;
+	elf_each_address(extra, fn, t);
+	t->adding_extra = false;
+}
+
+int symtable_build(const struct elf_file *f, const struct elf_file *extra, size_t max_bytes,
+		   struct symtable **ret)
 {
 	auto_clean(symtable_freep) struct symtable *t = NULL;
 
@@ -137,14 +154,13 @@ int symtable_build(const struct elf_file *f, size_t max_bytes, struct symtable *
 	for (uint32_t i = 0; i < t->module.segment_count; i++)
 		if (t->module.segment[i].vaddr < t->base)
 			t->base = t->module.segment[i].vaddr;
-	/* An error ends a walk early; the functions before it are as good as any. */
-	elf_each_address(f, count_one, t);
+	walk(t, f, extra, count_one);
 	if (t->cap > max_bytes / sizeof(*t->entries))
 		return -EFBIG;
 	t->entries = calloc(t->cap ? t->cap : 1, sizeof(*t->entries));
 	if (!t->entries)
 		return -ENOMEM;
-	elf_each_address(f, add_one, t);
+	walk(t, f, extra, add_one);
 	qsort(t->entries, t->count, sizeof(*t->entries), compare);
 	drop_worse(t);
 	shrink(t);
@@ -233,6 +249,7 @@ size_t symtable_find(const struct symtable *t, uint64_t vaddr,
 	for (; e < end && e->start == start && n < SYMTABLE_ALIASES; e++) {
 		if (e->size != 0 && !covers(e, at))
 			continue;
+		ret[n].extra = e->name & NAME_EXTRA;
 		ret[n].dynamic = e->name & NAME_DYNAMIC;
 		ret[n].name_ref = e->name & NAME_MASK;
 		n++;

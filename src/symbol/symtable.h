@@ -12,6 +12,7 @@ struct symtable; /* opaque */
 
 /* How elf_read_name() finds the name of a function. */
 struct symbol_ref {
+	bool extra; /* in the second file, not in the first */
 	bool dynamic;
 	uint32_t name_ref;
 };
@@ -19,10 +20,13 @@ struct symbol_ref {
 #define SYMTABLE_ALIASES 8
 
 /*
- * Reads the addresses of all functions in the executable segments of f. What a broken symbol table
- * still yields is kept. -EFBIG when the table would need more than max_bytes; -ENOMEM.
+ * Reads the addresses of all functions in the executable segments of f. Where f was stripped of its
+ * .symtab, that of `extra` (NULL: none), which describes the same code, stands for it. What a
+ * broken symbol table still yields is kept. -EFBIG when the table would need more than max_bytes;
+ * -ENOMEM.
  */
-int symtable_build(const struct elf_file *f, size_t max_bytes, struct symtable **ret);
+int symtable_build(const struct elf_file *f, const struct elf_file *extra, size_t max_bytes,
+		   struct symtable **ret);
 void symtable_free(struct symtable *t);
 void symtable_freep(struct symtable **t);
 

@@ -27,7 +27,7 @@ static void expect(const struct made_elf *m, uint64_t vaddr, const char *names)
 	size_t n;
 
 	assert_int_equal(elf_open_fd(fd, &f, NULL), 0);
-	assert_int_equal(symtable_build(f, 1 << 20, &t), 0);
+	assert_int_equal(symtable_build(f, NULL, 1 << 20, &t), 0);
 	n = symtable_find(t, vaddr, ref);
 	assert_true(n <= SYMTABLE_ALIASES);
 	for (size_t i = 0; i < n; i++) {
@@ -51,7 +51,7 @@ static size_t count_of(const struct made_elf *m)
 	size_t count;
 
 	assert_int_equal(elf_open_fd(fd, &f, NULL), 0);
-	assert_int_equal(symtable_build(f, 1 << 20, &t), 0);
+	assert_int_equal(symtable_build(f, NULL, 1 << 20, &t), 0);
 	count = symtable_count(t);
 	symtable_free(t);
 	elf_close(f);
@@ -194,9 +194,9 @@ static void a_table_above_its_limit_is_refused(void **state)
 	struct elf_file *f;
 
 	assert_int_equal(elf_open_fd(fd, &f, NULL), 0);
-	assert_int_equal(symtable_build(f, 23, &t), -EFBIG);
+	assert_int_equal(symtable_build(f, NULL, 23, &t), -EFBIG);
 	assert_ptr_equal(t, state);
-	assert_int_equal(symtable_build(f, 24, &t), 0);
+	assert_int_equal(symtable_build(f, NULL, 24, &t), 0);
 	symtable_free(t);
 	elf_close(f);
 	close(fd);
