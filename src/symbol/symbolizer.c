@@ -13,18 +13,36 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "symbol/demangle.h"
+#include "symbol/lines.h"
 #include "symbol/symcache.h"
 #include "symbol/symfiles.h"
 #include "symbol/symtable.h"
 #include "sys/elf.h"
 
+#define LINE_CHILDREN_MAX 16
+#define LINE_ANSWERS_MAX ((size_t)16 << 10)
+
 struct symbolizer {
 	struct symbolizer_cfg cfg;
 	struct symcache *cache;	      /* owned */
 	struct symfiles *files;	      /* owned */
+	struct lines *lines;	      /* owned; NULL when they are not wanted */
 	uint64_t budget_ns, spent_ns; /* of this tick */
 	uint64_t names_refused;
 };
+
+static int start_lines(struct symbolizer *s)
+{
+	const struct lines_cfg cfg = {
+		.worker = { .now_ns = s->cfg.now_ns,
+			    .patience_ns = s->cfg.lines_patience_ns,
+			    .children_max = LINE_CHILDREN_MAX },
+		.names = s->cache,
+		.answers_max = LINE_ANSWERS_MAX,
+	};
+
+	return s->cfg.lines ? lines_new(&cfg, &s->lines) : 0;
+}
 
 int symbolizer_new(const struct symbolizer_cfg *cfg, struct symbolizer **ret)
 {
@@ -42,6 +60,8 @@ int symbolizer_new(const struct symbolizer_cfg *cfg, struct symbolizer **ret)
 	if (r < 0)
 		return r;
 	r = symcache_new(cfg->name_bytes_max, cfg->answers_max, &s->cache);
+	if (r == 0)
+		r = start_lines(s);
 	if (r < 0)
 		return r;
 	*ret = steal(s);
@@ -52,6 +72,7 @@ void symbolizer_free(struct symbolizer *s)
 {
 	if (!s)
 		return;
+	lines_free(s->lines);
 	symfiles_free(s->files);
 	symcache_free(s->cache);
 	free(s);
@@ -159,6 +180,8 @@ void symbolizer_start_tick(struct symbolizer *s, uint64_t budget_ns)
 {
 	s->budget_ns = budget_ns;
 	s->spent_ns = 0;
+	if (s->lines)
+		lines_receive(s->lines);
 }
 
 /* Of a cached answer, too, the file stays in use. */
@@ -195,6 +218,53 @@ int symbolizer_resolve(struct symbolizer *s, uint32_t file, uint64_t vaddr, cons
 	if (is_known(s, file, vaddr, ret))
 		return 0;
 	return resolve(s, file, vaddr, true, ret);
+}
+
+/* As lines_find(), of a file that may have to be loaded again. */
+static int find_lines(struct symbolizer *s, uint32_t number, uint64_t vaddr,
+		      struct symbol_frame *ret, size_t *ret_count)
+{
+	struct line_file file = { .number = number };
+	struct symfile *f = symfiles_find(s->files, number);
+	int r;
+
+	if (!s->lines || !f || f->lineless)
+		return -ENOENT;
+	r = get_loaded(s, number, true, &f);
+	if (r < 0 || !f->dwarf)
+		return r < 0 ? r : -ENOENT;
+	file.fd = elf_fd(f->dwarf);
+	file.shared_fd = f->shared ? elf_fd(f->shared) : -1;
+	return lines_find(s->lines, &file, vaddr, ret, ret_count);
+}
+
+int symbolizer_explain(struct symbolizer *s, uint32_t file, uint64_t vaddr,
+		       struct symbol_frame ret[static SYMBOL_FRAMES_MAX], size_t *ret_count,
+		       bool *ret_more)
+{
+	const char *name;
+	uint64_t began_ns;
+	size_t count = 0;
+	int r;
+
+	r = symbolizer_resolve(s, file, vaddr, &name);
+	if (r < 0)
+		return r;
+	began_ns = s->cfg.now_ns();
+	r = find_lines(s, file, vaddr, ret, &count);
+	s->spent_ns += s->cfg.now_ns() - began_ns;
+	*ret_more = r == -EAGAIN;
+	if (count == 0)
+		ret[count++] = (struct symbol_frame){};
+	if (name) /* of the file itself: it may say more, such as which clone it is */
+		ret[count - 1].symbol = name;
+	*ret_count = count;
+	return 0;
+}
+
+bool symbolizer_wait(struct symbolizer *s, uint64_t wait_ns)
+{
+	return !s->lines || lines_wait(s->lines, wait_ns);
 }
 
 int symbolizer_find_vaddr(struct symbolizer *s, uint32_t file, uint64_t offset, uint64_t *ret)
@@ -243,5 +313,7 @@ void symbolizer_get_stats(const struct symbolizer *s, struct symbolizer_stats *r
 
 	symfiles_get_stats(s->files, &stats);
 	stats.name_bytes = symcache_name_bytes(s->cache);
+	if (s->lines)
+		lines_get_stats(s->lines, &stats);
 	*ret = stats;
 }

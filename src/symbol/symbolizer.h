@@ -6,26 +6,30 @@
  * File contents are hostile; names are returned as valid UTF-8 without control characters.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct symbolizer; /* opaque */
 
 struct symbolizer_cfg {
-	uint64_t (*now_ns)(void); /* a monotonic clock */
-	size_t table_bytes_max;	  /* of all tables in memory; the least recently used gives way */
-	size_t name_bytes_max;	  /* of all names ever found; further ones are refused */
-	size_t answers_max;	  /* answers remembered; forgotten all at once beyond */
-	size_t files_max;	  /* files known; the least recently used gives way */
-	size_t open_max;	  /* tables, and so open descriptors, at a time */
-	const char *host_root;	  /* where debug files are looked for last; NULL: nowhere */
+	uint64_t (*now_ns)(void);   /* a monotonic clock */
+	size_t table_bytes_max;	    /* of all tables in memory; the least recently used gives way */
+	size_t name_bytes_max;	    /* of all names ever found; further ones are refused */
+	size_t answers_max;	    /* answers remembered; forgotten all at once beyond */
+	size_t files_max;	    /* files known; the least recently used gives way */
+	size_t open_max;	    /* tables, and so open descriptors, at a time */
+	const char *host_root;	    /* where debug files are looked for last; NULL: nowhere */
+	bool lines;		    /* symbolizer_explain() tells lines and inlined functions */
+	uint64_t lines_patience_ns; /* for the lines of one address; then the file is given up */
 };
 
 #define SYMBOLIZER_CFG_DEFAULT(clock)                                                          \
 	{                                                                                      \
 		.now_ns = (clock), .table_bytes_max = (size_t)24 << 20,                        \
 		.name_bytes_max = (size_t)8 << 20, .answers_max = 64 << 10, .files_max = 4096, \
-		.open_max = 128, .host_root = "/",                                             \
+		.open_max = 128, .host_root = "/", .lines = true,                              \
+		.lines_patience_ns = 20000000000u,                                             \
 	}
 
 struct symbolizer_stats {
@@ -35,7 +39,12 @@ struct symbolizer_stats {
 	uint64_t debug_files;	   /* separate debug files and packed tables that were opened */
 	uint64_t debug_refused;	   /* those that were broken or too large */
 	uint64_t debug_mismatched; /* those that belong to another build */
-	size_t files_pending;	   /* asked for, still to be loaded */
+	uint64_t lines_answered;   /* addresses whose lines were found */
+	uint64_t lines_refused;	   /* files whose DWARF is broken, too large or took too long */
+	size_t lines_pending;	   /* addresses that a child process is busy with */
+	uint64_t child_cpu_ns;	   /* of that process and its predecessors */
+	uint64_t child_peak_rss_bytes;
+	size_t files_pending;			/* asked for, still to be loaded */
 	size_t tables, table_bytes, name_bytes; /* now */
 };
 
@@ -76,6 +85,28 @@ void symbolizer_start_tick(struct symbolizer *s, uint64_t budget_ns);
  * when another file is at its path now, -EACCES, -ENOEXEC, ...), at once for every later call.
  */
 int symbolizer_resolve(struct symbolizer *s, uint32_t file, uint64_t vaddr, const char **ret);
+
+#define SYMBOL_FRAMES_MAX 33 /* 32 inlined functions and the one that they are in */
+
+struct symbol_frame {
+	const char *symbol; /* NULL when not known */
+	const char *file;   /* path at compile time; NULL when not known */
+	uint32_t line;	    /* 0 when not known */
+	bool inlined;
+};
+
+/*
+ * What is at an address: the functions inlined there, innermost first, then the function itself, at
+ * least that one. Results and texts as of symbolizer_resolve(). *ret_more: lines are still being
+ * looked for, in a process of their own; ask again in the next tick, until then it is the function
+ * alone.
+ */
+int symbolizer_explain(struct symbolizer *s, uint32_t file, uint64_t vaddr,
+		       struct symbol_frame ret[static SYMBOL_FRAMES_MAX], size_t *ret_count,
+		       bool *ret_more);
+
+/* Waits for the lines that were asked for, at most wait_ns. True when all are there. */
+bool symbolizer_wait(struct symbolizer *s, uint64_t wait_ns);
 
 /* The ELF address of a file offset in code. -ENOENT when there is none; else as above. */
 int symbolizer_find_vaddr(struct symbolizer *s, uint32_t file, uint64_t offset, uint64_t *ret);

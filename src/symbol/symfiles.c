@@ -382,6 +382,7 @@ int symfiles_load(struct symfiles *s, struct symfile *f)
 		s->stats.files_failed++;
 		return r;
 	}
+	f->lineless = !f->dwarf;
 	f->bytes = symtable_bytes(f->table);
 	if (f->packed)
 		f->bytes += elf_file_bytes(f->extra);

@@ -25,6 +25,7 @@ struct symfile {
 	uint64_t inode;	   /* 0: not known */
 	int error;	   /* why it cannot be read; 0 when nobody tried, or it can */
 	bool pending;	   /* asked for, not loaded yet */
+	bool lineless;	   /* was loaded, and there are no lines for it */
 	uint64_t used;	   /* turn of the last question */
 
 	/*
