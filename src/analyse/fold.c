@@ -29,6 +29,7 @@ static uint64_t key_of(const struct snapshot *snap, const struct snap_site *site
 {
 	uint64_t hash = fold_mix(1, site->kind);
 	const struct snap_module *module;
+	const struct snap_frame *outer;
 
 	if (!owner || owner->module >= snap->module_count || owner->frame >= site->stack.count)
 		return fold_mix(fold_mix(hash, 2), site->id);
@@ -36,9 +37,10 @@ static uint64_t key_of(const struct snapshot *snap, const struct snap_site *site
 	hash = mix_text(hash,
 			module->build_id && *module->build_id ? module->build_id : module->name);
 	/* five calls in one function are one leak */
-	if (site->stack.frames[owner->frame].symbol && *site->stack.frames[owner->frame].symbol)
-		return mix_text(hash, site->stack.frames[owner->frame].symbol);
-	return fold_mix(hash, site->stack.frames[owner->frame].offset);
+	outer = &site->stack.frames[snap_outer_frame(&site->stack, owner->frame)];
+	if (outer->symbol && *outer->symbol)
+		return mix_text(hash, outer->symbol);
+	return fold_mix(hash, outer->offset);
 }
 
 static int by_key(const void *a, const void *b)

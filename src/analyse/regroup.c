@@ -75,8 +75,9 @@ static struct member member_of(const struct work *w, size_t i)
 		return m;
 	}
 	m.key = fold_mix(4, site->kind);
-	for (size_t k = 0; k <= w->owners[i].frame; k++)
-		m.key = mix_frame(m.key, w->snap, &site->stack.frames[k]);
+	for (size_t k = 0; k <= snap_outer_frame(&site->stack, w->owners[i].frame); k++)
+		if (!site->stack.frames[k].inlined)
+			m.key = mix_frame(m.key, w->snap, &site->stack.frames[k]);
 	m.key += !m.key;
 	return m;
 }
@@ -202,9 +203,11 @@ static void merge_group(struct work *w, const struct member *m, size_t n)
 	sum.id = m[0].key;
 	if (w->owners)
 		w->out->owners[at] = w->owners[most];
-	if (is_cut(w, most) && w->owners[most].frame + 1u < sum.stack.count) {
-		sum.stack.count = w->owners[most].frame + 1u;
-		sum.stack.folded = true;
+	if (is_cut(w, most)) {
+		size_t frames = snap_outer_frame(&sum.stack, w->owners[most].frame) + 1;
+
+		sum.stack.folded = frames < sum.stack.count;
+		sum.stack.count = frames;
 	}
 	w->out->sites[at] = sum;
 }

@@ -16,6 +16,7 @@
 #include "app/tracee.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "model/stacks.h"
 #include "sys/elf.h"
 #include "sys/vdso.h"
 
@@ -279,16 +280,24 @@ void modules_scan_name(struct tracee *t, const struct frame_request *frame)
 {
 	struct model *model = t->run->model;
 	struct module_request m;
-	const char *name = NULL;
+	struct symbol_frame found[SYMBOL_FRAMES_MAX];
+	struct frame_name name[SYMBOL_FRAMES_MAX];
+	size_t count = 0;
+	bool more = false;
 	uint32_t file;
 	int r = -ENOENT;
 
 	if (!model_module(model, t->pid, frame->module, &m))
 		r = symbol_file_of(t, &m, &file);
 	if (!r) /* a return address: the call is before it */
-		r = symbolizer_resolve(t->run->symbolizer, file, frame->vaddr - 1, &name);
-	if (r != -EAGAIN && r != -ENOMEM)
-		r = model_set_name(model, frame->handle, name ? name : "");
+		r = symbolizer_explain(t->run->symbolizer, file, frame->vaddr - 1, found, &count,
+				       &more);
+	for (size_t i = 0; i < count; i++)
+		name[i] = (struct frame_name){ found[i].symbol, found[i].file, found[i].line };
+	if (r == 0)
+		r = model_set_names(model, frame->handle, name, count, more);
+	else if (r != -EAGAIN && r != -ENOMEM)
+		r = model_set_name(model, frame->handle, "");
 	if (r == -EAGAIN || r == -ENOMEM) /* later, then */
 		model_set_name(model, frame->handle, NULL);
 }

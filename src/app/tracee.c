@@ -449,18 +449,35 @@ static void tell_progress(struct tracee *t)
 	t->files_pending = stats.files_pending;
 }
 
-/* Asks for names of frames until the budget of this tick is spent. */
-static void name_frames(struct tracee *t, uint64_t budget_ns)
+/* Asks for names of frames. Returns how many were asked for, one time each. */
+static int ask_names(struct tracee *t, struct frame_request *want)
+{
+	int n = model_unnamed(t->run->model, t->pid, want, NAMES_PER_TICK);
+
+	for (int i = 0; i < n; i++)
+		modules_scan_name(t, &want[i]);
+	return n;
+}
+
+/*
+ * Until the budget of this tick is spent. Lines come later, from a process of their own: they are
+ * waited for at the end only.
+ */
+static void name_frames(struct tracee *t, uint64_t budget_ns, bool final)
 {
 	auto_free struct frame_request *want = calloc(NAMES_PER_TICK, sizeof(*want));
+	const uint64_t end_ns = clock_monotonic_ns() + budget_ns;
+	uint64_t now_ns;
 	int n;
 
 	if (!want)
 		return;
-	n = model_unnamed(t->run->model, t->pid, want, NAMES_PER_TICK);
 	symbolizer_start_tick(t->run->symbolizer, budget_ns);
-	for (int i = 0; i < n; i++)
-		modules_scan_name(t, &want[i]);
+	n = ask_names(t, want);
+	while (final && n > 0 && (now_ns = clock_monotonic_ns()) < end_ns) {
+		symbolizer_wait(t->run->symbolizer, end_ns - now_ns);
+		n = ask_names(t, want);
+	}
 	tell_progress(t);
 }
 
@@ -515,7 +532,7 @@ int tracee_tick(struct tracee *t, uint64_t now_ns, const struct snap_counters *c
 	else if (t->alive && now_ns >= t->scan_due_ns && model_wants_map(t->run->model, t->pid))
 		tracee_scan(t);
 	code_names_update(t, now_ns);
-	name_frames(t, final ? FINAL_BUDGET_NS : NAMES_BUDGET_NS);
+	name_frames(t, final ? FINAL_BUDGET_NS : NAMES_BUDGET_NS, final);
 	return analyse(t, now_ns, counters);
 }
 

@@ -66,24 +66,25 @@ int model_set_module(struct model *m, uint32_t pid, uint32_t index, const struct
 }
 
 /* Whether a frame may be asked for: its place is known and final. */
-static bool frame_is_askable(const struct proc *p, const struct frame *f)
+static bool frame_is_askable(const struct proc *p, const struct frame *f, enum frame_naming naming)
 {
 	const struct module *x;
 
-	if (f->naming != NAMING_OPEN || f->place != FRAME_IN_MODULE)
+	if (f->naming != naming || f->place != FRAME_IN_MODULE)
 		return false;
 	x = modules_at(p->space.modules, f->module);
 	return x && x->described;
 }
 
-static size_t site_ask(struct proc *p, const struct site *s, struct frame_request *out, size_t max)
+static size_t site_ask(struct proc *p, const struct site *s, enum frame_naming naming,
+		       struct frame_request *out, size_t max)
 {
 	size_t n = 0;
 
 	for (uint32_t i = 0; i < s->frame_count && n < max; i++) {
 		const struct frame *f = stacks_at(p->space.stacks, s->frame[i]);
 
-		if (!f || !frame_is_askable(p, f))
+		if (!f || !frame_is_askable(p, f, naming))
 			continue;
 		out[n++] = (struct frame_request){
 			.handle = (uint64_t)p->space.asid << 32 | s->frame[i],
@@ -141,7 +142,9 @@ int model_unnamed(struct model *m, uint32_t pid, struct frame_request *out, size
 	}
 	qsort(rank, n, sizeof(*rank), urgent_compare);
 	for (size_t i = 0; i < n && used < max; i++)
-		used += site_ask(p, rank[i].site, out + used, max - used);
+		used += site_ask(p, rank[i].site, NAMING_OPEN, out + used, max - used);
+	for (size_t i = 0; i < n && used < max; i++)
+		used += site_ask(p, rank[i].site, NAMING_PARTLY, out + used, max - used);
 	return (int)used;
 }
 
@@ -150,6 +153,14 @@ int model_set_name(struct model *m, uint64_t handle, const char *symbol)
 	struct proc *p = procs_find_asid(m, (uint32_t)(handle >> 32));
 
 	return p ? stacks_set_name(p->space.stacks, (uint32_t)handle, symbol) : -ENOENT;
+}
+
+int model_set_names(struct model *m, uint64_t handle, const struct frame_name *name, size_t count,
+		    bool more)
+{
+	struct proc *p = procs_find_asid(m, (uint32_t)(handle >> 32));
+
+	return p ? stacks_set_names(p->space.stacks, (uint32_t)handle, name, count, more) : -ENOENT;
 }
 
 static size_t site_ask_code(struct proc *p, const struct site *s, bool again,

@@ -16,6 +16,7 @@
 #include "model/snapshot.h"
 
 struct code_name;
+struct frame_name;
 struct model; /* opaque */
 
 /* Most elements of each table, per process unless it says otherwise; 0: the default. */
@@ -131,6 +132,9 @@ struct frame_request {
 int model_unnamed(struct model *m, uint32_t pid, struct frame_request *out, size_t max);
 /* "" = it has none; NULL = could not be asked now: give it out again. -ENOENT: gone. */
 int model_set_name(struct model *m, uint64_t handle, const char *symbol);
+/* See stacks_set_names(): with `more` it is given out again, after frames without a name. */
+int model_set_names(struct model *m, uint64_t handle, const struct frame_name *name, size_t count,
+		    bool more);
 
 /*
  * Frames of generated code that have no name, of sites in use since since_ns, at most max; those

@@ -26,7 +26,7 @@ struct build {
 	struct arena *arena;
 	struct proc *p;
 	uint64_t now_ns;
-	const char **symbol; /* by frame handle; NULL until copied */
+	struct snap_stack *known; /* by frame handle: a frame with what was inlined there */
 };
 
 void snapshot_free(struct snapshot *s)
@@ -73,46 +73,82 @@ static int build_modules(struct build *b)
 	return 0;
 }
 
-static int build_frame(struct build *b, uint32_t handle, struct snap_frame *out)
+/* NULL stays NULL. */
+static int copy_text(struct build *b, const char *text, const char **ret)
 {
-	const struct frame *f = stacks_at(b->p->space.stacks, handle);
+	*ret = text ? arena_copy_text(b->arena, text) : NULL;
+	return text && !*ret ? -ENOMEM : 0;
+}
 
-	if (!f)
-		return 0;
-	if (f->symbol && !b->symbol[handle]) {
-		b->symbol[handle] = arena_copy_text(b->arena, f->symbol);
-		if (!b->symbol[handle])
-			return -ENOMEM;
-	}
-	*out = (struct snap_frame){
+static int copy_name(struct build *b, const struct frame_name *name, struct snap_frame *out)
+{
+	if (copy_text(b, name->symbol, &out->symbol) < 0 ||
+	    copy_text(b, name->file, &out->file) < 0)
+		return -ENOMEM;
+	out->line = name->line;
+	return 0;
+}
+
+/* One frame as the reader sees it: what was inlined there, innermost first, and the function. */
+static int build_frame(struct build *b, const struct frame *f, struct snap_stack *ret)
+{
+	const struct frame_name own = { f->symbol, f->file, f->line };
+	const size_t n = f->inlined_count + 1u;
+	struct snap_frame *out = arena_alloc(b->arena, n, sizeof(*out));
+	const struct snap_frame place = {
 		.pc = f->pc,
 		.offset = stacks_offset(b->p->space.stacks, f),
 		.module = f->place == FRAME_IN_MODULE ? f->module : SNAP_NO_MODULE,
 		.kind = f->place != FRAME_IN_JIT ? FRAME_NATIVE
 			: f->interpreted	 ? FRAME_INTERPRETED
 						 : FRAME_JIT,
-		.symbol = b->symbol[handle],
-		.line = f->line,
 	};
-	if (f->file) {
-		out->file = arena_copy_text(b->arena, f->file);
-		if (!out->file)
+
+	if (!out)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		out[i] = place;
+		out[i].inlined = i < f->inlined_count;
+		if (copy_name(b, out[i].inlined ? &f->inlined[i] : &own, &out[i]) < 0)
 			return -ENOMEM;
 	}
+	ret->frames = out;
+	ret->count = n;
 	return 0;
+}
+
+/* Of a handle that is no frame: one about which nothing is known. */
+static int know_frame(struct build *b, uint32_t handle, const struct snap_stack **ret)
+{
+	static const struct snap_frame nothing = { .module = SNAP_NO_MODULE, .kind = FRAME_NATIVE };
+	static const struct snap_stack unknown = { &nothing, 1 };
+	const struct frame *f = stacks_at(b->p->space.stacks, handle);
+
+	*ret = f ? &b->known[handle] : &unknown;
+	return f && !(*ret)->count ? build_frame(b, f, &b->known[handle]) : 0;
 }
 
 static int build_stack(struct build *b, const struct site *site, struct snap_stack *ret)
 {
-	struct snap_frame *out = arena_alloc(b->arena, site->frame_count, sizeof(*out));
-	int r = 0;
+	const struct snap_stack *one;
+	struct snap_frame *out;
+	size_t n = 0;
 
+	for (uint32_t i = 0; i < site->frame_count; i++) {
+		if (know_frame(b, site->frame[i], &one) < 0)
+			return -ENOMEM;
+		n += one->count;
+	}
+	out = arena_alloc(b->arena, n, sizeof(*out));
 	if (!out)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < site->frame_count && r == 0; i++)
-		r = build_frame(b, site->frame[i], &out[i]);
-	*ret = (struct snap_stack){ out, site->frame_count, site->end };
-	return r;
+	*ret = (struct snap_stack){ out, n, site->end };
+	for (uint32_t i = 0; i < site->frame_count; i++) {
+		know_frame(b, site->frame[i], &one);
+		memcpy(out, one->frames, one->count * sizeof(*out));
+		out += one->count;
+	}
+	return 0;
 }
 
 /* count may be NULL. */
@@ -278,7 +314,7 @@ int model_snapshot(struct model *m, uint32_t pid, uint64_t now_ns,
 {
 	struct proc *p = procs_find(m, pid);
 	auto_clean(snapshot_freep) struct snapshot *s = NULL;
-	auto_free const char **symbol = NULL;
+	auto_free struct snap_stack *known = NULL;
 	struct kept_snapshot *k;
 	struct build b;
 	int r;
@@ -289,10 +325,10 @@ int model_snapshot(struct model *m, uint32_t pid, uint64_t now_ns,
 	if (!k)
 		return -ENOMEM;
 	s = &k->s;
-	symbol = calloc(stacks_count(p->space.stacks) + 1, sizeof(*symbol));
-	if (!symbol)
+	known = calloc(stacks_count(p->space.stacks) + 1, sizeof(*known));
+	if (!known)
 		return -ENOMEM;
-	b = (struct build){ s, &k->arena, p, now_ns, symbol };
+	b = (struct build){ s, &k->arena, p, now_ns, known };
 	build_process(&b);
 	if (counters)
 		s->counters = *counters;

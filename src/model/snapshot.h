@@ -31,7 +31,7 @@ struct snap_frame {
 	const char *symbol; /* demangled; NULL when not (yet) known */
 	const char *file;   /* NULL when not known */
 	uint32_t line;	    /* 0 when not known */
-	bool inlined;
+	bool inlined;	    /* into the next frame: at the same place in its code */
 };
 
 struct snap_stack {
@@ -41,6 +41,17 @@ struct snap_stack {
 	bool folded; /* cut at the owner's frame: several callers, see regroup.h; end is of no one
 		      */
 };
+
+/*
+ * The frame that frame i was inlined into, itself when it was not: inlined functions are known only
+ * where debug information is, so what must be the same everywhere looks at these.
+ */
+static inline size_t snap_outer_frame(const struct snap_stack *s, size_t i)
+{
+	while (i + 1 < s->count && s->frames[i].inlined)
+		i++;
+	return i;
+}
 
 /* Evenly or unevenly spaced points, oldest first; times in seconds since tracing began. */
 struct snap_series {

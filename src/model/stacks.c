@@ -42,6 +42,7 @@ void stacks_free(struct stacks *t)
 	for (size_t i = 0; i < t->n; i++) {
 		free(t->frame[i].symbol);
 		free(t->frame[i].file);
+		free(t->frame[i].inlined);
 	}
 	free(t->frame);
 	free(t->retired);
@@ -197,26 +198,94 @@ void stacks_mark_asked(struct stacks *t, uint32_t handle)
 		t->frame[handle].naming = NAMING_ASKED;
 }
 
+static size_t text_bytes(const char *text)
+{
+	return text && text[0] ? strnlen(text, SYMBOL_MAX) + 1 : 0;
+}
+
+static int copy_text(const char *text, char **ret)
+{
+	*ret = text_bytes(text) ? strndup(text, SYMBOL_MAX) : NULL;
+	return text_bytes(text) && !*ret ? -ENOMEM : 0;
+}
+
+/* Takes text's place at *at. NULL for nothing. */
+static const char *store_text(const char *text, char **at)
+{
+	const size_t bytes = text_bytes(text);
+	char *stored = *at;
+
+	if (!bytes)
+		return NULL;
+	memcpy(stored, text, bytes - 1);
+	stored[bytes - 1] = '\0';
+	*at += bytes;
+	return stored;
+}
+
+/* One block: the names, and their texts behind them. NULL when count is 0. */
+static int copy_names(const struct frame_name *name, size_t count, struct frame_name **ret)
+{
+	size_t bytes = count * sizeof(*name);
+	struct frame_name *copy;
+	char *text;
+
+	*ret = NULL;
+	if (count == 0)
+		return 0;
+	for (size_t i = 0; i < count; i++)
+		bytes += text_bytes(name[i].symbol) + text_bytes(name[i].file);
+	copy = malloc(bytes);
+	if (!copy)
+		return -ENOMEM;
+	text = (char *)(copy + count);
+	for (size_t i = 0; i < count; i++) {
+		copy[i].symbol = store_text(name[i].symbol, &text);
+		copy[i].file = store_text(name[i].file, &text);
+		copy[i].line = name[i].line;
+	}
+	*ret = copy;
+	return 0;
+}
+
+int stacks_set_names(struct stacks *t, uint32_t handle, const struct frame_name *name, size_t count,
+		     bool more)
+{
+	auto_free struct frame_name *inlined = NULL;
+	auto_free char *symbol = NULL, *file = NULL;
+	const size_t others = count - 1 < UINT8_MAX ? count - 1 : UINT8_MAX;
+	struct frame *f;
+
+	if (handle >= t->n || count == 0)
+		return -ENOENT;
+	f = &t->frame[handle];
+	if (copy_names(name, others, &inlined) < 0 ||
+	    copy_text(name[count - 1].symbol, &symbol) < 0 ||
+	    copy_text(name[count - 1].file, &file) < 0)
+		return -ENOMEM;
+	free(f->symbol);
+	free(f->file);
+	free(f->inlined);
+	f->symbol = steal(symbol);
+	f->file = steal(file);
+	f->line = name[count - 1].line;
+	f->inlined = steal(inlined);
+	f->inlined_count = (uint8_t)others;
+	f->naming = more ? NAMING_PARTLY : NAMING_DONE;
+	return 0;
+}
+
 int stacks_set_name(struct stacks *t, uint32_t handle, const char *symbol)
 {
+	const struct frame_name name = { .symbol = symbol };
 	struct frame *f;
-	char *copy = NULL;
 
 	if (handle >= t->n)
 		return -ENOENT;
 	f = &t->frame[handle];
-	if (!symbol) {
-		f->naming = f->symbol ? NAMING_DONE : NAMING_OPEN;
-		return 0;
-	}
-	if (symbol[0]) {
-		copy = strndup(symbol, SYMBOL_MAX);
-		if (!copy)
-			return -ENOMEM;
-	}
-	free(f->symbol);
-	f->symbol = copy;
-	f->naming = NAMING_DONE;
+	if (symbol)
+		return stacks_set_names(t, handle, &name, 1, false);
+	f->naming = f->symbol ? NAMING_PARTLY : NAMING_OPEN;
 	return 0;
 }
 

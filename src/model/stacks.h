@@ -20,7 +20,15 @@ enum frame_place {
 enum frame_naming {
 	NAMING_OPEN = 0, /* nobody has been asked */
 	NAMING_ASKED,
-	NAMING_DONE, /* symbol is the answer; NULL: it has none */
+	NAMING_PARTLY, /* symbol is an answer; lines and inlined functions are to come */
+	NAMING_DONE,   /* symbol is the answer; NULL: it has none */
+};
+
+/* A function at a frame: the one that the code is in, or one inlined there. */
+struct frame_name {
+	const char *symbol; /* NULL or "": not known */
+	const char *file;   /* NULL or "": not known */
+	uint32_t line;	    /* 0: not known */
 };
 
 struct frame {
@@ -28,12 +36,14 @@ struct frame {
 	uint64_t file_offset; /* FRAME_IN_MODULE */
 	uint64_t hash;	      /* its part of a site_id; 0 until that is final */
 	uint32_t module;
-	uint8_t place;	  /* enum frame_place */
-	uint8_t naming;	  /* enum frame_naming */
-	bool interpreted; /* FRAME_IN_JIT: an interpreter's code, run for a function */
-	uint32_t line;	  /* 0: not known */
-	char *symbol;	  /* owned */
-	char *file;	  /* owned; NULL: not known */
+	uint8_t place;		    /* enum frame_place */
+	uint8_t naming;		    /* enum frame_naming */
+	bool interpreted;	    /* FRAME_IN_JIT: an interpreter's code, run for a function */
+	uint32_t line;		    /* 0: not known */
+	char *symbol;		    /* owned */
+	char *file;		    /* owned; NULL: not known */
+	struct frame_name *inlined; /* owned, with its texts; innermost first */
+	uint8_t inlined_count;
 };
 
 /* What is known of generated code. */
@@ -69,6 +79,12 @@ uint64_t stacks_offset(const struct stacks *t, const struct frame *f);
 void stacks_mark_asked(struct stacks *t, uint32_t handle);
 /* "" = it has no name; NULL = ask again later. -ENOENT, -ENOMEM. */
 int stacks_set_name(struct stacks *t, uint32_t handle, const char *symbol);
+/*
+ * Innermost first, the last one is the function itself, count at least 1. more: ask again later,
+ * there may be lines. -ENOENT, -ENOMEM; then nothing changes.
+ */
+int stacks_set_names(struct stacks *t, uint32_t handle, const struct frame_name *name, size_t count,
+		     bool more);
 /*
  * The same for FRAME_IN_JIT. NULL: nobody knows its name; a later call may still tell it. The first
  * answer decides how the frame enters site ids. A name stays: the address may mean something else
