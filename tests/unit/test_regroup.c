@@ -239,6 +239,25 @@ static void a_snapshot_without_sites_is_fine(void **state)
 	regrouped_done(&r);
 }
 
+/* Inlined functions are known only where debug information is. */
+static void inlined_functions_have_no_part_in_the_id_of_a_folded_site(void **state)
+{
+	struct snap_frame with[] = { LIBC(1, "malloc"), APP(10, "lambda"), APP(10, "owner"),
+				     APP(20, "a") };
+	struct snap_site sites[] = { site_of(5, 1, 100), site_of(6, 2, 300) };
+	struct regrouped r;
+
+	(void)state;
+	with[1].inlined = true;
+	sites[1].stack = (struct snap_stack)STACK(with);
+	r = regroup(sites, 2, FOLD_OWNER);
+	assert_int_equal(r.snap.site_count, 1);
+	assert_int_equal(r.snap.sites[0].stack.count, 3); /* the owner whole */
+	assert_true(r.snap.sites[0].stack.folded);
+	assert_int_equal(r.snap.sites[0].live_bytes, 400);
+	regrouped_done(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -250,6 +269,7 @@ int main(void)
 		cmocka_unit_test(a_site_without_a_known_owner_stays_itself),
 		cmocka_unit_test(sums_stop_at_the_ends_and_unknown_stays_unknown),
 		cmocka_unit_test(a_snapshot_without_sites_is_fine),
+		cmocka_unit_test(inlined_functions_have_no_part_in_the_id_of_a_folded_site),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* Snapshots: frozen, complete, and honest about what is not known. */
+#include "model/stacks.h"
 #include "model_world.h"
 
 #include <errno.h>
@@ -145,6 +146,47 @@ static void a_snapshot_does_not_change_with_the_model(void **state)
 	assert_string_equal(x->stack.frames[0].symbol, "first");
 	assert_string_equal(s->modules[x->stack.frames[0].module].name, "prog");
 	assert_string_equal(s->modules[x->stack.frames[0].module].build_id, "");
+	snapshot_free(s);
+}
+
+static void inlined_functions_are_frames_of_the_same_place(void **state)
+{
+	static const struct frame_name names[] = { { "inner", "a.h", 3 },
+						   { "middle", "a.h", 7 },
+						   { "f", "a.c", 12 } };
+	struct world *w = *state;
+	struct vma v = world_vma(CODE, CODE + P, VMA_FILE, "/bin/prog");
+	const struct snap_frame *x;
+	struct frame_request ask[4];
+	struct snapshot *s;
+
+	world_vmas(w, &v, 1);
+	world_site(w, 5, MT_SITE_MMAP, CODE, 2);
+	world_site(w, 6, MT_SITE_MMAP, CODE, 1);
+	world_mmap(w, 5, 0, BASE, P);
+	world_mmap(w, 6, 0, BASE + 4 * P, P);
+	assert_int_equal(model_set_module(w->m, PID, 0, NULL, false), 0);
+	assert_int_equal(model_unnamed(w->m, PID, ask, 4), 2);
+	assert_int_equal(model_set_names(w->m, ask[1].handle, &names[2], 1, false), 0);
+	assert_int_equal(model_set_names(w->m, ask[0].handle, &names[2], 1, true), 0);
+	assert_int_equal(model_unnamed(w->m, PID, ask, 4), 1); /* the one with more to come */
+	assert_int_equal(model_set_names(w->m, ask[0].handle, names, 3, false), 0);
+	assert_int_equal(model_unnamed(w->m, PID, ask, 4), 0);
+	s = world_snapshot(w);
+	assert_int_equal(world_find(s, 5)->stack.count, 4);
+	assert_int_equal(world_find(s, 6)->stack.count, 3);
+	x = world_find(s, 5)->stack.frames;
+	for (size_t i = 0; i < 3; i++) {
+		assert_string_equal(x[i].symbol, names[i].symbol);
+		assert_string_equal(x[i].file, names[i].file);
+		assert_int_equal(x[i].line, names[i].line);
+		assert_int_equal(x[i].inlined, i < 2);
+		assert_int_equal(x[i].pc, CODE);
+		assert_int_equal(x[i].offset, x[2].offset);
+		assert_int_equal(x[i].module, x[2].module);
+	}
+	assert_int_equal(x[3].pc, CODE + 1);
+	assert_false(x[3].inlined);
 	snapshot_free(s);
 }
 
@@ -300,6 +342,7 @@ int main(void)
 		WORLD_TEST(the_kernel_s_counters_do_not_touch_other_kinds),
 		WORLD_TEST(what_no_stack_was_found_for_is_a_site_of_its_own),
 		WORLD_TEST(a_snapshot_does_not_change_with_the_model),
+		WORLD_TEST(inlined_functions_are_frames_of_the_same_place),
 		WORLD_TEST(times_count_from_the_beginning_of_tracing),
 		WORLD_TEST(ages_of_mappings_are_as_of_the_snapshot),
 		WORLD_TEST(external_memory_is_rss_and_swap_without_the_managed_heap),

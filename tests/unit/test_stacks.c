@@ -410,6 +410,54 @@ static void a_name_that_could_not_be_asked_for_is_open_again(void **state)
 	assert_int_equal(stacks_at(f->s, h)->naming, NAMING_OPEN);
 }
 
+static void a_frame_carries_what_was_inlined_there(void **state)
+{
+	static const struct frame_name names[] = { { "inner", "a.h", 3 },
+						   { NULL, NULL, 0 },
+						   { "f", "a.c", 12 } };
+	struct fixture *f = *state;
+	uint32_t h = intern(f, 1);
+	const struct frame *x;
+
+	assert_int_equal(stacks_set_names(f->s, h, &names[2], 1, true), 0);
+	x = stacks_at(f->s, h);
+	assert_string_equal(x->symbol, "f");
+	assert_int_equal(x->inlined_count, 0);
+	assert_int_equal(x->naming, NAMING_PARTLY);
+	stacks_mark_asked(f->s, h);
+	assert_int_equal(stacks_set_name(f->s, h, NULL), 0); /* not now */
+	assert_int_equal(stacks_at(f->s, h)->naming, NAMING_PARTLY);
+	assert_int_equal(stacks_set_names(f->s, h, names, 3, false), 0);
+	x = stacks_at(f->s, h);
+	assert_int_equal(x->naming, NAMING_DONE);
+	assert_string_equal(x->symbol, "f");
+	assert_string_equal(x->file, "a.c");
+	assert_int_equal(x->line, 12);
+	assert_int_equal(x->inlined_count, 2);
+	assert_string_equal(x->inlined[0].symbol, "inner");
+	assert_string_equal(x->inlined[0].file, "a.h");
+	assert_int_equal(x->inlined[0].line, 3);
+	assert_null(x->inlined[1].symbol);
+	assert_int_equal(stacks_set_names(f->s, 99, names, 3, false), -ENOENT);
+}
+
+static void names_and_lines_have_no_part_in_site_ids(void **state)
+{
+	static const struct frame_name names[] = { { "inner", "a.h", 3 }, { "f", "a.c", 12 } };
+	struct fixture *f = *state;
+	uint64_t before;
+	uint32_t h;
+	bool final;
+
+	set_map(f, code(0x10000, 0x20000, 0x1000, "/lib/a.so"), 1);
+	describe(f, "abc");
+	h = intern(f, 0x10010);
+	before = stacks_site_id(f->s, MT_SITE_HEAP, MT_END_start, &h, 1, &final);
+	assert_true(final);
+	assert_int_equal(stacks_set_names(f->s, h, names, 2, false), 0);
+	assert_int_equal(stacks_site_id(f->s, MT_SITE_HEAP, MT_END_start, &h, 1, &final), before);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -437,6 +485,8 @@ int main(void)
 		cmocka_unit_test(a_site_id_is_the_same_in_every_build),
 		TEST(a_frame_without_a_name_is_not_asked_for_again),
 		TEST(a_name_that_could_not_be_asked_for_is_open_again),
+		TEST(a_frame_carries_what_was_inlined_there),
+		TEST(names_and_lines_have_no_part_in_site_ids),
 	};
 
 	return cmocka_run_group_tests_name("stacks", tests, NULL, NULL);
