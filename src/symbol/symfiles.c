@@ -335,9 +335,11 @@ static int find_shared(struct symfiles *s, struct symfile *f)
 /* Which file has the lines, if any. */
 static int choose_dwarf(struct symfiles *s, struct symfile *f)
 {
-	const struct elf_file *one = has_lines(f->elf) ? f->elf : f->extra;
+	const struct elf_file *one = f->elf;
 
-	if (!one || f->packed || (one != f->elf && !has_lines(one)))
+	if (!has_lines(one))
+		one = f->packed ? NULL : f->extra;
+	if (!one || (one != f->elf && !has_lines(one)))
 		return 0;
 	if (elf_file_bytes(one) > DEBUG_FILE_BYTES_MAX) {
 		s->stats.debug_refused++;

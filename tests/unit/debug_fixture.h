@@ -6,6 +6,7 @@
 #pragma once
 #include <errno.h>
 #include <fcntl.h>
+#include <gelf.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -125,6 +126,28 @@ static inline struct elf_file *fixture_open(const char *name)
 	assert_int_equal(elf_open_debug_fd(fd, &f), 0);
 	close(fd);
 	return f;
+}
+
+/* Where a section of `whole` is in the file, and whether it is compressed. */
+static inline GElf_Shdr fixture_section(const char *name)
+{
+	int fd = open(fixture_path("whole"), O_RDONLY | O_CLOEXEC);
+	GElf_Shdr sh = {}, found = {};
+	Elf_Scn *section = NULL;
+	size_t names;
+	Elf *e;
+
+	elf_version(EV_CURRENT);
+	e = elf_begin(fd, ELF_C_READ, NULL);
+	assert_non_null(e);
+	assert_int_equal(elf_getshdrstrndx(e, &names), 0);
+	while ((section = elf_nextscn(e, section)))
+		if (gelf_getshdr(section, &sh) && !strcmp(elf_strptr(e, names, sh.sh_name), name))
+			found = sh;
+	elf_end(e);
+	close(fd);
+	assert_true(found.sh_size > 0);
+	return found;
 }
 
 /* Where a function of `whole` is; *ret_size may be NULL. */
