@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "report/names.h"
 
-#define FRAMES_MAX 128 /* 64 return addresses, and inlined frames between them */
+#define FRAMES_MAX 512 /* 127 return addresses, and inlined frames between them */
 
 static json_t *frame(const struct snapshot *s, const struct snap_frame *f)
 {

@@ -6,7 +6,7 @@
 #include "report/names.h"
 #include "report/text_blocks.h"
 
-#define FRAMES_SHOWN 8
+#define FRAMES_SHOWN 12	    /* the rest is in the records */
 #define PATH_FRAMES_SHOWN 3 /* of a further path, where it differs */
 #define SYMBOL_COLUMNS 60
 
@@ -42,7 +42,7 @@ static void add_frame_line(struct strbuf *b, size_t indent, const struct snapsho
 
 	add_frame_name(&t, s, f, SYMBOL_COLUMNS);
 	if (f->file)
-		strbuf_printf(&t, "  %s", base_name(f->file));
+		strbuf_printf(&t, " at %s", base_name(f->file));
 	if (f->file && f->line)
 		strbuf_printf(&t, ":%u", f->line);
 	if (f->symbol && m)

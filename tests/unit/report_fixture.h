@@ -19,7 +19,7 @@
 
 struct fixture {
 	double t[FIX_POINTS], external[FIX_POINTS], leaking[FIX_POINTS], flat[FIX_POINTS];
-	struct snap_frame leak_frames[3], pq_frames[3], fd_frames[12];
+	struct snap_frame leak_frames[3], pq_frames[3], fd_frames[16];
 	struct snap_module modules[3];
 	struct snap_site sites[3];
 	struct owner owners[3];
@@ -77,7 +77,7 @@ static void fix_snapshot(struct fixture *f)
 	f->pq_frames[0] = fix_frame(1, 0x9a100, "malloc");
 	f->pq_frames[1] = fix_frame(2, 0x4321, NULL);
 	f->pq_frames[2] = fix_frame(0, 0x1100, "main");
-	for (i = 0; i < 12; i++)
+	for (i = 0; i < 16; i++)
 		f->fd_frames[i] = fix_frame(0, 0x2000 + 16 * i, i ? "descend" : "open_log");
 	f->snap = (struct snapshot){
 		.pid = 4242,
@@ -131,7 +131,7 @@ static void fix_sites(struct fixture *f)
 		.kind = MT_SITE_FD,
 		.live_count = 7,
 		.allocated_count = 7,
-		.stack = { f->fd_frames, 12, MT_END_no_frame_pointer },
+		.stack = { f->fd_frames, 16, MT_END_no_frame_pointer },
 	};
 	f->owners[0] = (struct owner){ CLASS_application, 0,	1,
 				       MODULE_OTHER,	  0.95, "first frame outside libraries" };

@@ -130,6 +130,25 @@ static void an_open_question_says_how_long_it_stays_open(void **state)
 			    "short. Trace about 12 s longer\n         to know.\n");
 }
 
+static void inlined_functions_are_told_with_their_lines(void **state)
+{
+	static const struct snap_frame frames[] = {
+		{ .offset = 1,
+		  .kind = FRAME_NATIVE,
+		  .symbol = "push<Order>",
+		  .file = "/src/a.h",
+		  .line = 7,
+		  .inlined = true },
+		{ .offset = 1, .kind = FRAME_NATIVE, .symbol = "keep", .file = "a.c", .line = 42 },
+	};
+	struct fixture *f = *state;
+
+	f->sites[0].stack = (struct snap_stack){ frames, 2, MT_END_start };
+	whole_report(f);
+	assert_non_null(strstr(fix_text(f), "      push<Order> at a.h:7  [server]  (inlined)\n"
+					    "      keep at a.c:42  [server]\n"));
+}
+
 static void further_paths_of_a_leak_show_where_they_differ(void **state)
 {
 	static const struct snap_frame other[] = {
@@ -342,6 +361,7 @@ int main(void)
 		WITH_FIXTURE(a_clean_process_ends_with_no_leak),
 		WITH_FIXTURE(an_open_question_says_how_long_it_stays_open),
 		WITH_FIXTURE(a_leak_that_stopped_is_not_in_the_verdict),
+		WITH_FIXTURE(inlined_functions_are_told_with_their_lines),
 		WITH_FIXTURE(further_paths_of_a_leak_show_where_they_differ),
 		WITH_FIXTURE(a_descriptor_leak_is_told_in_descriptors),
 		WITH_FIXTURE(a_trace_without_a_tick_is_inconclusive),
