@@ -1,0 +1,85 @@
+"""A stripped program is named: symbols, lines and inlined functions of its separate debug file."""
+import contextlib
+import functools
+
+from lib import *
+
+SOURCE = os.path.join(ROOT, "tests/targets/inlines.c")
+
+
+def line_of(marker):
+    with open(SOURCE) as f:
+        return next(n for n, text in enumerate(f, 1) if f"/* line: {marker} */" in text)
+
+
+@contextlib.contextmanager
+def stripped(keep_debug_file=True):
+    """A folder with the stripped target; its debug file is in .debug/, found by its link."""
+    with tempfile.TemporaryDirectory(prefix="memtrace-names-") as folder:
+        whole = os.path.join(BUILD, "targets", "inlines")
+        os.mkdir(os.path.join(folder, ".debug"))
+        debug = os.path.join(folder, ".debug", "inlines.debug")
+        program = os.path.join(folder, "inlines")
+        subprocess.run(["objcopy", "--only-keep-debug", whole, debug], check=True)
+        subprocess.run(["objcopy", "--strip-all", f"--add-gnu-debuglink={debug}", whole, program],
+                       check=True)
+        if not keep_debug_file:
+            os.unlink(debug)
+        yield program
+
+
+def status_of_children(pid, name):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        children = f.read().split()
+    found = []
+    for child in children:
+        with open(f"/proc/{child}/status") as f:
+            found.append(f.read().split("\n"))
+    return [s for s in found if f"Name:\t{name}" in s]
+
+
+@functools.lru_cache
+def trace_stripped(keep_debug_file=True):
+    """The leaking site, and the status of the process that read lines for it."""
+    with stripped(keep_debug_file) as program, Target(program, 2000) as target:
+        target.expect("ready")
+        with Trace("-p", target.pid, "--interval", 1, "--top", 20) as trace:
+            trace.await_start()
+            target.go()
+            truth = target.truth()["sites"][0]
+            trace.await_tick()
+            readers = status_of_children(trace.process.pid, "memtrace-lines")
+            trace.stop()
+            check(trace.status == 0, f"status {trace.status}: {trace.errors()}")
+            trace.validate()
+            sites = [s for s in trace.final_sites() if s["live_bytes"] == truth["bytes"]]
+            check(len(sites) == 1, f"{len(sites)} sites hold {truth['bytes']} bytes")
+            return sites[0], readers
+
+
+def test_a_separate_debug_file_gives_names_lines_and_inlined_functions():
+    site, readers = trace_stripped()
+    wanted = [("new_order", True), ("take_order", True), ("serve_customer", False)]
+    for frame, (name, inlined) in zip(site["stack"], wanted):
+        check(frame["symbol"] == name, f"{frame} is not {name}")
+        check(frame["inlined"] == inlined, f"{frame}: inlined")
+        check(os.path.basename(frame["file"]) == "inlines.c", f"{frame}: file")
+        check(frame["line"] == line_of(name), f"{frame}: line, not {line_of(name)}")
+        check(frame["offset"] == site["stack"][0]["offset"], f"{frame}: offset")
+        check(frame["module"] == "inlines", f"{frame}: module")
+    check(len(readers) == 1, f"{len(readers)} processes that read lines")
+    for line in ("Uid:\t65534\t65534\t65534\t65534", "CapEff:\t0000000000000000", "Seccomp:\t2"):
+        check(line in readers[0], f"it is not confined: {line}")
+
+
+def test_names_are_no_part_of_the_id():
+    named, _ = trace_stripped()
+    unnamed, _ = trace_stripped(keep_debug_file=False)
+    first = unnamed["stack"][0]
+    check("symbol" not in first and "line" not in first, f"a name from nowhere: {first}")
+    check(named["stack"][0]["symbol"] == "new_order", named["stack"][0])
+    check(named["site_id"] == unnamed["site_id"], "another id with a debug file")
+
+
+if __name__ == "__main__":
+    run(globals())
