@@ -38,6 +38,7 @@ struct made_cfi {
 	size_t entry;	  /* where the last one begins */
 	bool debug_frame; /* format */
 	bool is_64;	  /* long lengths */
+	bool exact;	  /* entries are not filled up */
 	uint8_t version;  /* 0: 1 */
 	uint8_t encoding; /* of addresses, to go with 'R' */
 };
@@ -81,7 +82,7 @@ static inline void end_entry(struct made_cfi *m)
 	const size_t from = m->entry + length_bytes(m);
 	uint64_t len;
 
-	while ((m->len - from) % 4)
+	while (!m->exact && (m->len - from) % 4)
 		put(m, DW_CFA_nop, 1);
 	len = m->len - from;
 	memcpy(m->bytes + m->entry + (m->is_64 ? 4 : 0), &len, m->is_64 ? 8 : 4);

@@ -143,11 +143,13 @@ static void a_word_of_old_compilers_is_passed_over(void **state)
 
 static void an_aligned_personality_is_passed_over(void **state)
 {
-	/* The letter's data begins at byte 16 of the section; padding to 24, then 8 bytes. */
-	uint8_t data[17] = { DW_EH_PE_aligned };
+	/* It begins at byte 17 of the section: padding from 18 to 24, 8 bytes, and R. */
+	uint8_t data[16];
 
 	(void)state;
-	data[16] = DW_EH_PE_absptr;
+	memset(data, 0xff, sizeof(data));
+	data[0] = DW_EH_PE_aligned;
+	data[15] = DW_EH_PE_absptr;
 	ASSERT_ROWS(parse_letters("zPR", data, sizeof(data)), ROWS_OF(0x1000, 0x1100));
 }
 
