@@ -236,7 +236,10 @@ static void code_without_tables_has_frame_pointers(void **state)
 	w->stack[21] = in(1);
 	assert_int_equal(walk(w, in(0), STACK, STACK + 8 * 10, false), 4);
 	assert_int_equal(w->end, WALK_END_COMPLETE);
-	/* No more frame pointer: the thread began there. */
+	/* No return address, or no more frame pointer: the thread began there. */
+	w->stack[21] = 0;
+	assert_int_equal(walk(w, in(0), STACK, STACK + 8 * 10, false), 3);
+	assert_int_equal(w->end, WALK_END_COMPLETE);
 	w->stack[20] = 0;
 	w->stack[21] = JIT + 0x40;
 	assert_int_equal(walk(w, in(0), STACK, STACK + 8 * 10, false), 4);
