@@ -3,7 +3,8 @@
 #   tests/vm/fetch.sh SUITE PACKAGE ARCH
 # apt keeps lists, keys and archives of its own under build/vm, with sources that are the machine's
 # own Debian source with another suite: nothing of the machine's apt is touched. A kernel that was
-# unpacked before is used again; remove build/vm to get newer ones.
+# unpacked before is used again; remove build/vm to get newer ones. Status 77: it cannot be had here,
+# because there is no package source or it does not answer.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 suite=$1 package=$2 arch=$3
@@ -13,6 +14,7 @@ apt=$work/apt unpacked=$work/unpacked
 
 say() { printf 'fetch: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
+cannot() { say "$*"; exit 77; }
 image() { find "$kept" -name 'vmlinuz-*' 2>/dev/null | sort -V | tail -1; }
 
 # One stanza of a deb822 file, or one line of an older file, with the suite of this machine.
@@ -36,7 +38,7 @@ derive_sources() {
 			> "$apt/etc/vm.list"
 		[ ! -s "$apt/etc/vm.list" ] || return 0
 	done
-	die "no apt source for $codename was found to derive one for $suite from"
+	cannot "no apt source for $codename was found to derive one for $suite from"
 }
 
 options() {
@@ -74,6 +76,7 @@ keep_image() {
 }
 
 main() {
+	command -v apt-get >/dev/null || cannot "this is not a Debian system"
 	[ -z "$(image)" ] || { image; return; }
 	rm -rf "$work"
 	mkdir -p "$apt"/{etc,state/lists/partial,cache/archives/partial,debs} "$unpacked"
@@ -81,10 +84,10 @@ main() {
 	options > "$apt/apt.conf"
 	export APT_CONFIG=$apt/apt.conf
 	say "reading the package lists of $suite ($arch)"
-	apt-get update -qq >&2
+	apt-get update -qq -o APT::Update::Error-Mode=any >&2 || cannot "the lists of $suite cannot be read"
 	for p in $(kernel_packages); do
 		say "$p"
-		(cd "$apt/debs" && apt-get download -qq "$p/$suite" >&2)
+		(cd "$apt/debs" && apt-get download -qq "$p/$suite" >&2) || cannot "$p cannot be downloaded"
 	done
 	for deb in "$apt"/debs/*.deb; do dpkg -x "$deb" "$unpacked"; done
 	keep_image
