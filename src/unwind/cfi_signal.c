@@ -47,7 +47,7 @@ static int add_cie(struct scan *s)
 static int add_function(struct scan *s, uint64_t vaddr)
 {
 	struct cfi_fde fde = {
-		.start = vaddr - 1,
+		.start = vaddr ? vaddr - 1 : 0,
 		.end = vaddr + sizeof(sigreturn),
 		.cie = s->cie,
 		.program = frame,
