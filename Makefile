@@ -42,6 +42,9 @@ OOM_LIB  := $(O)/oom/fail_alloc.o $(O)/oom/libmemtrace.a
 HOST     := $(patsubst tests/bpf_host/%.c,$(O)/bpf_host/%,$(wildcard tests/bpf_host/test_*.c))
 TABLES   := $(wildcard tests/tables/*.c)
 BPF_LOAD := $(O)/bpf_load/check_stack
+FUZZ     := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_OBJ := $(patsubst %.c,$(O)/fuzz/%.o,$(wildcard $(addsuffix /*.c,$(addprefix src/,base decode symbol sys unwind))))
+FUZZ_SAN := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 TARGETS  := $(patsubst tests/targets/%.c,$(O)/targets/%,$(wildcard tests/targets/*.c)) \
             $(patsubst tests/targets/%.cc,$(O)/targets/%,$(wildcard tests/targets/*.cc)) \
             $(patsubst %,$(O)/targets/%,libpool.so libplugin.so libplugin-other.so \
@@ -55,7 +58,8 @@ endif
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all demo test test-programs check check-unit check-host check-some-tables check-tables check-oom check-root \
-        check-ci lint format targets install clean help setup setup-test man bpf-arm64 test-kernels FORCE
+        check-vm check-ci fuzz fuzz-smoke lint format targets install clean help setup setup-test man bpf-arm64 \
+        test-kernels FORCE
 
 all: $(O)/memtrace ## build build/memtrace
 
@@ -128,6 +132,14 @@ $(O)/tables/tables: $(TABLES) tests/tables/theirs.h $(O)/libmemtrace.a
 $(O)/tables/san-tables: $(TABLES) tests/tables/theirs.h $(O)/san/libmemtrace.a
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(ALL_CFLAGS) $(SAN) $(TABLES) $(O)/san/libmemtrace.a $(LDLIBS) -o $@
+$(O)/fuzz/src/%.o: src/%.c | $(SKEL)
+	@mkdir -p $(@D)
+	$(call say,CC-FUZZ,$@)$(CLANG) $(ALL_CFLAGS) $(FUZZ_SAN) -MMD -MP -c $< -o $@
+$(O)/fuzz/libmemtrace.a: $(FUZZ_OBJ)
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+$(O)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(O)/fuzz/libmemtrace.a
+	$(call say,FUZZ,$@)$(CLANG) $(ALL_CFLAGS) $(FUZZ_SAN) -fsanitize=fuzzer -MMD -MP -MF $@.d $< \
+		$(O)/fuzz/libmemtrace.a $(LDLIBS) -o $@
 # Targets are optimised and have no frame pointers, as distributions build.
 $(O)/targets/%: tests/targets/%.c
 	@mkdir -p $(@D)
@@ -156,7 +168,7 @@ $(O)/targets/rules-musl: tests/targets/rules.c
 		-fno-builtin-malloc -static -MMD -MP -MF $@.d $< -o $@
 targets: $(TARGETS)
 
-test-programs: $(UNIT) $(HOST) $(OOM) $(O)/san/memtrace targets $(BPF_LOAD)
+test-programs: $(UNIT) $(HOST) $(OOM) $(FUZZ) $(O)/san/memtrace $(O)/tables/san-tables targets $(BPF_LOAD)
 
 check-unit: $(UNIT) ## unit tests, sanitizers on, no root
 	@tools/run-tests.sh unit $(UNIT)
@@ -168,10 +180,16 @@ check-tables: $(O)/tables/tables ## the same for every program and library of th
 	@tests/tables/run.sh all $<
 check-oom: $(OOM) ## the same with allocations failing one by one, no root
 	@tests/oom/run.sh $(OOM)
-check: check-unit check-host check-some-tables check-oom ## every ring that needs no root
+check: check-unit check-host check-some-tables check-oom fuzz-smoke ## every ring that needs no root
 check-root: $(O)/memtrace $(O)/san/memtrace targets $(BPF_LOAD) ## end to end: root and BPF
 	@/usr/bin/python3 tests/e2e/run.py
-check-ci: lint check check-root
+fuzz-smoke: $(FUZZ) ## the fuzz targets on their seeds and a little farther, no root
+	@tests/fuzz/run.sh smoke $(FUZZ)
+fuzz: $(FUZZ) ## each fuzz target for FUZZ_SECONDS
+	@tests/fuzz/run.sh $(or $(FUZZ_SECONDS),600) $(FUZZ)
+check-vm: $(O)/memtrace targets $(BPF_LOAD) ## boot the oldest kernel under an emulator
+	@tests/vm/run.sh 6.1 || [ $$? -eq 77 ]
+check-ci: lint check check-root check-vm
 test-kernels: $(O)/memtrace targets $(BPF_LOAD) ## boot older and newer kernels under an emulator
 	@tests/vm/run.sh
 

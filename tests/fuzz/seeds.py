@@ -1,0 +1,251 @@
+"""Makes the seeds of the fuzz targets: tests/fuzz/seeds.py. What it makes is committed.
+
+Small programs are built with the machine's compiler, texts are what /proc says of a process. No
+name or path of this machine is in them.
+Inputs that once broke something (broken-*) are found by the fuzzer, not made here.
+"""
+import lzma
+import os
+import struct
+import subprocess
+import tempfile
+
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
+MOST = 6000 # bytes of one seed
+
+SOURCE = r"""
+typedef int (*compare)(const void *, const void *);
+extern void use(void *);
+static __attribute__((noinline)) int inner(int n) { volatile char b[64]; b[n & 63] = n; return b[0]; }
+__attribute__((noinline)) int aligned(int n)
+{
+	volatile char b[n + 1] __attribute__((aligned(64)));
+	b[n] = inner(n);
+	return b[0];
+}
+__attribute__((noinline)) int recursive(int n) { return n ? recursive(n - 1) + aligned(n) : 1; }
+__attribute__((noinline, cold)) void leaf(void) { __asm__ volatile("nop"); }
+__attribute__((weak, alias("recursive"))) int also_recursive(int n);
+int _start(int n, compare c) { leaf(); return recursive(n) + c(&n, &n); }
+"""
+
+
+def put(target, name, data):
+    folder = os.path.join(HERE, target)
+    os.makedirs(folder, exist_ok=True)
+    assert len(data) <= MOST, (target, name, len(data))
+    with open(os.path.join(folder, name), "wb") as f:
+        f.write(data)
+
+
+def run(*argv):
+    subprocess.run(argv, check=True, cwd="/")
+
+
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+FLAGS = ("-O2", "-nostdlib", "-fasynchronous-unwind-tables", "-Wl,-z,norelro",
+         "-Wl,-z,noseparate-code", "-Wl,-z,max-page-size=16", "-Wl,--build-id=sha1", "-fno-stack-protector", "-w")
+
+
+def programs(folder):
+    """Small ELF files of several kinds: {name: path}."""
+    source = os.path.join(folder, "s.c")
+    with open(source, "w") as f:
+        f.write(SOURCE)
+    made = {}
+    for name, flags in {
+            "static": ("-static",), "shared": ("-shared", "-fPIC"), "pie": ("-pie", "-fPIE"),
+            "debug_frame": ("-static", "-g", "-fno-asynchronous-unwind-tables"),
+            "frame_pointers": ("-static", "-fno-omit-frame-pointer"),
+            "compressed": ("-static", "-g", "-gz=zlib")}.items():
+        made[name] = os.path.join(folder, name)
+        run("gcc", *FLAGS, *flags, f"-ffile-prefix-map={folder}=", source, "-o", made[name])
+    made["stripped"] = os.path.join(folder, "stripped")
+    run("strip", "-o", made["stripped"], made["shared"])
+    made["only_debug"] = os.path.join(folder, "only_debug")
+    run("objcopy", "--only-keep-debug", made["static"], made["only_debug"])
+    return made
+
+
+def elf(folder):
+    made = programs(folder)
+    for name, path in made.items():
+        data = read(path)
+        put("elf", name, data[:MOST])
+    whole = bytearray(read(made["shared"]))
+    whole[40:48] = bytes(8) # no section headers
+    whole[60:62] = bytes(2)
+    put("elf", "no_sections", bytes(whole))
+    put("elf", "class32", b"\x7fELF\x01\x01\x01" + bytes(9) + struct.pack("<HHI", 2, 3, 1) + bytes(28))
+
+
+def separate(folder):
+    """A program that names its separate debug file, one that shares it, one with symbols packed."""
+    made = programs(folder)
+    put("minidebug", "packed", lzma.compress(read(made["static"]), preset=0))
+    put("minidebug", "zeroes", lzma.compress(bytes(1 << 20)))
+    parts = {".gnu_debuglink": b"prog.debug\0\0" + b"\1\2\3\4",
+             ".gnu_debugaltlink": b"../shared.debug\0" + bytes(range(20)),
+             ".gnu_debugdata": lzma.compress(read(made["static"]))}
+    args = []
+    for name, data in parts.items():
+        path = os.path.join(folder, name)
+        with open(path, "wb") as f:
+            f.write(data)
+        args.append(f"--add-section={name}={path}")
+    out = os.path.join(folder, "separate")
+    run("objcopy", *args, made["stripped"], out)
+    put("minidebug", "separate", read(out))
+
+
+def answers():
+    def frame(line, symbol, file, inlined):
+        return struct.pack("<IHHI", line, len(symbol), len(file), inlined) + symbol + file
+
+    put("answer", "error", struct.pack("<iIQQ", -2, 0, 1, 2))
+    put("answer", "frames", struct.pack("<iIQQ", 0, 3, 1, 2) + frame(7, b"inner", b"/src/a.c", 1) +
+        frame(0, b"", b"", 1) + frame(9, b"outer", b"/src/b.c", 0))
+
+
+def sections_of(path):
+    """{name: (vaddr, bytes)} of a small ELF file."""
+    data = read(path)
+    at, = struct.unpack_from("<Q", data, 40)
+    size, count, strings = struct.unpack_from("<HHH", data, 58)
+    head = [struct.unpack_from("<IIQQQQ", data, at + i * size) for i in range(count)]
+    names = data[head[strings][4]:]
+    return {names[h[0]:names.index(b"\0", h[0])].decode(): (h[3], data[h[4]:h[4] + h[5]])
+            for h in head}
+
+
+def cfi(folder):
+    """Sections of small programs and of hand-made assembly: flags, where they and the code lie."""
+    made = programs(folder)
+    source = os.path.join(folder, "rules.s")
+    with open(source, "w") as f:
+        f.write(ASSEMBLY)
+    made["rules"] = os.path.join(folder, "rules")
+    run("gcc", *FLAGS, "-static", source, "-o", made["rules"])
+    for name in "static", "shared", "frame_pointers", "debug_frame", "rules":
+        found = sections_of(made[name])
+        code_at, code = found[".text"]
+        for section, flags in (".eh_frame", 0), (".debug_frame", 1):
+            if section in found:
+                vaddr, data = found[section]
+                put("cfi", name + section, struct.pack("<BIIH", flags, vaddr, code_at, len(code)) +
+                    data)
+
+
+ASSEMBLY = r"""
+.globl _start
+_start:
+.cfi_startproc
+.cfi_undefined rip
+	nop
+.cfi_endproc
+signal:
+.cfi_startproc simple
+.cfi_signal_frame
+.cfi_def_cfa rsp, 8
+.cfi_escape 0x0f,0x04,0x77,0xa0,0x01,0x06
+.cfi_escape 0x10,0x06,0x03,0x77,0xf8,0x00
+	mov $15, %rax
+	syscall
+.cfi_endproc
+plt:
+.cfi_startproc
+.cfi_escape 0x0f,0x0b,0x77,0x08,0x80,0x00,0x3f,0x1a,0x3b,0x2a,0x33,0x24,0x22
+	nop
+.cfi_endproc
+realigned:
+.cfi_startproc
+	push %rbp
+.cfi_def_cfa_offset 16
+.cfi_offset rbp, -16
+	mov %rsp, %rbp
+.cfi_def_cfa_register rbp
+.cfi_remember_state
+.cfi_escape 0x0f,0x03,0x76,0x78,0x06
+.cfi_escape 0x10,0x06,0x02,0x76,0x00
+	nop
+.cfi_restore_state
+.cfi_register rbp, rax
+	nop
+.cfi_same_value rbp
+.cfi_adjust_cfa_offset 300
+	nop
+.cfi_restore rbp
+.cfi_val_offset rbx, -24
+.cfi_endproc
+"""
+
+
+def perfmap():
+    put("perfmap", "lines", b"\x07" + b"7f0000001000 100 one\n7f0000001080 10 JS:*two /a/b.js:3:4\n"
+        b"0x7f0000001084 0x8 three four\nzz 1 bad\n7f0000002000 0 empty\n")
+    put("perfmap", "overlaps", b"\x01" + b"".join(
+        b"%x %x LazyCompile:~f%d file%d:%d\n" % (0x1000 + i * 24 % 256, 8 + i * 7 % 96, i, i, i)
+        for i in range(40)))
+    put("perfmap", "python", b"\x40" + b"7f11 0b py::f:/usr/lib/python3/x.py\n7f1c b py::<genexpr>:/x\n")
+    put("perfmap", "odd", b"\x02" + b"ffffffffffffffff 1 end\nfffffffffffffff0 20 wraps\n0 1 \n"
+        b"10 10 \xff\xfe\x01name\n20 10 JS:^g :1\n30 ffffffffffffffff all\n\n40 1")
+
+
+def proc():
+    for i, name in enumerate(["stat", "status", "maps", "cmdline", "limits"]):
+        text = subprocess.run(["/bin/cat", f"/proc/self/{name}"], capture_output=True, cwd="/").stdout
+        put("proc", name, bytes([i]) + text[:3000])
+    put("proc", "cgroup", bytes([5]) + b"9:name=systemd:/\n4:memory:/a.slice/b.scope\n0::/a.slice\n")
+    put("proc", "meminfo", bytes([6]) + b"MemTotal:        8126136 kB\nMemFree:          123456 kB\n")
+    put("proc", "syscall", bytes([7]) + b"0 0x3 0x7f0000000000 0x20000 0x22 0xffffffff 0x0 "
+        b"0x7ffd4f1f8d38 0x7f1a2b3c4d5e\n")
+    put("proc", "link", bytes([8]) + b"socket:[4711]")
+    put("proc", "container", bytes([5]) + b"0::/system.slice/docker-" + b"0123456789abcdef" * 4 +
+        b".scope\n4:memory:/docker/" + b"f" * 64 + b"\n")
+    put("proc", "odd_names", bytes([2]) + b"00400000-00401000 r-xp 00000000 08:01 5  /a\\012b (deleted)\n"
+        b"7f0000000000-7f0000001000 ---p 00000000 00:00 0 \n7ffd00000000-7ffd00021000 rw-p 00000000 "
+        b"00:00 0  [stack]\n7fff00000000-7fff00002000 r-xp 00000000 00:00 0  [vdso]\n")
+    put("proc", "odd_comm", bytes([0]) + b"1 (a) b) R) S 0 1 1 0 -1 4194560 1 0 0 0 7 8 0 0 20 0 1 0 99 "
+        b"1000 10 18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0\n")
+
+
+def names():
+    for i, name in enumerate([
+            "_ZNSt6vectorIiSaIiEE9push_backERKi", "_ZN3foo3barILi3EEEvT_PFivE", "_Z1fIJidEEvDpT_",
+            "_ZNKSt8functionIFvRKN5boost6system10error_codeEEEclES4_", "_ZZ4mainENKUlvE_clEv",
+            "_RNvNtCs1234_7mycrate3foo3bar", "_RINvCs1234_7mycrate3fooNtB2_1TjE",
+            "_ZN4core3fmt9Formatter3pad17h0123456789abcdefE", "plain_c_function@@GLIBC_2.2.5",
+            "_ZTv0_n24_N7DerivedD0Ev", "_Z1fIXsz10aEEvv", "_ZN1AIXadL_Z1fvEEE1gEv",
+            "_ZGVZ1fvE1x.cold.isra.0.part.1.constprop.2"]):
+        put("demangle", f"name{i:02}", name.encode())
+
+
+def records():
+    def record(kind, body):
+        return struct.pack("<QIHH", 10**9, 4242, kind, 16 + len(body)) + body
+
+    put("decode", "site", record(1, struct.pack("<IIHBBI3Q", 7, 1, 3, 1, 1, 0, 1, 2, 3)))
+    put("decode", "sys", record(2, struct.pack("<IIq6QIHHII8s", 9, 1, 3, 1, 2, 3, 4, 5, 6, 7, 5, 0,
+                                               257, 8, b"/tmp/abc")))
+    put("decode", "region", record(3, struct.pack("<QII", 1 << 21, 1, 0)))
+    put("decode", "fork", record(4, struct.pack("<Q8I16s", 5, 1, 2, 3, 4, 5, 6, 0, 0, b"name")))
+    put("decode", "alloc", record(9, struct.pack("<3Q4I", 4096, 64, 0, 9, 1, 7, 1)))
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        elf(folder)
+        cfi(folder)
+        separate(folder)
+    answers()
+    perfmap()
+    proc()
+    names()
+    records()
+
+
+main()
