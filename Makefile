@@ -8,7 +8,7 @@ prefix ?= /usr/local
 DESTDIR ?=
 
 # --- tools and libraries ------------------------------------------------------------------------
-PKGS    := libbpf libelf libdw liblzma zlib capstone jansson
+PKGS    := libbpf libelf libdw liblzma zlib capstone jansson libprotobuf-c
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -liberty
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -26,9 +26,11 @@ BPF_CFLAGS := -g -O2 -mcpu=v3 --target=bpf -D__TARGET_ARCH_$(ARCH) -Wall -Werror
 # --- sources -------------------------------------------------------------------------------------
 SRC      := $(wildcard src/*.c src/*/*.c)
 LIB_SRC  := $(filter-out src/main.c,$(SRC))
+PROTO    := $(O)/proto/pprof.pb-c
 OBJ      := $(SRC:%.c=$(O)/%.o)
-LIB_OBJ  := $(LIB_SRC:%.c=$(O)/%.o)
-SAN_OBJ  := $(LIB_SRC:%.c=$(O)/san/%.o)
+LIB_OBJ  := $(LIB_SRC:%.c=$(O)/%.o) $(PROTO).o
+SAN_OBJ  := $(LIB_SRC:%.c=$(O)/san/%.o) $(PROTO).san.o
+MADE     := $(O)/version.h $(O)/schema.h $(O)/flame.h $(PROTO).h # headers that are made, before any object
 PROBE    := probe
 # core first: the BPF linker gives wrong offsets to maps that it meets as extern before their definition
 BPF_SRC  := bpf/core.bpf.c $(filter-out bpf/core.bpf.c bpf/$(PROBE).bpf.c,$(wildcard bpf/*.bpf.c))
@@ -82,15 +84,25 @@ $(O)/version.h: FORCE
 	@echo '#define MEMTRACE_VERSION "$(VERSION)"' | cmp -s - $@ || echo '#define MEMTRACE_VERSION "$(VERSION)"' > $@
 FORCE:
 $(O)/schema.h: src/report/schema.json
+$(O)/flame.h: src/profile/flame.js
+$(O)/schema.h $(O)/flame.h:
 	@mkdir -p $(@D)
-	$(call say,EMBED,$@)(echo 'static const char schema_text[] ='; \
+	$(call say,EMBED,$@)(echo 'static const char $(basename $(@F))_text[] ='; \
 		sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $<; echo ';') > $@
-$(O)/src/%.o: src/%.c | $(SKEL) $(O)/version.h $(O)/schema.h
+$(O)/src/%.o: src/%.c | $(SKEL) $(MADE)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) $(CFLAGS) $(HARDEN) -MMD -MP -c $< -o $@
-$(O)/san/src/%.o: src/%.c | $(SKEL) $(O)/version.h $(O)/schema.h
+$(O)/san/src/%.o: src/%.c | $(SKEL) $(MADE)
 	@mkdir -p $(@D)
 	$(call say,CC-SAN,$@)$(CC) $(ALL_CFLAGS) $(SAN) -MMD -MP -c $< -o $@
+$(PROTO).h: src/profile/pprof.proto
+	@mkdir -p $(@D)
+	$(call say,PROTO,$@)protoc-c --proto_path=$(<D) --c_out=$(@D) $(<F)
+$(PROTO).c: $(PROTO).h ;
+$(PROTO).o: $(PROTO).c
+	$(call say,CC,$@)$(CC) -std=gnu11 $(CFLAGS) $(HARDEN) $(PKG_CFLAGS) -c $< -o $@
+$(PROTO).san.o: $(PROTO).c
+	$(call say,CC-SAN,$@)$(CC) -std=gnu11 $(SAN) $(PKG_CFLAGS) -c $< -o $@
 $(O)/libmemtrace.a: $(LIB_OBJ)
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
 $(O)/san/libmemtrace.a: $(SAN_OBJ)

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "profile/profile.h"
 
 #define QUOTED_MAX 80 /* bytes of a wrong word that an error repeats */
 
@@ -116,6 +117,19 @@ static int set_fold(const char *value, enum fold_by *ret)
 	return -EINVAL;
 }
 
+static int set_profile_value(const char *value, uint32_t *ret)
+{
+	uint32_t i;
+
+	for (i = 0; i <= PROFILE_COUNT; i++) {
+		if (strcmp(profile_value_name(i), value))
+			continue;
+		*ret = i;
+		return 0;
+	}
+	return -EINVAL;
+}
+
 /* Stores one value; value is NULL for the types without one. */
 static int set_value(const struct opt *row, const char *value, struct opts *o)
 {
@@ -133,6 +147,7 @@ static int set_value(const struct opt *row, const char *value, struct opts *o)
 	case OPT_PERCENT: return set_decimal(row, value, at);
 	case OPT_MODE: return set_mode(value, at);
 	case OPT_FOLD: return set_fold(value, at);
+	case OPT_VALUE: return set_profile_value(value, at);
 	case OPT_HELP: o->command = CLI_HELP; return 0;
 	case OPT_VERSION: o->command = CLI_VERSION; return 0;
 	}
@@ -275,6 +290,10 @@ static int parse_command(struct parser *p, const char *word)
 	const struct cli_command_row *rows;
 	size_t i, count;
 
+	if (p->o.command == CLI_REPORT && !p->o.file) {
+		p->o.file = word;
+		return 0;
+	}
 	if (p->o.command != CLI_NONE)
 		return fail_word(p->e, "unexpected word ", word,
 				 "; 'memtrace help' shows the usage");
@@ -330,6 +349,8 @@ static void finish(struct parser *p)
 			o->budget_given = o->given >> i & 1;
 	if (o->output && !strcmp(o->output, "-"))
 		o->output = NULL;
+	if (o->file && !strcmp(o->file, "-"))
+		o->file = NULL;
 }
 
 int cli_parse(int argc, char *const argv[], struct opts *ret, struct err *e)
@@ -383,11 +404,35 @@ static int check_watch(const struct opts *o, struct err *e)
 		       name);
 }
 
+static bool is_stdout(const char *file)
+{
+	return file && !strcmp(file, "-");
+}
+
+/* Standard output holds one document. */
+static int check_files(const struct opts *o, struct err *e)
+{
+	int to_stdout = is_stdout(o->folded) + is_stdout(o->svg) + is_stdout(o->pprof);
+
+	if (to_stdout && o->command != CLI_REPORT)
+		return err_set(e, -EINVAL,
+			       "standard output carries the report; give --folded, --svg and "
+			       "--pprof a file");
+	if (to_stdout > 1)
+		return err_set(e, -EINVAL,
+			       "only one of --folded, --svg and --pprof can go to standard output");
+	if (o->value != PROFILE_LIVE && !o->folded)
+		return err_set(e, -EINVAL, "--value chooses what --folded shows; give --folded");
+	return 0;
+}
+
 int cli_check(const struct opts *o, struct err *e)
 {
 	int r;
 
 	r = check_commands(o, e);
+	if (r == 0)
+		r = check_files(o, e);
 	if (r < 0)
 		return r;
 	if (o->command == CLI_RUN && o->pid_count)

@@ -14,8 +14,9 @@ struct err;
 
 enum cli_command {
 	CLI_NONE = 0,
-	CLI_TRACE, /* processes that run already */
-	CLI_RUN,   /* a command that memtrace starts */
+	CLI_TRACE,  /* processes that run already */
+	CLI_RUN,    /* a command that memtrace starts */
+	CLI_REPORT, /* a recording as pictures and profiles */
 	CLI_DOCTOR,
 	CLI_SCHEMA,
 	CLI_HELP,
@@ -53,6 +54,12 @@ struct opts {
 	bool events;	   /* report single events too */
 	bool fail_on_leak; /* exit status 3 when a leak was found */
 
+	const char *file;   /* CLI_REPORT: the recording; NULL: standard input */
+	const char *folded; /* files to write; "-" is standard output, NULL: not asked for */
+	const char *svg;
+	const char *pprof;
+	uint32_t value; /* of folded stacks: enum profile_value */
+
 	uint32_t live_max;   /* live blocks recorded at most */
 	uint32_t sites_max;  /* call sites recorded at most */
 	uint64_t ring_bytes; /* a power of two */
@@ -76,6 +83,7 @@ enum opt_type {
 	OPT_PERCENT,  /* double */
 	OPT_MODE,     /* enum trace_mode */
 	OPT_FOLD,     /* enum fold_by */
+	OPT_VALUE,    /* uint32_t, an enum profile_value */
 	OPT_HELP,     /* turns the command into help */
 	OPT_VERSION,
 };

@@ -8,6 +8,7 @@
 
 #define CMD(c) (1u << CLI_##c)
 #define TRACING (CMD(TRACE) | CMD(RUN))
+#define GRAPHS (TRACING | CMD(REPORT))
 #define ANY (~0u)
 #define AT(f) offsetof(struct opts, f)
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -15,6 +16,8 @@
 static const struct cli_command_row command_table[] = {
 	{ CLI_TRACE, "trace", "[trace] -p PID [options]", "trace running processes" },
 	{ CLI_RUN, "run", "run [options] -- CMD...", "start a command and trace it" },
+	{ CLI_REPORT, "report", "report [options] [FILE]",
+	  "turn a recording of --json into text, a flame graph, pprof or folded stacks" },
 	{ CLI_DOCTOR, "doctor", "doctor [--json]", "say what this host can and cannot do" },
 	{ CLI_SCHEMA, "schema", "schema", "print the JSON Schema of --json" },
 	{ CLI_HELP, "help", "help [--man]", "print this help, or the man page" },
@@ -25,7 +28,8 @@ static const struct cli_command_row command_table[] = {
 static const struct opt opt_table[] = {
 #define GROUP "What to trace"
 	{ "pid", 'p', OPT_PIDS, 0, "PID", GROUP,
-	  "trace this process; may be repeated, up to 64 times", NULL, CMD(TRACE) },
+	  "trace this process, or report on this one only; may be repeated, up to 64 times", NULL,
+	  CMD(TRACE) | CMD(REPORT) },
 	{ "follow", 0, OPT_FLAG, AT(follow), NULL, GROUP, "trace the children of the process too",
 	  NULL, TRACING },
 	{ "duration", 0, OPT_SECONDS, AT(duration_s), "SEC", GROUP,
@@ -73,6 +77,17 @@ static const struct opt opt_table[] = {
 	  "report every single allocation and resource event; expensive", NULL, TRACING },
 	{ "fail-on-leak", 0, OPT_FLAG, AT(fail_on_leak), NULL, GROUP,
 	  "exit with status 3 when a leak was found", NULL, TRACING },
+#undef GROUP
+#define GROUP "Pictures and profiles (written at the end, or by 'memtrace report')"
+	{ "svg", 0, OPT_TEXT, AT(svg), "FILE", GROUP,
+	  "write a flame graph of the memory that is held and of what it grew", NULL, GRAPHS },
+	{ "pprof", 0, OPT_TEXT, AT(pprof), "FILE", GROUP, "write a profile for 'go tool pprof'",
+	  NULL, GRAPHS },
+	{ "folded", 0, OPT_TEXT, AT(folded), "FILE", GROUP,
+	  "write folded stacks, one per line with its value, for flame graph tools", NULL, GRAPHS },
+	{ "value", 0, OPT_VALUE, AT(value), "VALUE", GROUP,
+	  "what --folded counts: live, growing or allocated bytes, or the count of live blocks",
+	  "live", GRAPHS },
 #undef GROUP
 #define GROUP "Limits"
 	{ "live-max", 0, OPT_NUMBER, AT(live_max), "N", GROUP,
@@ -149,6 +164,7 @@ const char *cli_accepted(const struct opt *row, char *buf, size_t size)
 		break;
 	case OPT_MODE: snprintf(buf, size, "auto, watch, sample or full"); break;
 	case OPT_FOLD: snprintf(buf, size, "none or owner"); break;
+	case OPT_VALUE: snprintf(buf, size, "live, growing, allocated or count"); break;
 	case OPT_ALLOCS: /* its form is checked elsewhere */
 	case OPT_TEXT: snprintf(buf, size, "a %s", row->arg); break;
 	default: snprintf(buf, size, "no value");

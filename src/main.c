@@ -4,6 +4,7 @@
 
 #include "app/app.h"
 #include "app/doctor.h"
+#include "app/report.h"
 #include "base/log.h"
 #include "cli.h"
 #include "cli_help.h"
@@ -39,6 +40,7 @@ int main(int argc, char **argv)
 	case CLI_VERSION: return flushed(printf("memtrace %s\n", MEMTRACE_VERSION));
 	case CLI_SCHEMA: return flushed(fputs(report_schema(), stdout));
 	case CLI_DOCTOR: return doctor_run(opts.json);
+	case CLI_REPORT: return report_run(&opts);
 	default: return app_run(&opts);
 	}
 }

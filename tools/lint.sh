@@ -22,7 +22,7 @@ while IFS=: read -r file line; do
 	folder=$(cut -d/ -f2 <<<"$file")
 	target=$(sed -E 's/.*"([^"]+)".*/\1/' <<<"$line")
 	case $target in
-	memtrace/* | *.skel.h | version.h | schema.h) continue ;;
+	memtrace/* | *.skel.h | *.pb-c.h | version.h | schema.h | flame.h) continue ;;
 	esac
 	dir=${target%%/*}
 	[ "$dir" = "$folder" ] && continue
@@ -36,7 +36,7 @@ libbpf_users=$(grep -l '#include <bpf/' $(sources 'src/*.[ch]') | grep -v '^src/
 [ -z "$libbpf_users" ] || complain "layers: libbpf outside src/collect: $libbpf_users"
 
 # --- every header compiles alone, and twice
-flags="-std=gnu11 -D_GNU_SOURCE -Iinclude -Isrc -I$build $(pkg-config --cflags libbpf libelf capstone jansson)"
+flags="-std=gnu11 -D_GNU_SOURCE -Iinclude -Isrc -I$build $(pkg-config --cflags libbpf libelf capstone jansson libprotobuf-c)"
 alone() {
 	printf '#include "%s"\n#include "%s"\n' "$PWD/$1" "$PWD/$1" |
 		gcc $flags -Wall -Werror -fsyntax-only -x c - 2>&1 | grep -m 3 error |

@@ -620,7 +620,7 @@ int app_run(const struct opts *opts)
 {
 	auto_free struct app *a = calloc(1, sizeof(*a));
 	struct err err = { 0 };
-	int r;
+	int r, graphs;
 
 	if (!a) {
 		log_error("cannot start (%s)", strerror(ENOMEM));
@@ -641,10 +641,13 @@ int app_run(const struct opts *opts)
 		a->output_error = output_flush(&a->output);
 	if (a->output_error)
 		log_error("%s", output_explain(&a->output, a->output_error));
+	graphs = r ? 0 : output_write_graphs(&a->output, &err);
+	if (graphs)
+		log_error("%s", err.text);
 	output_close(&a->output);
 	if (r)
 		return status_of(a->stage, r);
-	if (a->output_error)
+	if (a->output_error || graphs)
 		return EXIT_FAILED;
 	return opts->fail_on_leak && a->leak_found ? EXIT_LEAK : EXIT_OK;
 }

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "profile/profile.h"
+
 static int open_file(struct output *o, const char *path, struct err *err)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -29,6 +32,23 @@ static bool wants_colour(const struct output *o)
 	return isatty(fileno(o->file)) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
+/* Puts the gathering of call paths before the sink. */
+static int open_graphs(struct output *o, const struct opts *opts, struct err *err)
+{
+	struct sink_cfg cfg = {};
+	int r = graphs_open(&o->graphs, opts, err);
+
+	if (r < 0 || !o->graphs.any)
+		return r;
+	r = profile_new(&o->profile);
+	if (r < 0)
+		return r;
+	o->told = steal(o->sink);
+	cfg.profile = o->profile;
+	cfg.next = o->told;
+	return sink_new(&sink_profile, &cfg, &o->sink);
+}
+
 int output_open(struct output *o, const struct opts *opts, struct err *err)
 {
 	struct sink_cfg cfg = { .host = o->host, .top = opts->top };
@@ -44,7 +64,16 @@ int output_open(struct output *o, const struct opts *opts, struct err *err)
 		return r;
 	cfg.out = o->file;
 	cfg.colour = wants_colour(o);
-	return sink_new(opts->json ? &sink_jsonl : &sink_text, &cfg, &o->sink);
+	r = sink_new(opts->json ? &sink_jsonl : &sink_text, &cfg, &o->sink);
+	return r < 0 ? r : open_graphs(o, opts, err);
+}
+
+int output_write_graphs(struct output *o, struct err *err)
+{
+	if (!o->profile)
+		return 0;
+	profile_settle(o->profile);
+	return graphs_write(&o->graphs, o->profile, err);
 }
 
 int output_flush(struct output *o)
@@ -70,7 +99,11 @@ const char *output_explain(struct output *o, int error)
 void output_close(struct output *o)
 {
 	sink_free(o->sink);
-	o->sink = NULL;
+	sink_free(o->told);
+	profile_free(o->profile);
+	graphs_close(&o->graphs);
+	o->sink = o->told = NULL;
+	o->profile = NULL;
 	if (o->file && o->file != stdout)
 		fclose(o->file);
 	o->file = NULL;

@@ -13,14 +13,18 @@
 
 struct analysis;
 struct event;
+struct profile;
+struct sink;
 
 #define REPORT_SCHEMA 1 /* of every record, see schema.json */
 
 struct sink_cfg {
-	FILE *out;	  /* borrowed until the sink is freed */
-	const char *host; /* borrowed: host name */
-	bool colour;	  /* escape sequences are wanted */
-	size_t top;	  /* sites told at each interval */
+	FILE *out;		 /* borrowed until the sink is freed */
+	const char *host;	 /* borrowed: host name */
+	bool colour;		 /* escape sequences are wanted */
+	size_t top;		 /* sites told at each interval */
+	struct profile *profile; /* sink_profile only: what it fills; borrowed */
+	struct sink *next;	 /* sink_profile only: the sink it stands before; borrowed */
 };
 
 /* What every record says of its process. Foreign text may hold any bytes: sinks clean it. */
@@ -126,6 +130,12 @@ struct sink_ops {
 
 extern const struct sink_ops sink_jsonl; /* the contract: one JSON object per line */
 extern const struct sink_ops sink_text;	 /* for people */
+
+/*
+ * Gathers call paths into a profile and hands every call on to the next sink, whose answers are
+ * the caller's; only what the profile itself lacks memory for is answered by this one.
+ */
+extern const struct sink_ops sink_profile;
 
 /* A sink with its private state, opened. */
 struct sink {
