@@ -268,7 +268,7 @@ static int take_object(struct reader *d, json_t *o)
 
 static int take_line(struct reader *d)
 {
-	json_error_t error;
+	json_error_t error = {};
 	json_auto_t *o = NULL;
 
 	d->rec->lines++;
@@ -279,7 +279,9 @@ static int take_line(struct reader *d)
 	if (d->len == 0)
 		return 0;
 	o = json_loadb(d->line, d->len, 0, &error);
-	if (!o && json_error_code(&error) == json_error_out_of_memory)
+	/* jansson names every fault of the text; what it does not name is its own memory */
+	if (!o && (json_error_code(&error) == json_error_out_of_memory ||
+		   json_error_code(&error) == json_error_unknown))
 		return -ENOMEM;
 	if (!json_is_object(o)) {
 		count_bad(d->rec, "no JSON object");

@@ -43,9 +43,15 @@ static const char style[] =
 	"text{fill:#e4e4e4} .bg{fill:#16181c} .dim{fill:#a0a0a0} .b rect{stroke:#16181c}\n"
 	".b text{fill:#111} .b:hover rect{stroke:#fff} .hit text{fill:#fff}}\n";
 
+/* Where the text goes; remembers that there was no memory for some of it. */
+struct pen {
+	FILE *f;
+	int error;
+};
+
 struct drawing {
 	const struct profile *p;
-	FILE *f;
+	struct pen *pen;
 	const struct tree *t; /* of the graph being drawn */
 	double min_share;
 	bool write; /* otherwise boxes are only counted */
@@ -63,14 +69,13 @@ struct graph {
 	uint32_t rows;
 };
 
-static int put_xml(FILE *f, const char *text)
+static void put_xml(struct pen *pen, const char *text)
 {
 	auto_strbuf struct strbuf b = {};
 
 	if (label_xml(&b, text) < 0)
-		return -ENOMEM;
-	fputs(strbuf_text(&b), f);
-	return 0;
+		pen->error = -ENOMEM;
+	fputs(strbuf_text(&b), pen->f);
 }
 
 /* Bytes of the first `chars` characters of UTF-8 text. */
@@ -85,16 +90,18 @@ static size_t bytes_of(const char *text, size_t chars)
 }
 
 /* Text cut to `chars` characters. */
-static int put_cut(FILE *f, const char *text, size_t chars)
+static void put_cut(struct pen *pen, const char *text, size_t chars)
 {
 	auto_strbuf struct strbuf b = {};
-	size_t fits = bytes_of(text, chars);
 
-	if (!text[fits])
-		return put_xml(f, text);
+	if (!text[bytes_of(text, chars)]) {
+		put_xml(pen, text);
+		return;
+	}
 	strbuf_add_bytes(&b, text, bytes_of(text, chars - 1));
-	strbuf_add(&b, "\xe2\x80\xa6");
-	return b.error ? b.error : put_xml(f, strbuf_text(&b));
+	if (strbuf_add(&b, "\xe2\x80\xa6") < 0)
+		pen->error = -ENOMEM;
+	put_xml(pen, strbuf_text(&b));
 }
 
 /* --- boxes ------------------------------------------------------------------------------------ */
@@ -106,7 +113,7 @@ struct place {
 
 static void put_box_head(struct drawing *d, const struct place *at)
 {
-	fprintf(d->f,
+	fprintf(d->pen->f,
 		"<svg class=\"b\" x=\"%.5f%%\" y=\"%u\" width=\"%.5f%%\" height=\"%d\"><title>",
 		at->x * 100, at->row * ROW, at->w * 100, ROW);
 }
@@ -116,50 +123,48 @@ static void put_figures(struct drawing *d, uint64_t bytes, uint64_t count, doubl
 {
 	char text[NUM_TEXT_BYTES];
 
-	fprintf(d->f, "%s (%" PRIu64 " bytes), %.3g %% of all", num_format_bytes(bytes, text),
+	fprintf(d->pen->f, "%s (%" PRIu64 " bytes), %.3g %% of all", num_format_bytes(bytes, text),
 		bytes, share * 100);
 	if (count)
-		fprintf(d->f, ", %" PRIu64 " %s", count, count == 1 ? "block" : "blocks");
+		fprintf(d->pen->f, ", %" PRIu64 " %s", count, count == 1 ? "block" : "blocks");
 }
 
-static int put_box_end(struct drawing *d, const struct place *at, enum label_colour colour,
-		       const char *label)
+static void put_box_end(struct drawing *d, const struct place *at, enum label_colour colour,
+			const char *label)
 {
 	double room = (at->w * INNER - 8) / CHAR_WIDTH;
-	int r = 0;
 
-	fprintf(d->f, "</title><rect class=\"c%d\" width=\"100%%\" height=\"100%%\"/>", colour);
+	fprintf(d->pen->f, "</title><rect class=\"c%d\" width=\"100%%\" height=\"100%%\"/>",
+		colour);
 	if (room >= 3) {
-		fputs("<text x=\"4\" y=\"13\">", d->f);
-		r = put_cut(d->f, label, room < LABEL_MAX ? (size_t)room : LABEL_MAX);
-		fputs("</text>", d->f);
+		fputs("<text x=\"4\" y=\"13\">", d->pen->f);
+		put_cut(d->pen, label, room < LABEL_MAX ? (size_t)room : LABEL_MAX);
+		fputs("</text>", d->pen->f);
 	}
-	fputs("</svg>\n", d->f);
-	return r;
+	fputs("</svg>\n", d->pen->f);
 }
 
-static int put_node(struct drawing *d, const struct tree_node *n, const struct place *at)
+static void put_node(struct drawing *d, const struct tree_node *n, const struct place *at)
 {
 	const char *label = intern_text(&d->t->text, n->label);
 	const char *module = intern_text(&d->p->text, n->module);
-	int r;
 
 	if (n->parent == TREE_NONE)
 		label = "all";
 	put_box_head(d, at);
-	r = put_xml(d->f, label);
+	put_xml(d->pen, label);
 	if (*module && strncmp(label, module, strlen(module))) {
-		fputs("\n", d->f);
-		r |= put_xml(d->f, module);
+		fputs("\n", d->pen->f);
+		put_xml(d->pen, module);
 	}
-	fputs("\n", d->f);
+	fputs("\n", d->pen->f);
 	put_figures(d, n->total, n->count, at->w);
 	if (n->self && n->self != n->total) {
 		char text[NUM_TEXT_BYTES];
 
-		fprintf(d->f, "\n%s of it directly here", num_format_bytes(n->self, text));
+		fprintf(d->pen->f, "\n%s of it directly here", num_format_bytes(n->self, text));
 	}
-	return r | put_box_end(d, at, n->colour, label);
+	put_box_end(d, at, n->colour, label);
 }
 
 /* Several siblings that are too small for boxes of their own. */
@@ -168,23 +173,23 @@ struct rest {
 	size_t nodes;
 };
 
-static int put_rest(struct drawing *d, const struct rest *rest, const struct place *at)
+static void put_rest(struct drawing *d, const struct rest *rest, const struct place *at)
 {
 	char label[64];
 
 	d->merged += rest->nodes;
 	if (at->w < d->min_share)
-		return 0;
+		return;
 	d->boxes++;
 	if (at->row >= d->rows)
 		d->rows = at->row + 1;
 	if (!d->write)
-		return 0;
+		return;
 	snprintf(label, sizeof(label), "%zu smaller", rest->nodes);
 	put_box_head(d, at);
-	fprintf(d->f, "%s\n", label);
+	fprintf(d->pen->f, "%s\n", label);
 	put_figures(d, rest->total, rest->count, at->w);
-	return put_box_end(d, at, LABEL_NOTE, label);
+	put_box_end(d, at, LABEL_NOTE, label);
 }
 
 static double share_of(const struct drawing *d, uint64_t bytes)
@@ -193,20 +198,19 @@ static double share_of(const struct drawing *d, uint64_t bytes)
 }
 
 /* Draws a node and what is below it; the depth of the tree is bounded by PROFILE_FRAMES_MAX. */
-static int draw(struct drawing *d, uint32_t node, const struct place *at)
+static void draw(struct drawing *d, uint32_t node, const struct place *at)
 {
 	const struct tree_node *n = &d->t->nodes[node];
 	struct place below = { at->x, 0, at->row + 1 };
 	struct rest rest = {};
 	uint32_t c;
-	int r = 0;
 
 	d->boxes++;
 	if (at->row >= d->rows)
 		d->rows = at->row + 1;
 	if (d->write)
-		r = put_node(d, n, at);
-	for (c = n->child; c != TREE_NONE && r == 0; c = d->t->nodes[c].next) {
+		put_node(d, n, at);
+	for (c = n->child; c != TREE_NONE; c = d->t->nodes[c].next) {
 		below.w = share_of(d, d->t->nodes[c].total);
 		if (below.w < d->min_share) {
 			rest.total = profile_plus(rest.total, d->t->nodes[c].total);
@@ -214,22 +218,21 @@ static int draw(struct drawing *d, uint32_t node, const struct place *at)
 			rest.nodes++;
 			continue;
 		}
-		r = draw(d, c, &below);
+		draw(d, c, &below);
 		below.x += below.w;
 	}
-	if (r || !rest.nodes)
-		return r;
 	below.w = share_of(d, rest.total);
-	return put_rest(d, &rest, &below);
+	if (rest.nodes)
+		put_rest(d, &rest, &below);
 }
 
-static int draw_all(struct drawing *d)
+static void draw_all(struct drawing *d)
 {
 	const struct place all = { 0, 1, 0 };
 
 	d->boxes = d->merged = 0;
 	d->rows = 0;
-	return draw(d, TREE_ROOT, &all);
+	draw(d, TREE_ROOT, &all);
 }
 
 /* Builds the tree and finds the smallest share that still gets a box. */
@@ -244,8 +247,8 @@ static int plan(const struct profile *p, enum profile_value value, struct graph 
 	if (r < 0 || !g->t.nodes[TREE_ROOT].total)
 		return r;
 	for (d.min_share = MIN_SHARE; d.min_share < 1; d.min_share *= 2) {
-		r = draw_all(&d);
-		if (r < 0 || d.boxes <= BOXES_MAX)
+		draw_all(&d);
+		if (d.boxes <= BOXES_MAX)
 			break;
 	}
 	g->min_share = d.min_share;
@@ -259,7 +262,7 @@ static int plan(const struct profile *p, enum profile_value value, struct graph 
 
 struct page {
 	const struct profile *p;
-	FILE *f;
+	struct pen *pen;
 	struct graph graph[2]; /* live, growing */
 	char *notes;	       /* owned: lines */
 	int y;
@@ -274,23 +277,24 @@ static void put_title(struct page *pg)
 {
 	const struct profile *p = pg->p;
 
-	fprintf(pg->f, "<text class=\"title\" x=\"%d\" y=\"%d\">Memory of ", MARGIN, pg->y + 30);
+	fprintf(pg->pen->f, "<text class=\"title\" x=\"%d\" y=\"%d\">Memory of ", MARGIN,
+		pg->y + 30);
 	if (p->process_count == 1) {
-		put_xml(pg->f, intern_text(&p->text, p->processes[0].comm));
-		fprintf(pg->f, " (pid %u)", p->processes[0].pid);
+		put_xml(pg->pen, intern_text(&p->text, p->processes[0].comm));
+		fprintf(pg->pen->f, " (pid %u)", p->processes[0].pid);
 	} else {
-		fprintf(pg->f, "%zu processes", p->process_count);
+		fprintf(pg->pen->f, "%zu processes", p->process_count);
 	}
-	fputs(" by call path</text>\n", pg->f);
+	fputs(" by call path</text>\n", pg->pen->f);
 	pg->y += 30;
 }
 
 static void put_line(struct page *pg, const char *class, const char *text)
 {
 	pg->y += 18;
-	fprintf(pg->f, "<text class=\"%s\" x=\"%d\" y=\"%d\">", class, MARGIN, pg->y);
-	put_cut(pg->f, text, NOTE_CHARS);
-	fputs("</text>\n", pg->f);
+	fprintf(pg->pen->f, "<text class=\"%s\" x=\"%d\" y=\"%d\">", class, MARGIN, pg->y);
+	put_cut(pg->pen, text, NOTE_CHARS);
+	fputs("</text>\n", pg->pen->f);
 }
 
 static void put_notes(struct page *pg)
@@ -324,7 +328,7 @@ static void put_legend(struct page *pg)
 
 	pg->y += 26;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		fprintf(pg->f,
+		fprintf(pg->pen->f,
 			"<rect class=\"c%d\" x=\"%d\" y=\"%d\" width=\"12\" height=\"12\"/>"
 			"<text x=\"%d\" y=\"%d\">%s</text>\n",
 			rows[i].colour, x, pg->y - 10, x + 18, pg->y, rows[i].name);
@@ -334,7 +338,7 @@ static void put_legend(struct page *pg)
 
 static void put_button(struct page *pg, const char *id, int x, int y, int width, const char *text)
 {
-	fprintf(pg->f,
+	fprintf(pg->pen->f,
 		"<g id=\"%s\" role=\"button\" tabindex=\"0\"><rect x=\"%d\" y=\"%d\" width=\"%d\" "
 		"height=\"22\" rx=\"4\" pointer-events=\"all\"/><text x=\"%d\" y=\"%d\" "
 		"text-anchor=\"middle\">%s</text></g>\n",
@@ -344,13 +348,13 @@ static void put_button(struct page *pg, const char *id, int x, int y, int width,
 /* Only of use with the script, which shows them: at the right of the title. */
 static void put_controls(struct page *pg, int title_y)
 {
-	fputs("<g id=\"controls\" style=\"display:none\">\n", pg->f);
+	fputs("<g id=\"controls\" style=\"display:none\">\n", pg->pen->f);
 	put_button(pg, "tab0", 736, title_y, 116, "held at the end");
 	put_button(pg, "tab1", 856, title_y, 96, "what grew");
 	put_button(pg, "search", 976, title_y, 100, "search  /");
 	put_button(pg, "reset", 1080, title_y, 104, "reset  Esc");
 	pg->y += 22;
-	fprintf(pg->f, "<text id=\"detail\" class=\"code\" x=\"%d\" y=\"%d\"></text>\n</g>\n",
+	fprintf(pg->pen->f, "<text id=\"detail\" class=\"code\" x=\"%d\" y=\"%d\"></text>\n</g>\n",
 		MARGIN, pg->y);
 }
 
@@ -370,47 +374,47 @@ static void put_heading(struct page *pg, int which, int y)
 	const struct tree_node *root = &pg->graph[which].t.nodes[TREE_ROOT];
 	char bytes[NUM_TEXT_BYTES], count[NUM_TEXT_BYTES], span[NUM_TEXT_BYTES];
 
-	fprintf(pg->f, "<text class=\"head\" x=\"%d\" y=\"%d\">", MARGIN, y + 16);
+	fprintf(pg->pen->f, "<text class=\"head\" x=\"%d\" y=\"%d\">", MARGIN, y + 16);
 	if (which == 0)
-		fprintf(pg->f, "Held at the end: %s in %s blocks",
+		fprintf(pg->pen->f, "Held at the end: %s in %s blocks",
 			num_format_bytes(root->total, bytes), num_format_count(root->count, count));
 	else
-		fprintf(pg->f, "What grew: %s more than at the first report, %s earlier",
+		fprintf(pg->pen->f, "What grew: %s more than at the first report, %s earlier",
 			num_format_bytes(root->total, bytes),
 			num_format_seconds(pg->p->notes.span_s, span));
-	fputs("</text>\n", pg->f);
+	fputs("</text>\n", pg->pen->f);
 }
 
-static int put_graph(struct page *pg, int which)
+static void put_graph(struct page *pg, int which)
 {
 	struct graph *g = &pg->graph[which];
 	struct drawing d = {
-		.p = pg->p, .f = pg->f, .t = &g->t, .min_share = g->min_share, .write = true
+		.p = pg->p, .pen = pg->pen, .t = &g->t, .min_share = g->min_share, .write = true
 	};
-	int y = pg->y, r = 0;
+	int y = pg->y;
 
-	fprintf(pg->f, "<g id=\"s%d\" data-y=\"%d\" data-h=\"%u\">\n", which, y, graph_height(g));
+	fprintf(pg->pen->f, "<g id=\"s%d\" data-y=\"%d\" data-h=\"%u\">\n", which, y,
+		graph_height(g));
 	put_heading(pg, which, y);
 	y += 26;
 	if (g->rows) {
-		fprintf(pg->f, "<svg x=\"%d\" y=\"%d\" width=\"%d\" height=\"%u\">\n", MARGIN, y,
-			INNER, g->rows * ROW);
-		r = draw_all(&d);
-		fputs("</svg>\n", pg->f);
+		fprintf(pg->pen->f, "<svg x=\"%d\" y=\"%d\" width=\"%d\" height=\"%u\">\n", MARGIN,
+			y, INNER, g->rows * ROW);
+		draw_all(&d);
+		fputs("</svg>\n", pg->pen->f);
 		y += (int)g->rows * ROW;
 	} else {
-		fprintf(pg->f, "<text class=\"dim\" x=\"%d\" y=\"%d\">%s</text>\n", MARGIN, y + 14,
-			nothing(pg, which));
+		fprintf(pg->pen->f, "<text class=\"dim\" x=\"%d\" y=\"%d\">%s</text>\n", MARGIN,
+			y + 14, nothing(pg, which));
 	}
 	if (g->merged)
-		fprintf(pg->f,
+		fprintf(pg->pen->f,
 			"<text class=\"dim\" x=\"%d\" y=\"%d\">%zu functions below %.2g %% of all "
 			"are merged into boxes \"N smaller\" or left out with what they "
 			"call.</text>\n",
 			MARGIN, y + 16, g->merged, g->min_share * 100);
-	fputs("</g>\n", pg->f);
+	fputs("</g>\n", pg->pen->f);
 	pg->y += (int)graph_height(g) + 14;
-	return r;
 }
 
 static size_t lines_of(const char *text)
@@ -422,15 +426,15 @@ static size_t lines_of(const char *text)
 	return n < NOTES_MAX ? n : NOTES_MAX;
 }
 
-static int put_page(struct page *pg)
+static void put_page(struct page *pg)
 {
 	/* title, one line and the notes, legend, controls */
 	uint32_t head = 30 + 18 * (1 + (uint32_t)lines_of(pg->notes)) + 26 + 22 + 10;
 	uint32_t height =
 		head + graph_height(&pg->graph[0]) + graph_height(&pg->graph[1]) + 28 + 12;
-	int r, title_y;
+	int title_y;
 
-	fprintf(pg->f,
+	fprintf(pg->pen->f,
 		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%u\" "
 		"viewBox=\"0 0 %d %u\">\n<style><![CDATA[\n%s]]></style>\n"
@@ -442,16 +446,15 @@ static int put_page(struct page *pg)
 	put_legend(pg);
 	put_controls(pg, title_y);
 	pg->y += 10;
-	r = put_graph(pg, 0);
-	if (r == 0)
-		r = put_graph(pg, 1);
-	fprintf(pg->f, "<script><![CDATA[\n%s]]></script>\n</svg>\n", flame_text);
-	return r;
+	put_graph(pg, 0);
+	put_graph(pg, 1);
+	fprintf(pg->pen->f, "<script><![CDATA[\n%s]]></script>\n</svg>\n", flame_text);
 }
 
 int render_svg(FILE *f, const struct profile *p)
 {
-	struct page pg = { .p = p, .f = f };
+	struct pen pen = { .f = f };
+	struct page pg = { .p = p, .pen = &pen };
 	auto_strbuf struct strbuf notes = {};
 	int r;
 
@@ -463,8 +466,10 @@ int render_svg(FILE *f, const struct profile *p)
 	if (r == 0)
 		r = plan(p, PROFILE_GROWING, &pg.graph[1]);
 	errno = 0;
-	if (r == 0)
-		r = put_page(&pg);
+	if (r == 0) {
+		put_page(&pg);
+		r = pen.error;
+	}
 	free(pg.notes);
 	tree_done(&pg.graph[0].t);
 	tree_done(&pg.graph[1].t);
