@@ -42,6 +42,9 @@ static const struct entry examples[] = {
 	{ "memtrace run --fail-on-leak -- ./server --port 80",
 	  "start a command, fail if it leaks" },
 	{ "memtrace -p 1234 --mode full --budget 0", "every allocation, whatever it costs" },
+	{ "memtrace -p 1234 --duration 1m --svg held.svg", "one minute, with a flame graph" },
+	{ "memtrace report trace.jsonl --pprof trace.pb.gz",
+	  "a recording for 'go tool pprof -http=: trace.pb.gz'" },
 	{ "memtrace doctor", "what this host can and cannot do" },
 };
 

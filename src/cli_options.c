@@ -80,7 +80,9 @@ static const struct opt opt_table[] = {
 #undef GROUP
 #define GROUP "Pictures and profiles (written at the end, or by 'memtrace report')"
 	{ "svg", 0, OPT_TEXT, AT(svg), "FILE", GROUP,
-	  "write a flame graph of the memory that is held and of what it grew", NULL, GRAPHS },
+	  "write a flame graph, one SVG file for any browser: the memory that is held, and what "
+	  "grew",
+	  NULL, GRAPHS },
 	{ "pprof", 0, OPT_TEXT, AT(pprof), "FILE", GROUP, "write a profile for 'go tool pprof'",
 	  NULL, GRAPHS },
 	{ "folded", 0, OPT_TEXT, AT(folded), "FILE", GROUP,

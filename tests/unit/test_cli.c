@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "cli_help.h"
+#include "profile/profile.h"
 
 #define WORDS_MAX 300
 
@@ -170,6 +171,37 @@ static void a_budget_of_the_user_is_known_from_the_default(void **state)
 	assert_true(o.budget_given);
 	assert_int_equal(parse(&o, &e, "-p", "1", "--budget=0"), 0);
 	assert_true(o.budget_given && o.budget_pct == 0);
+}
+
+static void a_report_takes_a_file_and_formats(void **state)
+{
+	struct opts o;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(parse(&o, &e, "report"), 0);
+	assert_int_equal(o.command, CLI_REPORT);
+	assert_null(o.file);
+	assert_int_equal(parse(&o, &e, "report", "-"), 0);
+	assert_null(o.file);
+	assert_int_equal(parse(&o, &e, "report", "--svg", "a", "rec.jsonl", "--pprof", "-",
+			       "--folded", "b", "--value", "growing", "-p", "7"),
+			 0);
+	assert_string_equal(o.file, "rec.jsonl");
+	assert_string_equal(o.svg, "a");
+	assert_string_equal(o.pprof, "-");
+	assert_string_equal(o.folded, "b");
+	assert_int_equal(o.value, PROFILE_GROWING);
+	assert_int_equal(o.pids[0], 7);
+	assert_int_equal(parse(&o, &e, "-p", "7", "--svg", "a", "--folded", "b"), 0);
+	assert_int_equal(o.value, PROFILE_LIVE);
+	assert_refused(PARTS("unexpected", "'b'"), "report", "a", "b");
+	assert_refused(PARTS("--interval", "memtrace report"), "report", "--interval", "5");
+	assert_refused(PARTS("--value", "live, growing, allocated or count"), "report", "--folded",
+		       "a", "--value", "bytes");
+	assert_refused(PARTS("--value", "give --folded"), "report", "--value", "count");
+	assert_refused(PARTS("only one"), "report", "--svg", "-", "--folded", "-");
+	assert_refused(PARTS("standard output", "--svg"), "-p", "1", "--svg", "-");
 }
 
 static void every_mode_has_its_name(void **state)
@@ -473,6 +505,7 @@ int main(void)
 		cmocka_unit_test(every_form_of_giving_a_value_works),
 		cmocka_unit_test(every_option_arrives),
 		cmocka_unit_test(a_budget_of_the_user_is_known_from_the_default),
+		cmocka_unit_test(a_report_takes_a_file_and_formats),
 		cmocka_unit_test(every_mode_has_its_name),
 		cmocka_unit_test(a_wrong_pid_is_named_with_what_is_accepted),
 		cmocka_unit_test(a_wrong_value_of_any_option_is_named_with_what_is_accepted),

@@ -237,7 +237,7 @@ static void inlined_frames_share_one_location(void **state)
 {
 	auto_recording struct recording *rec = read_text(START("10") SAMPLE("5", "1") SITE(
 		"1", "1",
-		"{\"symbol\":\"i1\",\"module\":\"srv\",\"offset\":\"0x30\",\"inlined\":true,"
+		"{\"symbol\":\"i1\",\"module\":\"srv\",\"offset\":\"0x99\",\"inlined\":true,"
 		"\"file\":"
 		"\"a.c\",\"line\":3},{\"symbol\":\"i2\",\"module\":\"srv\",\"offset\":\"0x30\","
 		"\"inlined\":true},{\"symbol\":\"real\",\"module\":\"srv\",\"offset\":\"0x30\"}"
