@@ -17,7 +17,6 @@
 #include <zlib.h>
 
 #include "base/cleanup.h"
-#include "decode/fact.h"
 #include "sys/elf.h"
 
 #define LINK_BYTES_MAX 4096

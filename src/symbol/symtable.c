@@ -17,6 +17,7 @@
 #define NAME_MASK (NAME_EXTRA - 1) /* names further into a string table are left out */
 #define WALK_BACK_MAX 64
 #define NOT_IN_SEGMENT UINT32_MAX
+#define SECTIONS_MAX 64
 
 struct entry {
 	uint32_t start; /* above base */
@@ -25,7 +26,9 @@ struct entry {
 };
 
 struct symtable {
-	struct module_fact module; /* its executable segments */
+	struct module_fact module;	  /* its executable segments */
+	struct elf_code_segment *section; /* owned */
+	size_t section_count;		  /* 0: not known, or too many */
 	uint64_t base;
 	struct entry *entries; /* owned */
 	size_t count, cap;
@@ -141,6 +144,21 @@ static void walk(struct symtable *t, const struct elf_file *f, const struct elf_
 	t->adding_extra = false;
 }
 
+static int find_sections(struct symtable *t, const struct elf_file *f)
+{
+	size_t n = elf_code_sections(f, NULL, 0);
+
+	if (n == 0 || n > SECTIONS_MAX)
+		return 0;
+	t->section = calloc(n, sizeof(*t->section));
+	if (!t->section)
+		return -ENOMEM;
+	t->section_count = elf_code_sections(f, t->section, n);
+	if (t->section_count > n) /* the file has changed meanwhile */
+		t->section_count = n;
+	return 0;
+}
+
 int symtable_build(const struct elf_file *f, const struct elf_file *extra, size_t max_bytes,
 		   struct symtable **ret)
 {
@@ -150,6 +168,8 @@ int symtable_build(const struct elf_file *f, const struct elf_file *extra, size_
 	if (!t)
 		return -ENOMEM;
 	elf_describe(f, &t->module);
+	if (find_sections(t, f) < 0)
+		return -ENOMEM;
 	t->base = UINT64_MAX;
 	for (uint32_t i = 0; i < t->module.segment_count; i++)
 		if (t->module.segment[i].vaddr < t->base)
@@ -173,6 +193,7 @@ void symtable_free(struct symtable *t)
 	if (!t)
 		return;
 	free(t->entries);
+	free(t->section);
 	free(t);
 }
 
@@ -184,7 +205,7 @@ void symtable_freep(struct symtable **t)
 
 size_t symtable_bytes(const struct symtable *t)
 {
-	return sizeof(*t) + t->cap * sizeof(*t->entries);
+	return sizeof(*t) + t->cap * sizeof(*t->entries) + t->section_count * sizeof(*t->section);
 }
 
 size_t symtable_count(const struct symtable *t)
@@ -212,6 +233,19 @@ static bool covers(const struct entry *e, uint32_t at)
 	return at - e->start < e->size;
 }
 
+/* Whether no end of a section lies between: _init has no size, and functions without name follow.
+ */
+static bool same_section(const struct symtable *t, uint32_t start, uint32_t at)
+{
+	for (size_t i = 0; i < t->section_count; i++) {
+		const struct elf_code_segment *s = &t->section[i];
+
+		if (t->base + at >= s->vaddr && t->base + at - s->vaddr < s->bytes)
+			return t->base + start >= s->vaddr;
+	}
+	return t->section_count == 0;
+}
+
 /* The entry that covers `at`, or NULL: of several, the one that starts last. */
 static const struct entry *find_covering(const struct symtable *t, uint32_t at, uint32_t segment)
 {
@@ -226,7 +260,9 @@ static const struct entry *find_covering(const struct symtable *t, uint32_t at, 
 		if (covers(e, at))
 			return e;
 	}
-	return nearest->size == 0 && nearest->start >= segment ? nearest : NULL;
+	if (nearest->size != 0 || nearest->start < segment || !same_section(t, nearest->start, at))
+		return NULL;
+	return nearest;
 }
 
 size_t symtable_find(const struct symtable *t, uint64_t vaddr,

@@ -36,7 +36,8 @@ size_t symtable_count(const struct symtable *t);
 /*
  * The names of the function that covers vaddr: equally good aliases of one address (sized before
  * zero-sized, global before local, .symtab before .dynsym). A function without a size reaches to
- * the next one. Returns how many were written to ret, 0 when nobody covers vaddr.
+ * the next one, or the end of its section. Returns how many were written to ret, 0 when nobody
+ * covers vaddr.
  */
 size_t symtable_find(const struct symtable *t, uint64_t vaddr,
 		     struct symbol_ref ret[static SYMTABLE_ALIASES]);

@@ -79,6 +79,9 @@ struct elf_code_segment {
 };
 size_t elf_code_segments(const struct elf_file *f, struct elf_code_segment *ret, size_t max);
 
+/* The same of sections that hold code; 0 when there are no section headers. */
+size_t elf_code_sections(const struct elf_file *f, struct elf_code_segment *ret, size_t max);
+
 /* Reads bytes of a load segment at vaddr; the number read, fewer at the end of it. -ENOENT. */
 int64_t elf_read_at(const struct elf_file *f, uint64_t vaddr, void *ret, size_t size);
 

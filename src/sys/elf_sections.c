@@ -193,6 +193,25 @@ bool elf_has_section(const struct elf_file *f, const char *name)
 	       sh.sh_type != SHT_NOBITS && sh.sh_size > 0;
 }
 
+size_t elf_code_sections(const struct elf_file *f, struct elf_code_segment *ret, size_t max)
+{
+	auto_clean(end_elf) Elf *e = begin_elf(f);
+	Elf_Scn *section = NULL;
+	size_t count, n = 0;
+	GElf_Shdr sh;
+
+	if (!e || elf_getshdrnum(e, &count) < 0 || count > ELF_SECTIONS_MAX)
+		return 0;
+	while ((section = elf_nextscn(e, section))) {
+		if (!gelf_getshdr(section, &sh) || !(sh.sh_flags & SHF_EXECINSTR) || !sh.sh_size)
+			continue;
+		if (n < max)
+			ret[n] = (struct elf_code_segment){ sh.sh_addr, sh.sh_offset, sh.sh_size };
+		n++;
+	}
+	return n;
+}
+
 /* The first pointer of .eh_frame_hdr: where .eh_frame begins. */
 static int find_eh_frame(const struct elf_file *f, uint64_t *ret)
 {

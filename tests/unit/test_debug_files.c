@@ -71,6 +71,20 @@ static void a_stripped_program_has_no_names(void **state)
 	expect("", 0, 0, 0);
 }
 
+/* Of _init, which has no size, too: it ends with its section. */
+static void code_behind_the_end_of_a_function_has_no_name(void **state)
+{
+	struct symbolizer_stats stats;
+
+	(void)state;
+	fixture_build("");
+	fixture_run("objcopy --strip-all --keep-symbol=_init whole "
+		    "root/usr/bin/prog");
+	expect("", 0, 0, 0);
+	assert_string_equal(name_of("_start", &stats), "");
+	assert_string_equal(name_of("_init", &stats), "_init");
+}
+
 static void packed_symbols_name_a_stripped_program(void **state)
 {
 	struct symbolizer_stats stats;
@@ -216,6 +230,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_stripped_program_has_no_names),
+		TEST(code_behind_the_end_of_a_function_has_no_name),
 		TEST(packed_symbols_name_a_stripped_program),
 		TEST(packed_rubbish_is_refused),
 		TEST(what_unpacks_to_too_much_is_refused),
