@@ -44,7 +44,8 @@ struct opts {
 	const char *allocs[OPTS_ALLOCS_MAX]; /* --alloc, not parsed here */
 	size_t alloc_count;
 	bool explain_probes;
-	bool force; /* trace although the checks before attaching advise against it */
+	bool debuginfod; /* ask servers for debug files */
+	bool force;	 /* trace although the checks before attaching advise against it */
 
 	bool json;
 	const char *output; /* NULL: standard output */

@@ -55,6 +55,11 @@ static const struct opt opt_table[] = {
 	{ "explain-probes", 0, OPT_FLAG, AT(explain_probes), NULL, GROUP,
 	  "list the allocator probes: where each one sits, why there, and what it costs", NULL,
 	  TRACING },
+	{ "debuginfod", 0, OPT_FLAG, AT(debuginfod), NULL, GROUP,
+	  "ask the servers in DEBUGINFOD_URLS for debug files that this host does not have; "
+	  "without "
+	  "it nobody is asked",
+	  NULL, TRACING },
 	{ "force", 0, OPT_FLAG, AT(force), NULL, GROUP,
 	  "trace although the checks before attaching advise against it", NULL, TRACING },
 #undef GROUP

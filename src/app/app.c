@@ -475,9 +475,13 @@ static int start_kernel_side(struct app *a, struct err *err)
 static int start_user_side(struct app *a)
 {
 	struct symbolizer_cfg symbols = SYMBOLIZER_CFG_DEFAULT(clock_monotonic_ns);
+	const char *urls = getenv("DEBUGINFOD_URLS");
 	struct model_cfg model = { .boot_ns = a->started_ns, .page_bytes = sysconf(_SC_PAGESIZE) };
 	int r = model_new(&model, &a->model);
 
+	symbols.debuginfod = a->opts->debuginfod;
+	if (symbols.debuginfod && !(urls && urls[0]))
+		log_warn("--debuginfod: DEBUGINFOD_URLS names no server");
 	if (!r)
 		r = symbolizer_new(&symbols, &a->symbolizer);
 	a->run = (struct run){ .opts = a->opts,

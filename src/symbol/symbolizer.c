@@ -6,6 +6,7 @@
 #include "symbol/symbolizer.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 
 #define LINE_CHILDREN_MAX 16
 #define LINE_ANSWERS_MAX ((size_t)16 << 10)
+#define FETCH_WAIT_MS 20
 
 struct symbolizer {
 	struct symbolizer_cfg cfg;
@@ -238,6 +240,21 @@ static int find_lines(struct symbolizer *s, uint32_t number, uint64_t vaddr,
 	return lines_find(s->lines, &file, vaddr, ret, ret_count);
 }
 
+/* Whether the debug file of a file is still to come from a server. */
+static bool is_fetching(struct symbolizer *s, uint32_t number)
+{
+	const struct symfile *f = symfiles_find(s->files, number);
+
+	return f && f->fetching;
+}
+
+/* One that has come changes what is known of its file. */
+static void take_fetched(struct symbolizer *s, uint32_t number)
+{
+	if (is_fetching(s, number) && symfiles_fetch(s->files, symfiles_find(s->files, number)))
+		symcache_forget(s->cache);
+}
+
 int symbolizer_explain(struct symbolizer *s, uint32_t file, uint64_t vaddr,
 		       struct symbol_frame ret[static SYMBOL_FRAMES_MAX], size_t *ret_count,
 		       bool *ret_more)
@@ -247,13 +264,14 @@ int symbolizer_explain(struct symbolizer *s, uint32_t file, uint64_t vaddr,
 	size_t count = 0;
 	int r;
 
+	take_fetched(s, file);
 	r = symbolizer_resolve(s, file, vaddr, &name);
 	if (r < 0)
 		return r;
 	began_ns = s->cfg.now_ns();
 	r = find_lines(s, file, vaddr, ret, &count);
 	s->spent_ns += s->cfg.now_ns() - began_ns;
-	*ret_more = r == -EAGAIN;
+	*ret_more = r == -EAGAIN || is_fetching(s, file);
 	if (count == 0)
 		ret[count++] = (struct symbol_frame){};
 	if (name) /* of the file itself: it may say more, such as which clone it is */
@@ -264,7 +282,12 @@ int symbolizer_explain(struct symbolizer *s, uint32_t file, uint64_t vaddr,
 
 bool symbolizer_wait(struct symbolizer *s, uint64_t wait_ns)
 {
-	return !s->lines || lines_wait(s->lines, wait_ns);
+	if (s->lines && !lines_wait(s->lines, wait_ns))
+		return false;
+	if (!symfiles_is_fetching(s->files))
+		return true;
+	poll(NULL, 0, FETCH_WAIT_MS);
+	return false;
 }
 
 int symbolizer_find_vaddr(struct symbolizer *s, uint32_t file, uint64_t offset, uint64_t *ret)

@@ -13,14 +13,15 @@
 struct symbolizer; /* opaque */
 
 struct symbolizer_cfg {
-	uint64_t (*now_ns)(void);   /* a monotonic clock */
-	size_t table_bytes_max;	    /* of all tables in memory; the least recently used gives way */
-	size_t name_bytes_max;	    /* of all names ever found; further ones are refused */
-	size_t answers_max;	    /* answers remembered; forgotten all at once beyond */
-	size_t files_max;	    /* files known; the least recently used gives way */
-	size_t open_max;	    /* tables, and so open descriptors, at a time */
-	const char *host_root;	    /* where debug files are looked for last; NULL: nowhere */
-	bool lines;		    /* symbolizer_explain() tells lines and inlined functions */
+	uint64_t (*now_ns)(void); /* a monotonic clock */
+	size_t table_bytes_max;	  /* of all tables in memory; the least recently used gives way */
+	size_t name_bytes_max;	  /* of all names ever found; further ones are refused */
+	size_t answers_max;	  /* answers remembered; forgotten all at once beyond */
+	size_t files_max;	  /* files known; the least recently used gives way */
+	size_t open_max;	  /* tables, and so open descriptors, at a time */
+	const char *host_root;	  /* where debug files are looked for last; NULL: nowhere */
+	bool debuginfod; /* ask the servers in DEBUGINFOD_URLS; nobody is asked without it */
+	bool lines;	 /* symbolizer_explain() tells lines and inlined functions */
 	uint64_t lines_patience_ns; /* for the lines of one address; then the file is given up */
 };
 
@@ -39,10 +40,12 @@ struct symbolizer_stats {
 	uint64_t debug_files;	   /* separate debug files and packed tables that were opened */
 	uint64_t debug_refused;	   /* those that were broken or too large */
 	uint64_t debug_mismatched; /* those that belong to another build */
-	uint64_t lines_answered;   /* addresses whose lines were found */
-	uint64_t lines_refused;	   /* files whose DWARF is broken, too large or took too long */
-	size_t lines_pending;	   /* addresses that a child process is busy with */
-	uint64_t child_cpu_ns;	   /* of that process and its predecessors */
+	uint64_t fetched, fetch_failed; /* debug files from servers; time-outs and crashes */
+	bool fetch_unavailable;		/* libdebuginfod.so.1 is not installed */
+	uint64_t lines_answered;	/* addresses whose lines were found */
+	uint64_t lines_refused; /* files whose DWARF is broken, too large or took too long */
+	size_t lines_pending;	/* addresses that a child process is busy with */
+	uint64_t child_cpu_ns;	/* of that process and its predecessors */
 	uint64_t child_peak_rss_bytes;
 	size_t files_pending;			/* asked for, still to be loaded */
 	size_t tables, table_bytes, name_bytes; /* now */
@@ -105,7 +108,10 @@ int symbolizer_explain(struct symbolizer *s, uint32_t file, uint64_t vaddr,
 		       struct symbol_frame ret[static SYMBOL_FRAMES_MAX], size_t *ret_count,
 		       bool *ret_more);
 
-/* Waits for the lines that were asked for, at most wait_ns. True when all are there. */
+/*
+ * Waits for the lines that were asked for, at most wait_ns; when it is for files from servers, a
+ * moment, then ask again. True when nothing is to come.
+ */
 bool symbolizer_wait(struct symbolizer *s, uint64_t wait_ns);
 
 /* The ELF address of a file offset in code. -ENOENT when there is none; else as above. */

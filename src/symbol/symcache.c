@@ -177,14 +177,19 @@ static struct answer *find_answer(const struct symcache *c, struct answer *slots
 	return &slots[h & (n - 1)];
 }
 
+void symcache_forget(struct symcache *c)
+{
+	memset(c->answers, 0, c->answer_slots * sizeof(*c->answers));
+	c->answer_count = 0;
+}
+
 static int grow_answers(struct symcache *c)
 {
 	const size_t n = c->answer_slots * 2;
 	struct answer *more;
 
 	if (c->answer_count >= c->answers_max) {
-		memset(c->answers, 0, c->answer_slots * sizeof(*c->answers));
-		c->answer_count = 0;
+		symcache_forget(c);
 		return 0;
 	}
 	if (c->answer_count < c->answer_slots / 2)

@@ -21,4 +21,5 @@ size_t symcache_name_bytes(const struct symcache *c);
 
 /* name: from symcache_keep(), or NULL for "nobody covers it". -ENOMEM. */
 int symcache_add(struct symcache *c, uint32_t file, uint64_t vaddr, const char *name);
+void symcache_forget(struct symcache *c); /* all answers; names stay */
 bool symcache_find(const struct symcache *c, uint32_t file, uint64_t vaddr, const char **ret);

@@ -15,14 +15,18 @@
 #include "base/str.h"
 #include "model/vec.h"
 #include "symbol/debugfile.h"
+#include "symbol/fetch.h"
 #include "symbol/minidebug.h"
 #include "symbol/symbolizer.h"
 #include "symbol/symtable.h"
 #include "sys/elf.h"
 
+#define FETCH_PATIENCE_NS 60000000000u
+
 struct symfiles {
 	struct symbolizer_cfg cfg;
-	struct symfile *files; /* owned */
+	struct fetcher *fetcher; /* owned; NULL when nobody is to be asked */
+	struct symfile *files;	 /* owned */
 	size_t count, cap;
 	uint64_t turn;
 	struct symbolizer_stats stats; /* those about files and tables */
@@ -30,12 +34,17 @@ struct symfiles {
 
 int symfiles_new(const struct symbolizer_cfg *cfg, struct symfiles **ret)
 {
+	const struct fetcher_cfg fetch = { cfg->now_ns, FETCH_PATIENCE_NS };
 	struct symfiles *s;
 
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
 	s->cfg = *cfg;
+	if (cfg->debuginfod && fetcher_new(&fetch, &s->fetcher) < 0) {
+		free(s);
+		return -ENOMEM;
+	}
 	*ret = s;
 	return 0;
 }
@@ -64,6 +73,7 @@ static void unload(struct symfiles *s, struct symfile *f)
 static void file_done(struct symfiles *s, struct symfile *f)
 {
 	unload(s, f);
+	close_fd(&f->fetched_fd);
 	free(f->key);
 	free(f->path);
 	free(f->name);
@@ -77,6 +87,7 @@ void symfiles_free(struct symfiles *s)
 	for (size_t i = 0; i < s->count; i++)
 		file_done(s, &s->files[i]);
 	free(s->files);
+	fetcher_free(s->fetcher);
 	free(s);
 }
 
@@ -123,7 +134,8 @@ static int take_slot(struct symfiles *s, struct symfile **ret)
 
 	r = vec_reserve(&s->files, sizeof(*s->files), s->count, &s->cap, s->cfg.files_max);
 	if (r == 0) {
-		s->files[s->count] = (struct symfile){ .number = (uint32_t)s->count };
+		s->files[s->count] =
+			(struct symfile){ .number = (uint32_t)s->count, .fetched_fd = -1 };
 		*ret = &s->files[s->count++];
 		return 0;
 	}
@@ -137,7 +149,7 @@ static int take_slot(struct symfiles *s, struct symfile **ret)
 		return -ENOSPC;
 	stop_waiting(s, oldest);
 	file_done(s, oldest);
-	*oldest = (struct symfile){ .number = number };
+	*oldest = (struct symfile){ .number = number, .fetched_fd = -1 };
 	*ret = oldest;
 	return 0;
 }
@@ -172,7 +184,7 @@ static int use_path(struct symfile *f, const struct symbol_file *file)
 int symfiles_add(struct symfiles *s, const struct symbol_file *file, uint32_t *ret)
 {
 	auto_free char *key = NULL;
-	struct symfile made = {};
+	struct symfile made = { .fetched_fd = -1 };
 	struct symfile *f;
 	int r;
 
@@ -298,6 +310,40 @@ static void count_refusals(struct symfiles *s, const struct debug_refusals *n)
 	s->stats.debug_mismatched += n->mismatched;
 }
 
+/* A debug file that came from a server, or comes later: what there is serves until then. */
+static int find_fetched(struct symfiles *s, struct symfile *f)
+{
+	struct debug_refusals refused = {};
+	int r = -ENOENT;
+
+	if (f->fetched_fd < 0 && s->fetcher && f->has_build_id)
+		f->fetching = fetcher_get(s->fetcher, f->key, &f->fetched_fd) == -EAGAIN;
+	if (f->fetched_fd >= 0) {
+		r = debug_file_open(f->fetched_fd, f->key, &refused, &f->extra);
+		count_refusals(s, &refused);
+		close_fd(&f->fetched_fd);
+		f->fetched_fd = -1;
+	}
+	return r;
+}
+
+bool symfiles_is_fetching(const struct symfiles *s)
+{
+	return s->fetcher && fetcher_is_busy(s->fetcher);
+}
+
+bool symfiles_fetch(struct symfiles *s, struct symfile *f)
+{
+	int r = fetcher_get(s->fetcher, f->key, &f->fetched_fd);
+
+	f->fetching = r == -EAGAIN;
+	if (r < 0)
+		return false;
+	unload(s, f);
+	f->lineless = false;
+	return true;
+}
+
 /* What tells more than the file itself: a debug file, else packed symbols. */
 static int find_extra(struct symfiles *s, struct symfile *f)
 {
@@ -315,6 +361,10 @@ static int find_extra(struct symfiles *s, struct symfile *f)
 		return r;
 	refused = debug_search_refusals(f->search);
 	count_refusals(s, &refused);
+	if (r < 0)
+		r = find_fetched(s, f);
+	if (r < 0 && r != -ENOENT)
+		return r;
 	s->stats.debug_files += r == 0;
 	return r == 0 ? 0 : find_packed(s, f);
 }
@@ -416,6 +466,14 @@ void symfiles_get_stats(const struct symfiles *s, struct symbolizer_stats *ret)
 	ret->tables = own->tables;
 	ret->table_bytes = own->table_bytes;
 	ret->debug_files = own->debug_files;
+	if (s->fetcher) {
+		struct fetcher_stats fetch;
+
+		fetcher_get_stats(s->fetcher, &fetch);
+		ret->fetched = fetch.found;
+		ret->fetch_failed = fetch.failed;
+		ret->fetch_unavailable = fetch.unavailable > 0;
+	}
 	ret->debug_refused = own->debug_refused;
 	ret->debug_mismatched = own->debug_mismatched;
 }

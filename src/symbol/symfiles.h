@@ -25,6 +25,8 @@ struct symfile {
 	uint64_t inode;	   /* 0: not known */
 	int error;	   /* why it cannot be read; 0 when nobody tried, or it can */
 	bool pending;	   /* asked for, not loaded yet */
+	bool fetching;	   /* its debug file is asked for at servers: symfiles_fetch() */
+	int fetched_fd;	   /* owned: that file, to be loaded; -1 */
 	bool lineless;	   /* was loaded, and there are no lines for it */
 	uint64_t used;	   /* turn of the last question */
 
@@ -57,6 +59,13 @@ struct symfile *symfiles_find(struct symfiles *s, uint32_t number);
  * f->error and returned at once from then on. -EAGAIN: not all is read yet, call again.
  */
 int symfiles_load(struct symfiles *s, struct symfile *f);
+
+/*
+ * For a file that is `fetching`: true when its debug file has come; f is to be loaded again then,
+ * and what was found out about it before is out of date.
+ */
+bool symfiles_fetch(struct symfiles *s, struct symfile *f);
+bool symfiles_is_fetching(const struct symfiles *s); /* any file */
 
 /* Notes that f is waited for; loading it ends that. */
 void symfiles_await(struct symfiles *s, struct symfile *f);

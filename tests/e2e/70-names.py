@@ -1,6 +1,8 @@
 """A stripped program is named: symbols, lines and inlined functions of its separate debug file."""
 import contextlib
 import functools
+import http.server
+import threading
 
 from lib import *
 
@@ -39,11 +41,12 @@ def status_of_children(pid, name):
 
 
 @functools.lru_cache
-def trace_stripped(keep_debug_file=True):
+def trace_stripped(keep_debug_file=True, options=(), env=None):
     """The leaking site, and the status of the process that read lines for it."""
     with stripped(keep_debug_file) as program, Target(program, 2000) as target:
         target.expect("ready")
-        with Trace("-p", target.pid, "--interval", 1, "--top", 20) as trace:
+        with Trace("-p", target.pid, "--interval", 1, "--top", 20, *options,
+                   env=env and {**os.environ, **dict(env)}) as trace:
             trace.await_start()
             target.go()
             truth = target.truth()["sites"][0]
@@ -79,6 +82,50 @@ def test_names_are_no_part_of_the_id():
     check("symbol" not in first and "line" not in first, f"a name from nowhere: {first}")
     check(named["stack"][0]["symbol"] == "new_order", named["stack"][0])
     check(named["site_id"] == unnamed["site_id"], "another id with a debug file")
+
+
+@contextlib.contextmanager
+def debug_server(folder):
+    """A server of the one debug file; yields the environment that names it, and what was asked."""
+    asked = []
+    debug = os.path.join(folder, "inlines.debug")
+    subprocess.run(["objcopy", "--only-keep-debug", os.path.join(BUILD, "targets", "inlines"),
+                    debug], check=True)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            with open(debug, "rb") as f:
+                data = f.read()
+            self.send_response(200 if self.path.startswith(wanted) else 404)
+            self.end_headers()
+            if self.path.startswith(wanted):
+                self.wfile.write(data)
+
+        def log_message(self, *_):
+            pass
+
+    notes = subprocess.run(["readelf", "-n", debug], capture_output=True, text=True).stdout
+    build_id = notes.split("Build ID: ")[1].split()[0]
+    wanted = f"/buildid/{build_id}/debuginfo"
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield (("DEBUGINFOD_URLS", f"http://127.0.0.1:{server.server_address[1]}/"),
+               ("DEBUGINFOD_CACHE_PATH", os.path.join(folder, "cache")),
+               ("no_proxy", "127.0.0.1")), asked
+        server.shutdown()
+
+
+def test_servers_of_debug_files_are_asked_only_when_the_user_says_so():
+    with tempfile.TemporaryDirectory(prefix="memtrace-names-") as folder:
+        with debug_server(folder) as (env, asked):
+            site, _ = trace_stripped(False, (), env)
+            check("symbol" not in site["stack"][0], f"a name from nowhere: {site['stack'][0]}")
+            check(not asked, f"a server was asked: {asked}")
+            site, _ = trace_stripped(False, ("--debuginfod",), env)
+            first = site["stack"][0]
+            check(first.get("symbol") == "new_order", f"{first}; asked: {asked}")
+            check(first["line"] == line_of("new_order"), f"{first}: line")
 
 
 if __name__ == "__main__":
