@@ -320,9 +320,17 @@ static void account(struct app *a, uint64_t now_ns)
 	a->account_due_ns = now_ns + ACCOUNT_NS;
 }
 
+static void read_cost(struct app *a, uint64_t now_ns)
+{
+	struct symbolizer_stats names;
+
+	symbolizer_get_stats(a->symbolizer, &names);
+	cost_read(&a->cost, a->run.proc, now_ns, a->counters.v[MT_CNT_hits], &names);
+}
+
 static void tick_all(struct app *a, uint64_t now_ns, bool report)
 {
-	cost_read(&a->cost, a->run.proc, now_ns, a->counters.v[MT_CNT_hits]);
+	read_cost(a, now_ns);
 	for (size_t i = 0; i < a->tracee_count; i++) {
 		struct tracee *t = a->tracee[i];
 
@@ -600,7 +608,7 @@ static void finish(struct app *a)
 
 	collector_poll(a->collector);
 	account(a, now_ns);
-	cost_read(&a->cost, a->run.proc, now_ns, a->counters.v[MT_CNT_hits]);
+	read_cost(a, now_ns);
 	if (a->opts->command == CLI_RUN && a->tracee_count && a->tracee[0]->alive)
 		log_info("process %u goes on without memtrace", a->tracee[0]->pid);
 	for (size_t i = 0; i < a->tracee_count; i++)

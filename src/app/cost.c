@@ -43,13 +43,27 @@ void cost_begin(struct cost *c, const char *proc, uint32_t keeper, uint64_t now_
 		c->begun_cpu_ns = c->before_cpu_ns = self.cpu_ns;
 }
 
-void cost_read(struct cost *c, const char *proc, uint64_t now_ns, uint64_t hits)
+/* Of the process that reads lines: those before it, too, of which only their time remains. */
+static void add_reader(const char *proc, const struct symbolizer_stats *names,
+		       struct procfs_self *self)
+{
+	struct procfs_status status;
+
+	self->cpu_ns += names->child_cpu_ns;
+	if (names->child_pid && self->rss_bytes != FACT_UNKNOWN &&
+	    procfs_read_status(proc, (uint32_t)names->child_pid, &status) == 0)
+		self->rss_bytes += status.rss_anon_bytes; /* what it maps is page cache */
+}
+
+void cost_read(struct cost *c, const char *proc, uint64_t now_ns, uint64_t hits,
+	       const struct symbolizer_stats *names)
 {
 	struct procfs_self self;
 	double seconds = (now_ns - c->before_ns) / 1e9;
 
 	if (seconds < LEAST_SECONDS || read_own(proc, c->keeper, &self))
 		return;
+	add_reader(proc, names, &self);
 	c->hits_per_s = (hits - c->before_hits) / seconds;
 	c->cpu_ratio = (self.cpu_ns - c->before_cpu_ns) / 1e9 / seconds;
 	c->rss_bytes = self.rss_bytes;

@@ -14,7 +14,9 @@ struct cost {
 };
 
 void cost_begin(struct cost *c, const char *proc, uint32_t keeper, uint64_t now_ns);
-void cost_read(struct cost *c, const char *proc, uint64_t now_ns, uint64_t hits);
+/* names: what naming costs besides. */
+void cost_read(struct cost *c, const char *proc, uint64_t now_ns, uint64_t hits,
+	       const struct symbolizer_stats *names);
 
 /* Of one tracee now; total: over the whole run. */
 void cost_info(const struct cost *c, const struct tracee *t, bool total, uint64_t now_ns,

@@ -438,6 +438,23 @@ void tracee_executed(struct tracee *t, uint32_t asid)
 		log_warn("process %u: out of memory, going on without a verdict", t->pid);
 }
 
+/* Debug information that is there and cannot be used: why there are fewer names than expected. */
+static void tell_refusals(struct tracee *t, const struct symbolizer_stats *s)
+{
+	const uint64_t refused = s->debug_refused + s->debug_mismatched + s->lines_refused;
+
+	if (refused != t->debug_refused)
+		log_info("debug files not used: %llu broken or too large, %llu of another build, "
+			 "%llu without lines that can be read",
+			 (unsigned long long)s->debug_refused,
+			 (unsigned long long)s->debug_mismatched,
+			 (unsigned long long)s->lines_refused);
+	t->debug_refused = refused;
+	if (s->fetch_unavailable && !t->fetch_told)
+		log_warn("--debuginfod: libdebuginfod.so.1 is not installed");
+	t->fetch_told |= s->fetch_unavailable;
+}
+
 /* Large programs have large symbol tables; the user sees that names are still to come. */
 static void tell_progress(struct tracee *t)
 {
@@ -447,6 +464,7 @@ static void tell_progress(struct tracee *t)
 	if (stats.files_pending && stats.files_pending != t->files_pending)
 		log_info("loading symbols: %zu files to go", stats.files_pending);
 	t->files_pending = stats.files_pending;
+	tell_refusals(t, &stats);
 }
 
 /* Asks for names of frames. Returns how many were asked for, one time each. */

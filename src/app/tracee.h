@@ -82,6 +82,8 @@ struct tracee {
 	uint64_t cpu_before_ns, cpu_before_at_ns; /* of the last tick */
 	double cpu_ratio;	      /* CPUs that the target uses; NAN when not known */
 	size_t files_pending;	      /* symbol tables to be loaded, as last told */
+	uint64_t debug_refused;	      /* debug files that could not be used, as last told */
+	bool fetch_told;	      /* that nothing can be fetched */
 	uint64_t inventory_due_ns;    /* not before: keeps the inventory's cost small */
 	uint64_t scan_due_ns;	      /* the same of a scan for new code */
 	int vdso_fd;		      /* owned: a copy of its [vdso]; -1 before */

@@ -192,11 +192,10 @@ static int send_answer(struct child *c, int error, const struct line_frame *fram
 	struct rusage used;
 	ssize_t n;
 
-	if (getrusage(RUSAGE_SELF, &used) == 0) {
+	if (getrusage(RUSAGE_SELF, &used) == 0)
 		head.cpu_ns = (uint64_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000000000 +
 			      (uint64_t)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1000;
-		head.peak_rss_bytes = (uint64_t)used.ru_maxrss << 10;
-	}
+
 	c->used = sizeof(head);
 	for (size_t i = 0; i < count && put_frame(c, &frames[i]); i++)
 		head.frames++;

@@ -19,7 +19,7 @@ struct line_question {
 struct line_answer_head {
 	int32_t error; /* 0 or a negative errno: of dwarf_reader_open(), dwarf_reader_find() */
 	uint32_t frames;
-	uint64_t cpu_ns, peak_rss_bytes; /* of the child */
+	uint64_t cpu_ns; /* of the child, so far */
 };
 
 /* Followed by the symbol and the path, without NUL; 0 bytes: not known. */
@@ -30,7 +30,7 @@ struct line_answer_frame {
 };
 
 _Static_assert(sizeof(struct line_question) == 16, "question");
-_Static_assert(sizeof(struct line_answer_head) == 24, "head");
+_Static_assert(sizeof(struct line_answer_head) == 16, "head");
 _Static_assert(sizeof(struct line_answer_frame) == 12, "frame");
 
 /* Does not return: serves `socket` until the other end is closed. parent: its process id. */

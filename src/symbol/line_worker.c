@@ -67,7 +67,7 @@ static void end_child(struct line_worker *w)
 	w->stale = w->count;
 	w->cpu_before_ns += w->cpu_ns;
 	w->cpu_ns = 0;
-	w->stats.peak_rss_bytes = 0;
+
 	memset(w->slot, 0, sizeof(w->slot));
 }
 
@@ -232,7 +232,7 @@ static bool read_answer(struct line_worker *w, size_t size, struct line_answer *
 	ret->error = head.error;
 	ret->count = head.frames;
 	w->cpu_ns = head.cpu_ns;
-	w->stats.peak_rss_bytes = head.peak_rss_bytes;
+
 	return true;
 }
 
@@ -285,6 +285,11 @@ size_t line_worker_open_questions(const struct line_worker *w)
 int line_worker_fd(const struct line_worker *w)
 {
 	return w->socket;
+}
+
+int line_worker_pid(const struct line_worker *w)
+{
+	return w->child;
 }
 
 void line_worker_get_stats(const struct line_worker *w, struct line_worker_stats *ret)

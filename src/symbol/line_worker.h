@@ -19,10 +19,9 @@ struct line_worker_cfg {
 };
 
 struct line_worker_stats {
-	uint32_t children;	 /* started */
-	uint64_t lost;		 /* questions that killed their child, or that it never answered */
-	uint64_t cpu_ns;	 /* of all children, as of their last answers */
-	uint64_t peak_rss_bytes; /* of the present child */
+	uint32_t children; /* started */
+	uint64_t lost;	   /* questions that killed their child, or that it never answered */
+	uint64_t cpu_ns;   /* of all children, as of their last answers */
 };
 
 /* An answer; texts are valid until the next line_worker_receive(). */
@@ -57,5 +56,6 @@ int line_worker_ask(struct line_worker *w, const struct line_file *file, uint64_
 int line_worker_receive(struct line_worker *w, struct line_answer *ret);
 
 size_t line_worker_open_questions(const struct line_worker *w);
-int line_worker_fd(const struct line_worker *w); /* readable when an answer is there; -1: none */
+int line_worker_fd(const struct line_worker *w);  /* readable when an answer is there; -1: none */
+int line_worker_pid(const struct line_worker *w); /* of the child; 0: none */
 void line_worker_get_stats(const struct line_worker *w, struct line_worker_stats *ret);

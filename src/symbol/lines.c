@@ -289,5 +289,5 @@ void lines_get_stats(const struct lines *l, struct symbolizer_stats *ret)
 	ret->names_refused += l->names_refused;
 	ret->lines_pending = line_worker_open_questions(l->worker);
 	ret->child_cpu_ns = worker.cpu_ns;
-	ret->child_peak_rss_bytes = worker.peak_rss_bytes;
+	ret->child_pid = line_worker_pid(l->worker);
 }

@@ -46,8 +46,8 @@ struct symbolizer_stats {
 	uint64_t lines_refused; /* files whose DWARF is broken, too large or took too long */
 	size_t lines_pending;	/* addresses that a child process is busy with */
 	uint64_t child_cpu_ns;	/* of that process and its predecessors */
-	uint64_t child_peak_rss_bytes;
-	size_t files_pending;			/* asked for, still to be loaded */
+	int child_pid;		/* of that process; 0: none */
+	size_t files_pending;	/* asked for, still to be loaded */
 	size_t tables, table_bytes, name_bytes; /* now */
 };
 
