@@ -125,8 +125,8 @@ def test_a_container_is_seen_as_it_sees_itself():
             check(len(site) == 1 and site[0]["live_bytes"] == truth["bytes"],
                   f"{[symbols(s) for s in sites]}")
             check("misleading" not in str(sites), "a map of the host was used")
-            names = {f.get("module"): f.get("symbol") for f in site[0]["stack"]}
-            check(names.get("prog", "main") == "main", f"the program's own names: {names}")
+            own = [f.get("symbol") for f in site[0]["stack"] if f.get("module") == "prog"]
+            check("main" in own or not own, f"the program's own names: {own}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
