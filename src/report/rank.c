@@ -172,6 +172,7 @@ const struct snap_frame *rank_asking_frame(const struct analysis *a, const struc
 
 struct entry {
 	struct ranked_site ranked;
+	const struct finding *first; /* stands before all without: the finding's own site */
 	double score;
 	const struct snap_site *site;
 };
@@ -179,7 +180,7 @@ struct entry {
 static int compare_entries(const void *a, const void *b)
 {
 	const struct entry *x = a, *y = b;
-	const struct finding *fx = x->ranked.finding, *fy = y->ranked.finding;
+	const struct finding *fx = x->first, *fy = y->first;
 
 	if (!fx != !fy)
 		return fx ? -1 : 1;
@@ -207,7 +208,8 @@ static void attach_findings(const struct analysis *a, struct entry *entries)
 		}
 		site = rank_finding_site(a, f);
 		if (site)
-			entries[site - a->snap->sites].ranked.finding = f;
+			entries[site - a->snap->sites].first =
+				entries[site - a->snap->sites].ranked.finding = f;
 	}
 }
 
@@ -228,6 +230,7 @@ int rank_sites(const struct analysis *a, size_t top, struct ranked_site **ret, s
 
 		if (site->live_bytes == 0 && site->live_count == 0 && !finding)
 			continue;
+		entries[n].first = entries[i].first; /* n <= i */
 		entries[n].ranked = (struct ranked_site){ i, NAN, finding };
 		entries[n].site = site;
 		entries[n++].score =

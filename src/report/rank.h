@@ -15,9 +15,9 @@ struct ranked_site {
 };
 
 /*
- * The `top` sites, first those with a finding (in its order), then by live bytes plus ten minutes
- * of growth, so that what is big and what becomes big both appear. The caller frees
- * *ret. -ENOMEM.
+ * The `top` sites, first the largest of each finding (in its order), then by live bytes plus ten
+ * minutes of growth, so that what is big and what becomes big both appear. The caller frees *ret.
+ * -ENOMEM.
  */
 int rank_sites(const struct analysis *a, size_t top, struct ranked_site **ret, size_t *ret_count);
 

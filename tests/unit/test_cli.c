@@ -97,6 +97,7 @@ static void every_default_parses_and_is_what_is_promised(void **state)
 	assert_true(o.interval_s == 5);
 	assert_int_equal(o.top, 10);
 	assert_int_equal(o.mode, MODE_AUTO);
+	assert_int_equal(o.fold, FOLD_BY_NONE);
 	assert_true(o.budget_pct == 5);
 	assert_int_equal(o.live_max, 4 * 1024 * 1024);
 	assert_int_equal(o.sites_max, 8192);
@@ -142,7 +143,8 @@ static void every_option_arrives(void **state)
 			       "--interval", "500ms", "--top", "3", "--mode", "full", "--budget",
 			       "2.5%", "--follow", "--events", "--alloc", "a", "--alloc=-b",
 			       "--explain-probes", "--fail-on-leak", "--live-max", "2000",
-			       "--sites-max", "100", "--ring-bytes", "64K", "--force", "-vv"),
+			       "--sites-max", "100", "--ring-bytes", "64K", "--force", "--fold",
+			       "owner", "-vv"),
 			 0);
 	assert_true(o.json && o.follow && o.events && o.explain_probes && o.fail_on_leak);
 	assert_true(o.force && !o.quiet && !o.man);
@@ -150,6 +152,7 @@ static void every_option_arrives(void **state)
 	assert_true(o.duration_s == 120 && o.interval_s == 0.5 && o.budget_pct == 2.5);
 	assert_int_equal(o.top, 3);
 	assert_int_equal(o.mode, MODE_FULL);
+	assert_int_equal(o.fold, FOLD_BY_OWNER);
 	assert_int_equal(o.alloc_count, 2);
 	assert_string_equal(o.allocs[0], "a");
 	assert_string_equal(o.allocs[1], "-b");
