@@ -110,6 +110,8 @@ struct finding {
 	size_t path_count;
 	size_t paths; /* call paths judged as one; more than path_count: the small ones are left out
 		       */
+	uint64_t comes_with; /* leak_id of the leak that this is a part of, see companions.h; 0:
+				none */
 	enum resource_class class;
 	enum leak_type type;
 	enum severity severity;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyse/companions.h"
 #include "analyse/evidence.h"
 #include "analyse/fold.h"
 #include "analyse/records.h"
@@ -549,6 +550,7 @@ int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct snapsh
 	if (res < 0)
 		return res;
 	records_drop_idle(&j->records);
+	companions_mark(snap, owners, &f);
 	pronounce(&t, &f);
 	*ret = f;
 	return 0;

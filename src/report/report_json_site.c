@@ -208,6 +208,8 @@ int report_json_leak(const struct analysis *a, const struct finding *f, json_t *
 	int r;
 
 	r = json_put_hex64(o, "leak_id", f->leak_id);
+	if (f->comes_with)
+		r |= json_put_hex64(o, "comes_with", f->comes_with);
 	r |= put_leak_site(o, a, f);
 	r |= put_paths(o, a, f);
 	r |= json_put_string(o, "class", class ? class : names_class(CLASS_unexplained));

@@ -182,7 +182,7 @@ static void add_findings(struct text *t, struct strbuf *b, const struct analysis
 	size_t i, told = 0, count = 0;
 
 	for (i = 0; i < a->findings->count; i++) {
-		if (a->findings->list[i].active != active)
+		if (a->findings->list[i].active != active || a->findings->list[i].comes_with)
 			continue;
 		if (++count <= t->cfg.top) {
 			text_add_finding_line(b, &t->ink, a, &a->findings->list[i]);

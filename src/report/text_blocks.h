@@ -13,8 +13,9 @@ void text_add_classes(struct strbuf *b, const struct ink *ink, const struct anal
 void text_add_site_heading(struct strbuf *b, const struct ink *ink);
 void text_add_site(struct strbuf *b, const struct ink *ink, const struct analysis *a,
 		   const struct ranked_site *ranked, bool with_stack);
+/* frames: shown at most. */
 void text_add_stack(struct strbuf *b, size_t indent, const struct snapshot *s,
-		    const struct snap_stack *stack);
+		    const struct snap_stack *stack, size_t frames);
 /* A further path to the same: the first frames in which it differs from a stack told before. */
 void text_add_other_path(struct strbuf *b, size_t indent, const struct snapshot *s,
 			 const struct snap_stack *stack, const struct snap_stack *than);
@@ -40,7 +41,8 @@ const char *text_count_noun(const struct snap_site *site);
 
 /* Sums over active findings. */
 struct leak_total {
-	size_t leaks;
+	size_t leaks;		     /* those that come with another are a part of it */
+	size_t parts;		     /* such parts */
 	const struct finding *worst; /* NULL when there is none */
 	uint64_t bytes;
 	double growth_bytes_per_s;

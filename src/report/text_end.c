@@ -10,6 +10,8 @@
 #include "report/names.h"
 #include "report/text_blocks.h"
 
+#define LEAK_FRAMES_SHOWN 16
+
 static const char *reason_text(enum end_reason reason)
 {
 	switch (reason) {
@@ -63,6 +65,28 @@ static void other_paths(struct strbuf *b, const struct analysis *a, const struct
 			      f->paths - told == 1 ? "path" : "paths");
 }
 
+/* Other leaks that come with this one: parts of what is lost. */
+static void other_parts(struct strbuf *b, const struct analysis *a, const struct finding *f)
+{
+	size_t told = 0;
+
+	for (size_t i = 0; i < a->findings->count; i++) {
+		const struct finding *part = &a->findings->list[i];
+		auto_strbuf struct strbuf t = {};
+
+		if (!f->leak_id || part->comes_with != f->leak_id)
+			continue;
+		text_add_held(&t, a, part);
+		strbuf_add(&t, " by ");
+		text_add_finding_name(&t, a, part, 76);
+		text_add_labelled(b, told++ ? "" : "comes with", strbuf_text(&t));
+	}
+	if (told)
+		text_add_labelled(b, "",
+				  "(as many, at the same pace, by the same caller: probably parts "
+				  "of one thing)");
+}
+
 static void leak_block(struct strbuf *b, const struct ink *ink, const struct analysis *a,
 		       const struct finding *f, size_t number, size_t of)
 {
@@ -81,6 +105,7 @@ static void leak_block(struct strbuf *b, const struct ink *ink, const struct ana
 		      text_format_share(f->confidence, share));
 	text_add_labelled(b, "what", strbuf_text(&t));
 	leak_figures(b, a, f);
+	other_parts(b, a, f);
 	for (i = 0; i < f->evidence_count && i < FINDING_EVIDENCE_MAX; i++)
 		text_add_labelled(b, i ? "" : "evidence", f->evidence[i]);
 	if (owner && owner->evidence) {
@@ -94,7 +119,7 @@ static void leak_block(struct strbuf *b, const struct ink *ink, const struct ana
 	if (site) {
 		strbuf_printf(b, "  asked for by (innermost first), site %016llx:\n",
 			      (unsigned long long)site->id);
-		text_add_stack(b, TEXT_LABEL, a->snap, &site->stack);
+		text_add_stack(b, TEXT_LABEL, a->snap, &site->stack, LEAK_FRAMES_SHOWN);
 		other_paths(b, a, f, site);
 	}
 }
@@ -106,7 +131,8 @@ static void leak_blocks(struct strbuf *b, const struct ink *ink, const struct si
 	size_t i, told = 0;
 
 	for (i = 0; i < a->findings->count; i++)
-		if (a->findings->list[i].active && told < cfg->top)
+		if (a->findings->list[i].active && !a->findings->list[i].comes_with &&
+		    told < cfg->top)
 			leak_block(b, ink, a, &a->findings->list[i], ++told, total.leaks);
 	if (told < total.leaks)
 		strbuf_printf(b, "\n%zu more leaks are not shown (--top, or --json for all)\n",
@@ -149,8 +175,11 @@ static void verdict_reasons(struct strbuf *t, const struct analysis *a, const st
 	total = text_leak_total(f);
 	if (f->verdict == VERDICT_LEAK && total.worst) {
 		strbuf_printf(t, " %zu %s", total.leaks, total.leaks == 1 ? "leak" : "leaks");
+		if (total.parts)
+			strbuf_printf(t, " of %zu parts", total.leaks + total.parts);
 		if (total.bytes)
-			strbuf_printf(t, "%s%s, %s", total.leaks == 1 ? ", " : ", together ",
+			strbuf_printf(t, "%s%s, %s",
+				      total.leaks + total.parts == 1 ? ", " : ", together ",
 				      num_format_bytes(total.bytes, text),
 				      num_format_rate(total.growth_bytes_per_s, rate));
 		strbuf_add(t, total.leaks == 1 ? ": " : ". The worst: ");

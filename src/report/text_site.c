@@ -6,7 +6,7 @@
 #include "report/names.h"
 #include "report/text_blocks.h"
 
-#define FRAMES_SHOWN 12	    /* the rest is in the records */
+#define FRAMES_SHOWN 12	    /* of a site in a list; the rest is in the records */
 #define PATH_FRAMES_SHOWN 3 /* of a further path, where it differs */
 #define SYMBOL_COLUMNS 60
 
@@ -55,11 +55,11 @@ static void add_frame_line(struct strbuf *b, size_t indent, const struct snapsho
 }
 
 void text_add_stack(struct strbuf *b, size_t indent, const struct snapshot *s,
-		    const struct snap_stack *stack)
+		    const struct snap_stack *stack, size_t frames)
 {
 	size_t i, first = rank_allocator_frames(s, stack);
 
-	for (i = first; i < stack->count && i - first < FRAMES_SHOWN; i++)
+	for (i = first; i < stack->count && i - first < frames; i++)
 		add_frame_line(b, indent, s, &stack->frames[i]);
 	if (i < stack->count)
 		strbuf_printf(b, "%*s... %zu more\n", (int)indent, "", stack->count - i);
@@ -166,7 +166,7 @@ void text_add_site(struct strbuf *b, const struct ink *ink, const struct analysi
 	strbuf_add(b, leak ? ink->off : "");
 	text_end_line(b);
 	if (with_stack)
-		text_add_stack(b, 6, a->snap, &site->stack);
+		text_add_stack(b, 6, a->snap, &site->stack, FRAMES_SHOWN);
 }
 
 void text_add_finding_name(struct strbuf *b, const struct analysis *a, const struct finding *f,
@@ -214,9 +214,19 @@ void text_add_pace(struct strbuf *b, const struct analysis *a, const struct find
 		strbuf_add(b, "pace not known");
 }
 
+static size_t count_parts(const struct analysis *a, const struct finding *f)
+{
+	size_t parts = 0;
+
+	for (size_t i = 0; i < a->findings->count; i++)
+		parts += f->leak_id && a->findings->list[i].comes_with == f->leak_id;
+	return parts;
+}
+
 void text_add_finding_line(struct strbuf *b, const struct ink *ink, const struct analysis *a,
 			   const struct finding *f)
 {
+	size_t parts = count_parts(a, f);
 	auto_strbuf struct strbuf t = {};
 	char share[TEXT_SHARE_BYTES];
 
@@ -229,6 +239,8 @@ void text_add_finding_line(struct strbuf *b, const struct ink *ink, const struct
 		strbuf_add(&t, ", ");
 		text_add_pace(&t, a, f);
 	}
+	if (parts)
+		strbuf_printf(&t, "; %zu more come%s with it", parts, parts == 1 ? "s" : "");
 	strbuf_add(b, f->active ? ink->alarm : "");
 	text_add_labelled(b, f->active ? "LEAK" : "stopped", strbuf_text(&t));
 	strbuf_add(b, f->active ? ink->off : "");
@@ -246,7 +258,8 @@ struct leak_total text_leak_total(const struct findings *f)
 			continue;
 		if (!total.worst)
 			total.worst = leak;
-		total.leaks++;
+		total.leaks += !leak->comes_with;
+		total.parts += leak->comes_with != 0;
 		if (__builtin_add_overflow(total.bytes, leak->size_bytes, &total.bytes))
 			total.bytes = FACT_UNKNOWN - 1;
 		if (isfinite(leak->growth_bytes_per_s))

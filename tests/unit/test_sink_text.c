@@ -173,6 +173,26 @@ static void further_paths_of_a_leak_show_where_they_differ(void **state)
 					    "  and through 5 more call paths\n"));
 }
 
+static void parts_of_a_leak_are_told_with_it(void **state)
+{
+	struct fixture *f = *state;
+	struct finding list[2] = { f->finding, f->finding };
+
+	list[1].leak_id = 2;
+	list[1].comes_with = list[0].leak_id;
+	list[1].site = 1;
+	list[1].site_id = f->sites[1].id;
+	list[1].size_bytes = 600000;
+	f->findings.list = list;
+	f->findings.count = 2;
+	whole_report(f);
+	assert_non_null(strstr(fix_text(f), "LEAK 1 of 1: keep_request in server"));
+	assert_non_null(strstr(fix_text(f), "  comes with    600 kB in 12,000 blocks by "));
+	assert_non_null(strstr(fix_text(f), "1 more comes with it"));
+	assert_non_null(strstr(fix_text(f), " 1 leak of 2 parts, together 24.0 MB,"));
+	assert_null(strstr(fix_text(f), "LEAK 2"));
+}
+
 static void a_leak_that_stopped_is_not_in_the_verdict(void **state)
 {
 	struct fixture *f = *state;
@@ -363,6 +383,7 @@ int main(void)
 		WITH_FIXTURE(a_leak_that_stopped_is_not_in_the_verdict),
 		WITH_FIXTURE(inlined_functions_are_told_with_their_lines),
 		WITH_FIXTURE(further_paths_of_a_leak_show_where_they_differ),
+		WITH_FIXTURE(parts_of_a_leak_are_told_with_it),
 		WITH_FIXTURE(a_descriptor_leak_is_told_in_descriptors),
 		WITH_FIXTURE(a_trace_without_a_tick_is_inconclusive),
 		WITH_FIXTURE(a_new_leak_prints_a_whole_block_again),

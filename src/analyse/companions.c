@@ -1,0 +1,114 @@
+#include "analyse/companions.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "analyse/plumbing.h"
+
+#define SAME_SHARE 0.05 /* counts and paces of parts differ by what came during the reading */
+#define NEAR_FRAMES 8	/* from an owner to the function that called for both */
+
+struct side {
+	const struct snap_stack *stack;
+	size_t owner; /* index of its frame */
+};
+
+static bool same_number(double a, double b)
+{
+	return a > 0 && b > 0 && fabs(a - b) <= SAME_SHARE * fmax(a, b);
+}
+
+static bool same_place(const struct snap_frame *a, const struct snap_frame *b)
+{
+	return a->module == b->module && a->offset == b->offset;
+}
+
+static bool same_function(const struct snap_frame *a, const struct snap_frame *b)
+{
+	return same_place(a, b) ||
+	       (a->module == b->module && a->symbol && b->symbol && !strcmp(a->symbol, b->symbol));
+}
+
+/* Whether code of the program calls the frame at `at`, other than what starts the program. */
+static bool has_caller(const struct snapshot *snap, const struct snap_stack *stack, size_t at)
+{
+	size_t end = stack->count;
+
+	if (stack->end == MT_END_start && end)
+		end--; /* _start, clone */
+	for (size_t i = at + 1; i < end; i++) {
+		const struct snap_frame *f = &stack->frames[i];
+		const struct snap_module *m =
+			f->module < snap->module_count ? &snap->modules[f->module] : NULL;
+
+		if (plumbing_find(m, f->symbol, true) == PLUMBING_NONE)
+			return true;
+	}
+	return false;
+}
+
+/* Whether a function near both owners called for both. */
+static bool share_caller(const struct snapshot *snap, const struct side *a, const struct side *b)
+{
+	size_t i = a->stack->count, j = b->stack->count;
+
+	while (i > a->owner && j > b->owner &&
+	       same_place(&a->stack->frames[i - 1], &b->stack->frames[j - 1])) {
+		i--;
+		j--;
+	}
+	/* now they differ: in the same function, but for two calls in it */
+	if (i > a->owner && j > b->owner &&
+	    same_function(&a->stack->frames[i - 1], &b->stack->frames[j - 1])) {
+		i--;
+		j--;
+	}
+	return i < a->stack->count && i - a->owner <= NEAR_FRAMES && j - b->owner <= NEAR_FRAMES &&
+	       has_caller(snap, a->stack, i);
+}
+
+static bool side_of(const struct snapshot *snap, const struct owner *owners,
+		    const struct finding *f, size_t path, struct side *ret)
+{
+	size_t site = f->path[path].site;
+
+	if (site >= snap->site_count || owners[site].frame >= snap->sites[site].stack.count)
+		return false;
+	*ret = (struct side){ &snap->sites[site].stack, owners[site].frame };
+	return true;
+}
+
+static bool come_together(const struct snapshot *snap, const struct owner *owners,
+			  const struct finding *f, const struct finding *g)
+{
+	struct side a, b;
+
+	if (!same_number(f->growth_count_per_s, g->growth_count_per_s) ||
+	    !same_number((double)f->count, (double)g->count))
+		return false;
+	for (size_t i = 0; i < f->path_count; i++)
+		for (size_t k = 0; k < g->path_count; k++)
+			if (side_of(snap, owners, f, i, &a) && side_of(snap, owners, g, k, &b) &&
+			    share_caller(snap, &a, &b))
+				return true;
+	return false;
+}
+
+static bool is_heap(const struct snapshot *snap, const struct finding *f)
+{
+	return f->active && f->site < snap->site_count && snap->sites[f->site].kind == MT_SITE_HEAP;
+}
+
+void companions_mark(const struct snapshot *snap, const struct owner *owners, struct findings *f)
+{
+	for (size_t i = 0; i < f->count; i++)
+		f->list[i].comes_with = 0;
+	for (size_t i = 0; owners && i < f->count; i++) {
+		if (f->list[i].comes_with || !is_heap(snap, &f->list[i]))
+			continue;
+		for (size_t k = i + 1; k < f->count; k++)
+			if (!f->list[k].comes_with && is_heap(snap, &f->list[k]) &&
+			    come_together(snap, owners, &f->list[i], &f->list[k]))
+				f->list[k].comes_with = f->list[i].leak_id;
+	}
+}
