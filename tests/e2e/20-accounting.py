@@ -378,7 +378,7 @@ def test_a_churn_of_200000_a_second_is_counted_exactly_and_cheaply():
 def test_descriptors_are_counted_as_the_kernel_counts_them():
     with Target("descriptors", "every") as target:
         target.expect("ready")
-        with Trace("-p", target.pid, *FULL) as trace:
+        with Trace("-p", target.pid, *FULL, "--fold", "owner") as trace:
             trace.await_start()
             target.go()
             truth = target.truth()
