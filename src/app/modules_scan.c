@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "model/stacks.h"
 #include "sys/elf.h"
+#include "sys/inside.h"
 #include "sys/vdso.h"
 
 #define PENDING_BATCH 64
@@ -73,7 +74,7 @@ static int open_special(struct tracee *t, const struct module_request *m)
 
 static int open_mapped(struct tracee *t, const struct module_request *m)
 {
-	char path[FACT_PATH_BYTES + 64];
+	char path[64];
 	struct stat st;
 	int fd = -1;
 
@@ -86,12 +87,11 @@ static int open_mapped(struct tracee *t, const struct module_request *m)
 	}
 	if (fd >= 0 || m->deleted)
 		return fd;
-	snprintf(path, sizeof(path), "%s/%u/root%s", t->run->proc, t->pid, m->path);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != m->inode || !S_ISREG(st.st_mode))) {
-		close(fd);
-		fd = -1;
-	}
+	snprintf(path, sizeof(path), "%s/%u/root", t->run->proc, t->pid);
+	if (inside_open(path, m->path, &st, &fd) < 0)
+		return -1;
+	if (st.st_ino != m->inode)
+		close(steal_fd(&fd));
 	return fd;
 }
 

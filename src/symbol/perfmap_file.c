@@ -6,15 +6,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "sys/inside.h"
 #include "sys/procfs.h"
 
 #define CHUNK (64 << 10)
@@ -101,39 +100,21 @@ void perfmap_file_get_stats(const struct perfmap_file *f, struct perfmap_stats *
 	perfmap_get_stats(f->map, ret);
 }
 
-/*
- * Looks at the file as it is named now, without opening it: that of a device can have effects.
- * -EPERM when it is not to be believed.
- */
+/* Looks at the file as it is named now. -EPERM when it is not to be believed. */
 static int look_up(const struct perfmap_file *f, struct stat *st, int *ret)
 {
-	struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC | O_NOFOLLOW,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
 	auto_close int fd = -1;
+	int r;
 
 	if (f->root_fd < 0)
 		return -ENOENT;
-	fd = (int)syscall(SYS_openat2, f->root_fd, f->path, &how, sizeof(how));
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, st) < 0)
-		return -errno;
+	r = inside_find(f->root_fd, f->path, st, &fd);
+	if (r < 0)
+		return r;
 	if (!S_ISREG(st->st_mode) || (st->st_uid != f->uid && st->st_uid != 0))
 		return -EPERM;
 	*ret = steal_fd(&fd);
 	return 0;
-}
-
-static int open_found(int found)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", found);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	return fd < 0 ? -errno : fd;
 }
 
 static void start_over(struct perfmap_file *f)
@@ -206,7 +187,7 @@ static bool take_file(struct perfmap_file *f, struct stat *st)
 		close(steal_fd(&f->fd));
 	f->state = r == -EPERM ? PERFMAP_FOREIGN : PERFMAP_NONE;
 	if (r == 0)
-		f->fd = open_found(found);
+		f->fd = inside_reopen(found);
 	if (f->fd < 0) {
 		f->fd = -1;
 		return false;
