@@ -132,7 +132,7 @@ $(O)/oom/test_%: $(O)/unit/test_%.o $(OOM_LIB)
 	$(call say,TEST,$@)$(CC) $(SAN) $< $(OOM_LIB) $(LDLIBS) -Wl,--wrap=_cmocka_run_group_tests -lcmocka -o $@
 $(O)/bpf_host/%: tests/bpf_host/%.c
 	@mkdir -p $(@D)
-	$(call say,TEST,$@)$(CC) -std=gnu11 -Wall -Werror -Itests/bpf_host/fake -Itests/bpf_host -Iinclude -Ibpf \
+	$(call say,TEST,$@)$(CC) -std=gnu11 -Wall -Werror -Itests/bpf_host/fake -Itests/bpf_host -Iinclude -Ibpf -iquote src \
 		$(SAN) -MMD -MP -MF $@.d $< -lcmocka -o $@
 $(O)/bpf_load/%: tests/bpf_load/%.c $(SKEL)
 	@mkdir -p $(@D)

@@ -465,13 +465,10 @@ int mt_leave_by_table(__u32 slot, __u32 rule)
 	if (!s || !r)
 		return 1;
 	at = s->sp;
+	s->end = MT_END_unreadable; /* also of a CFA that is 0: a register that holds nothing */
 	cfa = mt_frame_address(slot, rule);
-	if (!cfa)
+	if (cfa <= at)
 		return 1;
-	if (cfa <= at) {
-		s->end = MT_END_unreadable;
-		return 1;
-	}
 	if (r->bp != MT_BP_SAME && r->bp < MT_BP_LOST) {
 		at = r->bp == MT_BP_CFA ? cfa : r->bp == MT_BP_BP ? s->bp : s->sp;
 		if (mt_stack_word(slot, at + r->bp_off)) /* first: it lies below */

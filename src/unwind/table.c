@@ -201,6 +201,13 @@ static size_t find_segments(const struct elf_file *f, struct elf_code_segment *r
 	return n;
 }
 
+void unwind_table_done(struct unwind_table *t)
+{
+	for (size_t i = 0; i < t->count; i++)
+		free(t->piece[i].words);
+	*t = (struct unwind_table){};
+}
+
 int unwind_table_pack(const struct elf_file *f, const struct cfi_rows *rows, struct unwind_dict *d,
 		      struct unwind_table *ret)
 {
@@ -239,44 +246,6 @@ int unwind_table_build(const struct elf_file *f, struct unwind_dict *d, struct u
 	int r = cfi_read(f, &rows, err);
 
 	return r < 0 ? r : unwind_table_pack(f, &rows, d, ret);
-}
-
-void unwind_table_done(struct unwind_table *t)
-{
-	for (size_t i = 0; i < t->count; i++)
-		free(t->piece[i].words);
-	*t = (struct unwind_table){};
-}
-
-/* The greatest row that is not behind the offset. */
-static uint32_t find_in_page(const uint32_t *row, uint32_t count, uint32_t offset)
-{
-	const uint32_t key = offset << 16 | UINT16_MAX;
-	uint32_t low = 0;
-
-	while (count > 1) {
-		const uint32_t half = count / 2;
-
-		if (row[low + half] <= key)
-			low += half;
-		count -= half;
-	}
-	return row[low] & UINT16_MAX;
-}
-
-uint32_t unwind_table_find(const struct unwind_table *t, uint64_t file_offset)
-{
-	for (size_t i = 0; i < t->count; i++) {
-		const struct unwind_piece *p = &t->piece[i];
-		size_t page;
-
-		if (file_offset < p->start || file_offset >= p->end)
-			continue;
-		page = (file_offset - p->base) >> MT_UNWIND_PAGE_SHIFT;
-		return find_in_page(p->words + p->words[page], p->words[page + 1] - p->words[page],
-				    (uint32_t)(file_offset & PAGE_MASK));
-	}
-	return 0;
 }
 
 const char *unwind_refused_name(enum cfi_refused reason)

@@ -1,6 +1,7 @@
 /*
  * The unwinder in user space, over the same tables and by the same rules as the one in BPF: the
- * reference that it is tested against. Memory and mappings come from callbacks.
+ * reference that it is tested against. Memory and mappings come from callbacks. Left out is what
+ * only the kernel side has: scanning for the caller of a runtime library, tables still to come.
  */
 #pragma once
 #include <stdbool.h>
@@ -13,20 +14,22 @@
 #define WALK_SWITCHES_MAX 2 /* jumps to another stack that frame pointers may make */
 #define WALK_STACK_BYTES ((uint64_t)8 << 20) /* farther is another stack */
 
+/* As in stack_ends.def. */
 enum walk_end {
-	WALK_END_COMPLETE = 1, /* the thread's start */
-	WALK_END_ZERO,	      /* a return address that cannot be code: below 4096 or the kernel's */
-	WALK_END_NOT_CODE,    /* it lies in no executable mapping */
-	WALK_END_UNSUPPORTED, /* a rule that the tables cannot express */
-	WALK_END_BAD_FRAME,   /* the next frame is not above this one, or no frame at all */
-	WALK_END_MEMORY,      /* the stack cannot be read */
-	WALK_END_DEPTH,	      /* more frames than asked for */
+	WALK_END_COMPLETE = 1,	   /* the thread's start */
+	WALK_END_NO_FRAME_POINTER, /* code without table, and the register is no frame pointer */
+	WALK_END_JIT,		   /* the same in generated code */
+	WALK_END_NOT_CODE,	   /* the return address lies in no executable mapping */
+	WALK_END_UNSUPPORTED,	   /* a rule that the tables cannot express */
+	WALK_END_UNREADABLE, /* no memory there, or a frame that is not above the one before */
+	WALK_END_DEPTH,	     /* more frames than asked for */
 };
 
 enum walk_code {
 	WALK_CODE_TABLE,    /* of a file with a table */
-	WALK_CODE_NO_TABLE, /* executable, but without table: frame pointers */
+	WALK_CODE_NO_TABLE, /* of a file without: frame pointers, which may change stacks */
 	WALK_CODE_NONE,	    /* not executable */
+	WALK_CODE_JIT,	    /* of no file: frame pointers, on this stack */
 };
 
 struct walk_place {

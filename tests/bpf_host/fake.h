@@ -247,8 +247,8 @@ long bpf_probe_read_user(void *to, uint32_t size, const void *from)
 	uint64_t at = (uintptr_t)from;
 
 	fake.reads++;
-	if (fake.stack_start && at >= fake.stack_start &&
-	    at + size <= fake.stack_start + sizeof(fake.stack)) {
+	if (fake.stack_start && size <= sizeof(fake.stack) &&
+	    at - fake.stack_start <= sizeof(fake.stack) - size) {
 		memcpy(to, fake.stack + (at - fake.stack_start), size);
 		return 0;
 	}

@@ -18,7 +18,8 @@
 #include "sys/maps.h"
 
 #define CODE 0x401000u	  /* of a file with a table, OFFSET in it */
-#define JIT 0x10000000u	  /* code without a file */
+#define BARE 0x10000000u  /* of a file without a table */
+#define JIT 0x20000000u	  /* code without a file */
 #define STACK 0x7ff00000u /* 64 words */
 #define WORDS 64
 #define FRAMES 16
@@ -52,7 +53,9 @@ static void find_code(void *ctx, uint64_t address, struct walk_place *ret)
 	if (address - CODE < 0x1000)
 		*ret = (struct walk_place){ WALK_CODE_TABLE, &w->table, address - CODE + 0x1000 };
 	else
-		ret->code = address - JIT < 0x1000 ? WALK_CODE_NO_TABLE : WALK_CODE_NONE;
+		ret->code = address - BARE < 0x1000  ? WALK_CODE_NO_TABLE
+			    : address - JIT < 0x1000 ? WALK_CODE_JIT
+						     : WALK_CODE_NONE;
 }
 
 static uint64_t real_return(void *ctx, uint64_t address, uint64_t sp)
@@ -229,9 +232,9 @@ static void code_without_tables_has_frame_pointers(void **state)
 	struct world *w = make_world(rules, 2);
 
 	(void)state;
-	w->stack[0] = JIT + 0x20;
+	w->stack[0] = BARE + 0x20;
 	w->stack[10] = STACK + 8 * 20;
-	w->stack[11] = JIT + 0x30;
+	w->stack[11] = BARE + 0x30;
 	w->stack[20] = 3;
 	w->stack[21] = in(1);
 	assert_int_equal(walk(w, in(0), STACK, STACK + 8 * 10, false), 4);
@@ -241,10 +244,10 @@ static void code_without_tables_has_frame_pointers(void **state)
 	assert_int_equal(walk(w, in(0), STACK, STACK + 8 * 10, false), 3);
 	assert_int_equal(w->end, WALK_END_COMPLETE);
 	w->stack[20] = 0;
-	w->stack[21] = JIT + 0x40;
+	w->stack[21] = BARE + 0x40;
 	assert_int_equal(walk(w, in(0), STACK, STACK + 8 * 10, false), 4);
 	assert_int_equal(w->end, WALK_END_COMPLETE);
-	assert_int_equal(w->pcs[3], JIT + 0x40);
+	assert_int_equal(w->pcs[3], BARE + 0x40);
 	world_free(w);
 }
 
@@ -256,12 +259,12 @@ static void a_register_that_is_no_frame_pointer_gives_no_frame(void **state)
 	(void)state;
 	w->stack[10] = STACK + 8 * 20;
 	w->stack[11] = 0x12345678; /* not code */
-	assert_int_equal(walk(w, JIT, STACK, STACK + 8 * 10, false), 1);
-	assert_int_equal(w->end, WALK_END_BAD_FRAME);
-	assert_int_equal(walk(w, JIT, STACK, STACK + 8 * 10 + 1, false), 1);
-	assert_int_equal(w->end, WALK_END_BAD_FRAME);
-	assert_int_equal(walk(w, JIT, STACK, 0x1000, false), 1);
-	assert_int_equal(w->end, WALK_END_MEMORY);
+	assert_int_equal(walk(w, BARE, STACK, STACK + 8 * 10, false), 1);
+	assert_int_equal(w->end, WALK_END_NO_FRAME_POINTER);
+	assert_int_equal(walk(w, BARE, STACK, STACK + 8 * 10 + 1, false), 1);
+	assert_int_equal(w->end, WALK_END_NO_FRAME_POINTER);
+	assert_int_equal(walk(w, BARE, STACK, 0x1000, false), 1);
+	assert_int_equal(w->end, WALK_END_UNREADABLE);
 	world_free(w);
 }
 
@@ -273,11 +276,37 @@ static void frame_pointers_change_stacks_twice_at_most(void **state)
 	(void)state;
 	/* Up, and then around in a ring. */
 	w->stack[10] = STACK + 8 * 20;
-	w->stack[11] = JIT + 1;
+	w->stack[11] = BARE + 1;
 	w->stack[20] = STACK + 8 * 10;
-	w->stack[21] = JIT + 2;
-	assert_int_equal(walk(w, JIT, STACK, STACK + 8 * 10, false), 7);
-	assert_int_equal(w->end, WALK_END_BAD_FRAME);
+	w->stack[21] = BARE + 2;
+	assert_int_equal(walk(w, BARE, STACK, STACK + 8 * 10, false), 7);
+	assert_int_equal(w->end, WALK_END_NO_FRAME_POINTER);
+	world_free(w);
+}
+
+/* Compilers of generated code use the register for data more often than not. */
+static void generated_code_needs_frame_pointers_on_its_own_stack(void **state)
+{
+	const struct mt_unwind_rule rules[] = { END_RULE };
+	struct world *w = make_world(rules, 1);
+
+	(void)state;
+	w->stack[10] = STACK + 8 * 20;
+	w->stack[11] = JIT + 1;
+	w->stack[20] = 0;
+	w->stack[21] = in(0);
+	assert_int_equal(walk(w, JIT, STACK, STACK + 8 * 10, false), 3);
+	assert_int_equal(w->end, WALK_END_COMPLETE);
+	assert_int_equal(walk(w, JIT, STACK + 8 * 11, STACK + 8 * 10, false), 1);
+	assert_int_equal(w->end, WALK_END_JIT);
+	assert_int_equal(walk(w, JIT, STACK, 0, false), 1);
+	assert_int_equal(w->end, WALK_END_JIT);
+	w->stack[11] = 0x12345678; /* not code */
+	assert_int_equal(walk(w, JIT, STACK, STACK + 8 * 10, false), 1);
+	assert_int_equal(w->end, WALK_END_JIT);
+	w->stack[11] = 0;
+	assert_int_equal(walk(w, JIT, STACK, STACK + 8 * 10, false), 1);
+	assert_int_equal(w->end, WALK_END_JIT);
 	world_free(w);
 }
 
@@ -290,9 +319,9 @@ static void a_frame_must_be_above_the_one_before(void **state)
 	(void)state;
 	w->stack[1] = in(0);
 	assert_int_equal(walk(w, in(0), STACK + 8 * 2, STACK, false), 1);
-	assert_int_equal(w->end, WALK_END_BAD_FRAME);
+	assert_int_equal(w->end, WALK_END_UNREADABLE);
 	assert_int_equal(walk(w, in(1), STACK + 8 * 2, STACK, false), 1);
-	assert_int_equal(w->end, WALK_END_BAD_FRAME);
+	assert_int_equal(w->end, WALK_END_UNREADABLE);
 	world_free(w);
 }
 
@@ -305,17 +334,17 @@ static void other_ends_are_told_apart(void **state)
 	(void)state;
 	w->stack[0] = 0xffffffff81000000u;
 	assert_int_equal(walk(w, in(0), STACK, 0, false), 1);
-	assert_int_equal(w->end, WALK_END_ZERO);
+	assert_int_equal(w->end, WALK_END_NOT_CODE);
 	w->stack[0] = 17;
 	assert_int_equal(walk(w, in(0), STACK, 0, false), 1);
-	assert_int_equal(w->end, WALK_END_ZERO);
+	assert_int_equal(w->end, WALK_END_NOT_CODE);
 	w->stack[0] = 0x777000;
 	assert_int_equal(walk(w, in(0), STACK, 0, false), 1);
 	assert_int_equal(w->end, WALK_END_NOT_CODE);
 	assert_int_equal(walk(w, in(0), 0x1000, 0, false), 1);
-	assert_int_equal(w->end, WALK_END_MEMORY);
+	assert_int_equal(w->end, WALK_END_UNREADABLE);
 	assert_int_equal(walk(w, in(1), STACK, 0x1000, false), 1);
-	assert_int_equal(w->end, WALK_END_MEMORY);
+	assert_int_equal(w->end, WALK_END_UNREADABLE);
 	for (size_t i = 0; i < WORDS; i++)
 		w->stack[i] = in(0);
 	assert_int_equal(walk(w, in(0), STACK, 0, false), FRAMES);
@@ -454,6 +483,7 @@ int main(void)
 		cmocka_unit_test(code_without_tables_has_frame_pointers),
 		cmocka_unit_test(a_register_that_is_no_frame_pointer_gives_no_frame),
 		cmocka_unit_test(frame_pointers_change_stacks_twice_at_most),
+		cmocka_unit_test(generated_code_needs_frame_pointers_on_its_own_stack),
 		cmocka_unit_test(a_frame_must_be_above_the_one_before),
 		cmocka_unit_test(other_ends_are_told_apart),
 		cmocka_unit_test(a_return_probe_is_seen_through),
