@@ -33,7 +33,8 @@
 
 static struct unwind_dict *dict;
 static struct unwind_table table;
-static bool plausible; /* every other world: long chains */
+/* What a world is mostly made of. */
+static enum { NONSENSE, LONG_CHAINS, FRAME_POINTERS, SIGNALS, KINDS } kind;
 static uint64_t seed = 88172645463325252u;
 
 static uint32_t pick(uint32_t n)
@@ -51,13 +52,15 @@ static struct mt_unwind_rule random_rule(void)
 					 MT_CFA_SP, MT_CFA_BP, MT_CFA_BP };
 	struct mt_unwind_rule r = {};
 
-	r.cfa = pick(plausible ? 100 : 3) ? often[pick(sizeof(often))]
-					  : (uint8_t)pick(MT_CFA_UNSUPPORTED + 1);
-	if (plausible && r.cfa == MT_CFA_BP)
+	r.cfa = pick(kind == LONG_CHAINS ? 100 : 3) ? often[pick(sizeof(often))]
+						    : (uint8_t)pick(MT_CFA_UNSUPPORTED + 1);
+	if (kind == LONG_CHAINS && r.cfa == MT_CFA_BP)
 		r.cfa = MT_CFA_SP;
+	if (kind == SIGNALS && pick(3) == 0)
+		r.cfa = MT_CFA_SIGNAL;
 	switch (r.cfa) {
 	case MT_CFA_SP:
-		r.off = 8 * (int)pick(20) + 8 - 80 * (pick(plausible ? 200 : 20) == 0);
+		r.off = 8 * (int)pick(20) + 8 - 80 * (pick(kind == LONG_CHAINS ? 200 : 20) == 0);
 		break;
 	case MT_CFA_BP: r.off = 8 * (int)pick(20) + 8 - 80 * (pick(20) == 0); break;
 	case MT_CFA_SP_DEREF:
@@ -102,9 +105,26 @@ static void make_table(void)
 static uint64_t random_code(void)
 {
 	static const uint64_t base[] = { BARE, JIT, CODE };
-	const uint32_t i = pick(plausible ? 200 : 8);
+	static const uint8_t outside[KINDS] = { 4, 100, 1, 20 }; /* one in so many */
+	const uint32_t *words = table.piece[0].words, page = pick(PAGES);
+	const uint32_t row = words[page] + pick(words[page + 1] - words[page]);
 
-	return base[i < 2 ? i : 2] + pick(PAGES * 0x1000);
+	if (pick(outside[kind]) == 0)
+		return base[pick(3)] + pick(PAGES * 0x1000);
+	/* Often the first byte of a row, where a return address belongs to the row before. */
+	return CODE + page * 0x1000 + (words[row] >> 16) + (pick(2) ? pick(20) : 0);
+}
+
+/* Frame records one after the other, now and then somewhere else. */
+static void make_frames(void)
+{
+	for (uint32_t i = 0; i < STACK_WORDS; i += 2) {
+		uint64_t here = STACK + 8 * i;
+
+		fake_push(here,
+			  pick(4) ? here + 16 * pick(10) : STACK + 16 * pick(STACK_WORDS / 2));
+		fake_push(here + 8, pick(30) ? BARE + pick(PAGES * 0x1000) : random_code());
+	}
 }
 
 static void make_stack(void)
@@ -112,7 +132,7 @@ static void make_stack(void)
 	for (uint32_t i = 0; i < STACK_WORDS; i++) {
 		uint64_t here = STACK + 8 * i, word = random_code();
 
-		switch (pick(plausible ? 200 : 8)) {
+		switch (pick(kind == LONG_CHAINS ? 200 : kind == SIGNALS ? 20 : 8)) {
 		case 0:
 		case 1: word = here + 8 * pick(40); break;
 		case 2: word = pick(4) ? STACK + 8 * pick(STACK_WORDS) : pick(10000); break;
@@ -206,12 +226,14 @@ static void both_unwinders_see_the_same(void **state)
 {
 	(void)state;
 	for (int world = 0; world < WORLDS; world++) {
-		plausible = world & 1;
+		kind = world % KINDS;
 		begin();
 		for (int walk = 0; walk < WALKS; walk++) {
 			uint64_t sp = STACK + 8 * pick(STACK_WORDS);
 
-			if (walk % 10 == 0)
+			if (walk % 10 == 0 && kind == FRAME_POINTERS)
+				make_frames();
+			else if (walk % 10 == 0)
 				make_stack();
 			compare(random_code(), sp,
 				pick(4)	  ? sp + 8 * pick(60)
