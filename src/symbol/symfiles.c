@@ -275,9 +275,12 @@ void symfiles_await(struct symfiles *s, struct symfile *f)
 	f->pending = true;
 }
 
-static bool has_lines(const struct elf_file *elf)
+/* 1, 0 or -ENOMEM. */
+static int has_lines(const struct elf_file *elf)
 {
-	return elf_has_section(elf, ".debug_info") || elf_has_section(elf, ".zdebug_info");
+	int r = elf_has_section(elf, ".debug_info");
+
+	return r ? r : elf_has_section(elf, ".zdebug_info");
 }
 
 static struct debug_place place_of(const struct symfiles *s, const struct symfile *f)
@@ -349,10 +352,10 @@ static int find_extra(struct symfiles *s, struct symfile *f)
 {
 	const struct debug_place place = place_of(s, f);
 	struct debug_refusals refused;
-	int r = 0;
+	int r = elf_has_symtab(f->elf) ? has_lines(f->elf) : 0;
 
-	if (elf_has_symtab(f->elf) && has_lines(f->elf))
-		return 0;
+	if (r)
+		return r < 0 ? r : 0;
 	if (!f->search)
 		r = debug_search_new(f->elf, &place, &f->search);
 	if (r == 0)
@@ -386,11 +389,14 @@ static int find_shared(struct symfiles *s, struct symfile *f)
 static int choose_dwarf(struct symfiles *s, struct symfile *f)
 {
 	const struct elf_file *one = f->elf;
+	int r = has_lines(one);
 
-	if (!has_lines(one))
+	if (r == 0) {
 		one = f->packed ? NULL : f->extra;
-	if (!one || (one != f->elf && !has_lines(one)))
-		return 0;
+		r = one ? has_lines(one) : 0;
+	}
+	if (r <= 0)
+		return r;
 	if (elf_file_bytes(one) > DEBUG_FILE_BYTES_MAX) {
 		s->stats.debug_refused++;
 		return 0;

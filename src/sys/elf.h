@@ -100,8 +100,8 @@ struct elf_bytes {
  */
 int elf_section(const struct elf_file *f, const char *name, size_t max, struct elf_bytes *ret);
 
-/* Whether there is one, with bytes in the file. */
-bool elf_has_section(const struct elf_file *f, const char *name);
+/* 1 when there is one, with bytes in the file, else 0. -ENOMEM: it is not known. */
+int elf_has_section(const struct elf_file *f, const char *name);
 
 /* .eh_frame, by its section or else through PT_GNU_EH_FRAME. Errors as above. */
 int elf_eh_frame(const struct elf_file *f, size_t max, struct elf_bytes *ret);

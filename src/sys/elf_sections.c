@@ -183,14 +183,16 @@ int elf_section(const struct elf_file *f, const char *name, size_t max, struct e
 	return r < 0 ? r : read_section(f, section, max, ret);
 }
 
-bool elf_has_section(const struct elf_file *f, const char *name)
+int elf_has_section(const struct elf_file *f, const char *name)
 {
 	auto_clean(end_elf) Elf *e = begin_elf(f);
 	Elf_Scn *section;
 	GElf_Shdr sh;
+	int r = find_section(f, e, name, &section);
 
-	return find_section(f, e, name, &section) == 0 && gelf_getshdr(section, &sh) &&
-	       sh.sh_type != SHT_NOBITS && sh.sh_size > 0;
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	return gelf_getshdr(section, &sh) && sh.sh_type != SHT_NOBITS && sh.sh_size > 0;
 }
 
 size_t elf_code_sections(const struct elf_file *f, struct elf_code_segment *ret, size_t max)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <signal.h>
+#include <zlib.h>
 
 #include "elf_maker.h"
 #include "base/cleanup.h"
@@ -169,6 +170,77 @@ static void a_name_that_failed_is_found_later(void **state)
 	close(fd);
 }
 
+struct split {
+	char program[32], folder[32]; /* paths */
+};
+
+static int name_by_debug_file(void *ctx)
+{
+	struct symbolizer_cfg cfg = SYMBOLIZER_CFG_DEFAULT(clock_of_test);
+	auto_clean(symbolizer_freep) struct symbolizer *s = NULL;
+	struct split *split = ctx;
+	struct symbol_file file = { .path = split->program, .name = "/prog" };
+	const char *name = UNTOUCHED;
+	uint32_t number;
+	int r;
+
+	cfg.host_root = split->folder;
+	r = symbolizer_new(&cfg, &s);
+	if (r == 0)
+		r = symbolizer_add_file(s, &file, &number);
+	if (r < 0)
+		return r;
+	symbolizer_start_tick(s, 1000);
+	r = symbolizer_resolve(s, number, MADE_CODE_VADDR + 1, &name);
+	if (r < 0) { /* the debug file is not given up for it */
+		oom_disarm();
+		assert_int_equal(symbolizer_resolve(s, number, MADE_CODE_VADDR + 1, &name), 0);
+	}
+	assert_string_equal(name, "malloc");
+	return r;
+}
+
+/* A stripped file whose .gnu_debuglink names prog.debug. */
+static int made_stripped(uint32_t crc)
+{
+	const struct made_elf made = { .dynsym = true, .section = ".gnu_debuglink" };
+	const uint64_t place[2] = { MADE_NOTES, 16 }; /* sh_offset, sh_size */
+	int fd = made_elf_fd(&made);
+
+	assert_int_equal(pwrite(fd, "prog.debug\0", 12, MADE_NOTES), 12);
+	assert_int_equal(pwrite(fd, &crc, 4, MADE_NOTES + 12), 4);
+	assert_int_equal(
+		pwrite(fd, place, 16,
+		       MADE_SECTIONS + 3 * sizeof(Elf64_Shdr) + offsetof(Elf64_Shdr, sh_offset)),
+		16);
+	return fd;
+}
+
+static void a_debug_file_is_found_or_looked_for_again(void **state)
+{
+	const struct made_elf made = { symbols, 4 };
+	struct split split = { .folder = "/tmp/memtrace-oom-XXXXXX" };
+	char path[64], bytes[65536];
+	int in = made_elf_fd(&made), out, fd;
+	ssize_t n;
+
+	(void)state;
+	assert_non_null(mkdtemp(split.folder));
+	snprintf(path, sizeof(path), "%s/prog.debug", split.folder);
+	out = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	n = pread(in, bytes, sizeof(bytes), 0);
+	assert_true(n > 0 && n < (ssize_t)sizeof(bytes));
+	assert_int_equal(write(out, bytes, (size_t)n), n);
+	close(out);
+	close(in);
+	fd = made_stripped((uint32_t)crc32(0, (const Bytef *)bytes, (uInt)n));
+	snprintf(split.program, sizeof(split.program), "/proc/self/fd/%d", fd);
+	each_way(name_by_debug_file, &split, 30);
+	close(fd);
+	unlink(path);
+	rmdir(split.folder);
+}
+
 static int read_maps(void *ctx)
 {
 	struct vma_table t = { .vma = UNTOUCHED };
@@ -273,6 +345,7 @@ int main(void)
 		cmocka_unit_test(a_file_is_described_whole_or_not_at_all),
 		cmocka_unit_test(allocators_are_all_found_or_the_file_is_given_up),
 		cmocka_unit_test(a_name_that_failed_is_found_later),
+		cmocka_unit_test(a_debug_file_is_found_or_looked_for_again),
 		cmocka_unit_test(proc_is_read_whole_or_not_at_all),
 		cmocka_unit_test(a_loop_gives_back_signals_and_descriptors),
 	};
