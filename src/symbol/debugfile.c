@@ -5,19 +5,17 @@
 #include "symbol/debugfile.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "base/cleanup.h"
 #include "sys/elf.h"
+#include "sys/inside.h"
 
 #define LINK_BYTES_MAX 4096
 #define CRC_PIECE_BYTES ((size_t)256 << 10)
@@ -133,32 +131,6 @@ struct debug_refusals debug_search_refusals(const struct debug_search *s)
 	return s->refused;
 }
 
-/*
- * Links are followed, but only inside root, and nothing but a regular file is opened: opening a
- * pipe would block, opening a device can do harm. -ENOENT, -EBADF (what is there is no such file).
- */
-static int open_inside(const char *root, const char *path)
-{
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
-				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-	auto_close int folder = -1, found = -1;
-	struct stat st;
-	char again[40];
-	int fd;
-
-	folder = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (folder < 0)
-		return -ENOENT;
-	found = (int)syscall(SYS_openat2, folder, path, &how, sizeof(how));
-	if (found < 0 || fstat(found, &st) < 0)
-		return -ENOENT;
-	if (!S_ISREG(st.st_mode))
-		return -EBADF;
-	snprintf(again, sizeof(again), "/proc/self/fd/%d", found);
-	fd = open(again, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	return fd < 0 ? -errno : fd;
-}
-
 /* Failures of this process rather than of the file. */
 static bool passes(int error)
 {
@@ -192,11 +164,13 @@ static int open_checked(int fd, const char *build_id, bool must, struct debug_re
 static int open_path(const char *root, const char *path, const char *build_id, bool must,
 		     struct debug_refusals *count, struct elf_file **ret)
 {
-	auto_close int fd = open_inside(root, path);
+	auto_close int fd = -1;
+	struct stat st;
+	int r = inside_open_linked(root, path, &st, &fd);
 
-	if (fd < 0) {
-		count->broken += fd == -EBADF;
-		return passes(fd) ? fd : -ENOENT;
+	if (r < 0) {
+		count->broken += r == -EPERM;
+		return passes(r) ? r : -ENOENT;
 	}
 	return open_checked(fd, build_id, must, count, ret);
 }

@@ -3,16 +3,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 
-int inside_find(int root_fd, const char *path, struct stat *ret_st, int *ret)
+static int look_up(int root_fd, const char *path, uint64_t flags, struct stat *ret_st, int *ret)
 {
 	struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC | O_NOFOLLOW,
+		.flags = O_PATH | O_CLOEXEC | flags,
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 	};
 	auto_close int fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
@@ -25,6 +26,11 @@ int inside_find(int root_fd, const char *path, struct stat *ret_st, int *ret)
 	return 0;
 }
 
+int inside_find(int root_fd, const char *path, struct stat *ret_st, int *ret)
+{
+	return look_up(root_fd, path, O_NOFOLLOW, ret_st, ret);
+}
+
 int inside_reopen(int found)
 {
 	char path[64];
@@ -35,7 +41,8 @@ int inside_reopen(int found)
 	return fd < 0 ? -errno : fd;
 }
 
-int inside_open(const char *root, const char *path, struct stat *ret_st, int *ret)
+static int open_file(const char *root, const char *path, uint64_t flags, struct stat *ret_st,
+		     int *ret)
 {
 	auto_close int folder = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), found = -1;
 	struct stat st;
@@ -43,7 +50,7 @@ int inside_open(const char *root, const char *path, struct stat *ret_st, int *re
 
 	if (folder < 0)
 		return -errno;
-	r = inside_find(folder, path, &st, &found);
+	r = look_up(folder, path, flags, &st, &found);
 	if (r < 0)
 		return r;
 	if (!S_ISREG(st.st_mode))
@@ -54,4 +61,14 @@ int inside_open(const char *root, const char *path, struct stat *ret_st, int *re
 	*ret_st = st;
 	*ret = r;
 	return 0;
+}
+
+int inside_open(const char *root, const char *path, struct stat *ret_st, int *ret)
+{
+	return open_file(root, path, O_NOFOLLOW, ret_st, ret);
+}
+
+int inside_open_linked(const char *root, const char *path, struct stat *ret_st, int *ret)
+{
+	return open_file(root, path, 0, ret_st, ret);
 }

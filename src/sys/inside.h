@@ -15,3 +15,5 @@ int inside_reopen(int found);
 
 /* Opens a regular file for reading; *ret_st tells about it. -EPERM when it is anything else. */
 int inside_open(const char *root, const char *path, struct stat *ret_st, int *ret);
+/* The same, and a link at the end is followed, too: debug files are often reached by one. */
+int inside_open_linked(const char *root, const char *path, struct stat *ret_st, int *ret);
