@@ -187,11 +187,12 @@ static json_t *path(const struct analysis *a, const struct snap_site *site)
 /* Where several call paths make one leak: how many, and the largest. */
 static int put_paths(json_t *o, const struct analysis *a, const struct finding *f)
 {
-	json_auto_t *list = json_array();
+	json_auto_t *list = NULL;
 	size_t i;
 
 	if (!a || f->paths < 2)
 		return 0;
+	list = json_array();
 	for (i = 0; i < f->path_count; i++) {
 		const struct snap_site *site = rank_path_site(a, f, i);
 

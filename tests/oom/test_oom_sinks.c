@@ -74,6 +74,7 @@ static void json_lines_are_whole_or_not_there(void **state)
 	struct fixture *f = *state;
 	struct output o = { f, &sink_jsonl };
 
+	fix_paths(f);
 	json_set_alloc_funcs(oom_malloc, oom_free);
 	each_way(whole_life, &o, 300);
 	json_set_alloc_funcs(malloc, free);
