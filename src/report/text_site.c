@@ -9,6 +9,7 @@
 #define FRAMES_SHOWN 12	    /* of a site in a list; the rest is in the records */
 #define PATH_FRAMES_SHOWN 3 /* of a further path, where it differs */
 #define SYMBOL_COLUMNS 60
+#define CYCLE_MAX 16 /* frames of a recursion through several functions */
 
 static const char *base_name(const char *path)
 {
@@ -54,13 +55,49 @@ static void add_frame_line(struct strbuf *b, size_t indent, const struct snapsho
 	strbuf_add(b, "\n");
 }
 
+static bool same_frame(const struct snap_frame *a, const struct snap_frame *b)
+{
+	const char *x = a->symbol ? a->symbol : "", *y = b->symbol ? b->symbol : "";
+
+	/* functions inlined at one place differ by name */
+	return a->module == b->module && a->offset == b->offset && a->inlined == b->inlined &&
+	       strcmp(x, y) == 0;
+}
+
+/* How often the frames before `at` come again from there on, in runs of *ret_run frames. */
+static size_t count_repeats(const struct snap_stack *stack, size_t first, size_t at,
+			    size_t *ret_run)
+{
+	for (size_t run = 1; run <= CYCLE_MAX && first + run <= at; run++) {
+		size_t n = 0;
+
+		while (at + n < stack->count &&
+		       same_frame(&stack->frames[at + n], &stack->frames[at + n - run]))
+			n++;
+		if (n >= run) {
+			*ret_run = run;
+			return n / run;
+		}
+	}
+	return 0;
+}
+
 void text_add_stack(struct strbuf *b, size_t indent, const struct snapshot *s,
 		    const struct snap_stack *stack, size_t frames)
 {
-	size_t i, first = rank_allocator_frames(s, stack);
+	size_t i, run, repeats, first = rank_allocator_frames(s, stack);
 
-	for (i = first; i < stack->count && i - first < frames; i++)
-		add_frame_line(b, indent, s, &stack->frames[i]);
+	for (i = first; i < stack->count && frames > 0; frames--) {
+		add_frame_line(b, indent, s, &stack->frames[i++]);
+		repeats = count_repeats(stack, first, i, &run);
+		if (!repeats)
+			continue;
+		i += repeats * run;
+		first = i; /* one repetition is told once */
+		strbuf_printf(b,
+			      run == 1 ? "%*s(%zu more of it)\n" : "%*s(%zu more of these %zu)\n",
+			      (int)indent, "", repeats, run);
+	}
 	if (i < stack->count)
 		strbuf_printf(b, "%*s... %zu more\n", (int)indent, "", stack->count - i);
 	if (stack->count == 0)
@@ -70,11 +107,6 @@ void text_add_stack(struct strbuf *b, size_t indent, const struct snapshot *s,
 	else if (!names_stack_complete(stack->end))
 		strbuf_printf(b, "%*s(incomplete: %s)\n", (int)indent, "",
 			      names_stack_end_text(stack->end));
-}
-
-static bool same_frame(const struct snap_frame *a, const struct snap_frame *b)
-{
-	return a->module == b->module && a->offset == b->offset;
 }
 
 void text_add_other_path(struct strbuf *b, size_t indent, const struct snapshot *s,

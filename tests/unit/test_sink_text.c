@@ -173,6 +173,31 @@ static void further_paths_of_a_leak_show_where_they_differ(void **state)
 					    "  and through 5 more call paths\n"));
 }
 
+static void a_recursion_is_told_once(void **state)
+{
+	static struct snap_frame frames[41];
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < 40; i++)
+		frames[i] = (struct snap_frame){ .module = 0,
+						 .offset = i < 10 ? 1 : 2 + i % 2,
+						 .kind = FRAME_NATIVE,
+						 .symbol = i < 10  ? "descend"
+							   : i % 2 ? "odd"
+								   : "even" };
+	frames[40] = (struct snap_frame){
+		.module = 0, .offset = 9, .kind = FRAME_NATIVE, .symbol = "main"
+	};
+	f->sites[0].stack = (struct snap_stack){ frames, 41, MT_END_start };
+	whole_report(f);
+	assert_non_null(strstr(fix_text(f), "                descend  [server]\n"
+					    "                (9 more of it)\n"
+					    "                even  [server]\n"
+					    "                odd  [server]\n"
+					    "                (14 more of these 2)\n"
+					    "                main  [server]\n"));
+}
+
 static void parts_of_a_leak_are_told_with_it(void **state)
 {
 	struct fixture *f = *state;
@@ -384,6 +409,7 @@ int main(void)
 		WITH_FIXTURE(inlined_functions_are_told_with_their_lines),
 		WITH_FIXTURE(further_paths_of_a_leak_show_where_they_differ),
 		WITH_FIXTURE(parts_of_a_leak_are_told_with_it),
+		WITH_FIXTURE(a_recursion_is_told_once),
 		WITH_FIXTURE(a_descriptor_leak_is_told_in_descriptors),
 		WITH_FIXTURE(a_trace_without_a_tick_is_inconclusive),
 		WITH_FIXTURE(a_new_leak_prints_a_whole_block_again),
