@@ -329,13 +329,13 @@ static int64_t read_code(void *ctx, uint64_t vaddr, void *ret, size_t size)
 	return (int64_t)size;
 }
 
-static struct cfi_rows find_sigreturn(struct code *c, const struct made_cfi *m)
+static struct cfi_rows find_sigreturn_in(const struct cfi_range *range, struct code *c,
+					 const struct made_cfi *m)
 {
-	static const struct cfi_range range = { 0x1000, 0x101000 };
 	struct cfi_input in = { .section = { section_of(m) },
 				.sections = 1,
 				.machine = EM_X86_64,
-				.code = &range,
+				.code = range,
 				.ranges = 1,
 				.read_code = read_code,
 				.ctx = c };
@@ -343,6 +343,24 @@ static struct cfi_rows find_sigreturn(struct code *c, const struct made_cfi *m)
 
 	assert_int_equal(cfi_parse(&in, &rows), 0);
 	return rows;
+}
+
+static struct cfi_rows find_sigreturn(struct code *c, const struct made_cfi *m)
+{
+	static const struct cfi_range range = { 0x1000, 0x101000 };
+
+	return find_sigreturn_in(&range, c, m);
+}
+
+static void a_signal_frame_at_address_0_begins_there(void **state)
+{
+	static const struct cfi_range range = { 0, 0x2000 };
+	static struct made_cfi m;
+	struct code c = { .at = 0 };
+
+	(void)state;
+	ASSERT_ROWS(find_sigreturn_in(&range, &c, &m), ROW(0, MT_CFA_SIGNAL, 0),
+		    ROW(9, MT_CFA_FRAME, 0));
 }
 
 static void a_signal_frame_without_tables_is_known_by_its_code(void **state)
@@ -397,6 +415,7 @@ int main(void)
 		cmocka_unit_test(a_zero_length_ends_only_what_has_no_end_of_its_own),
 		cmocka_unit_test(a_signal_frame_is_known_by_its_letter),
 		cmocka_unit_test(a_signal_frame_without_tables_is_known_by_its_code),
+		cmocka_unit_test(a_signal_frame_at_address_0_begins_there),
 		cmocka_unit_test(only_code_without_tables_is_searched),
 	};
 
