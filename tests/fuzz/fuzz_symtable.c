@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	seen.count = 0;
 	elf_each_address(f, keep, &seen);
-	if (symtable_build(f, NULL, 1 << 20, &t) == 0) {
+	if (symtable_build(f, size % 2 ? f : NULL, 1 << 20, &t) == 0) {
 		CLAIM(symtable_bytes(t) <= 1 << 20);
 		for (size_t i = 0; i < seen.count; i++) {
 			find(t, &seen, seen.symbol[i].vaddr);
