@@ -1,7 +1,7 @@
 /*
  * Unwind rows from the bytes of .eh_frame and .debug_frame, the tables packed from them, and the
  * walk over those. A table must say at every address what the rows say.
- * smoke: 30000
+ * smoke: 10000
  */
 #include "fuzz.h"
 

@@ -1,4 +1,7 @@
-/* Perf maps: the same text in pieces means the same; what is found can be read; names are clean. */
+/*
+ * Perf maps: the same text in pieces means the same; what is found can be read; names are clean.
+ * smoke: 8000
+ */
 #include "fuzz.h"
 
 #include "symbol/perfmap.h"

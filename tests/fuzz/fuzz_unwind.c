@@ -1,4 +1,4 @@
-/* Unwind tables from whole files. seeds: elf */
+/* Unwind tables from whole files. seeds: elf, smoke: 8000 */
 #include "fuzz.h"
 
 #include "sys/elf.h"
