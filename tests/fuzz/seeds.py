@@ -4,6 +4,7 @@ Small programs are built with the machine's compiler, texts are what /proc says 
 name or path of this machine is in them.
 Inputs that once broke something (broken-*) are found by the fuzzer, not made here.
 """
+import json
 import lzma
 import os
 import struct
@@ -109,6 +110,42 @@ def answers():
     put("answer", "error", struct.pack("<iIQQ", -2, 0, 1, 2))
     put("answer", "frames", struct.pack("<iIQQ", 0, 3, 1, 2) + frame(7, b"inner", b"/src/a.c", 1) +
         frame(0, b"", b"", 1) + frame(9, b"outer", b"/src/b.c", 0))
+
+
+def recordings():
+    """Records as memtrace --json writes them, cut down to what a report reads."""
+    def lines(*records):
+        head = {"time": "2026-11-21T06:57:30.500000Z", "host": "h", "pid": 7, "comm": "srv"}
+        return b"".join(json.dumps({"type": kind, **head, **more}).encode() + b"\n"
+                        for kind, more in records)
+
+    def frame(symbol, **more):
+        return {"module": "srv", "build_id": "ab12", "offset": "0x1234", "symbol": symbol,
+                "inlined": False, "kind": "native", **more}
+
+    def site(number, live, stack, **more):
+        return "site", {"site_id": f"{number:016x}", "kind": "heap", "class": "application",
+                        "live_bytes": live, "live_count": 3, "allocated_bytes": 1000,
+                        "allocated_count": 10, "stack_complete": True, "stack": stack, **more}
+
+    def sample(elapsed, live):
+        return "sample", {"elapsed_s": elapsed,
+                          "allocator": {"live_bytes": live, "live_count": 9}}
+
+    start = "start", {"elapsed_s": 0.5, "schema": 1, "exe": "/bin/srv", "options": {"top": "20"}}
+    deep = [frame(f"f{i}", file="/src/a.c", line=i) for i in range(12)]
+    leak = "leak", {"leak_id": "1", "site_id": "1".zfill(16), "state": "active", "class": "application",
+                    "size_bytes": 900, "count": 3, "severity": "low", "stack": deep[:2]}
+    put("recording", "two_ticks", lines(
+        start, sample(1, 500), site(1, 300, deep[:3]), site(2, 200, []), sample(2, 900),
+        site(1, 700, deep[:3]), leak, ("end", {"elapsed_s": 3, "verdict": "leak", "leaks": []})))
+    put("recording", "incomplete", lines(
+        start, sample(1, 5), site(3, 5, [frame(None, inlined=True), frame("g", kind="jit")],
+                                  stack_complete=False, stack_end="depth", estimated=True),
+        site(4, 1, [], kind="fd")))
+    put("recording", "several", lines(start, sample(1, 5)) + b"not json\n{}\n[1]\n{\"type\":1}\n" +
+        lines(start, sample(0.5, 2), site(1, 2**63, deep[:1]), ("process", {"event": "exec"})))
+    put("recording", "newer", lines(("start", {"schema": 2, "elapsed_s": 0})))
 
 
 def sections_of(path):
@@ -242,6 +279,7 @@ def main():
         cfi(folder)
         separate(folder)
     answers()
+    recordings()
     perfmap()
     proc()
     names()
