@@ -224,6 +224,10 @@ int profile_add_site(struct profile *p, size_t process, const struct profile_sit
 	}
 	if (s->tick != t->ticks && s->tick)
 		s->grown_known = true;
+	if (told->first_known) {
+		s->first_bytes = told->first_bytes;
+		s->grown_known = true;
+	}
 	s->tick = t->ticks;
 	return 0;
 }

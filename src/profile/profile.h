@@ -17,7 +17,7 @@
 #include "profile/intern.h"
 
 #define PROFILE_UNKNOWN UINT64_MAX /* a number that was not measured */
-#define PROFILE_FRAMES_MAX 256	   /* of a stack */
+#define PROFILE_FRAMES_MAX 640	   /* of a stack: records have 512 at most */
 #define PROFILE_SITES_MAX (1u << 20)
 #define PROFILE_PROCESSES_MAX 16384
 #define PROFILE_TEXT_MAX 1024 /* bytes of a name; longer ones are cut */
@@ -131,6 +131,8 @@ struct profile_site_told {
 	size_t frame_count;	  /* beyond PROFILE_FRAMES_MAX the outermost are left out */
 	bool estimated;
 	uint64_t live_bytes, live_count, allocated_bytes, allocated_count; /* or unknown */
+	bool first_known;     /* who tells knows what it held first: */
+	uint64_t first_bytes; /* used instead of what was told first */
 };
 
 int profile_add_frame(struct profile *p, const struct profile_frame *f, uint32_t *ret);

@@ -156,11 +156,16 @@ static void add_frame(struct strbuf *b, const json_t *frame)
 static void add_stack(struct strbuf *b, const json_t *record)
 {
 	const json_t *stack = json_object_get(record, "stack");
+	uint64_t paths = recording_number(record, "path_count");
 	size_t i, count = json_array_size(stack);
 
 	if (!count)
 		return;
-	strbuf_add(b, "  asked for by (innermost first):\n");
+	if (paths != PROFILE_UNKNOWN && paths > 1)
+		strbuf_printf(b, "  asked for by %llu call paths, the largest (innermost first):\n",
+			      (unsigned long long)paths);
+	else
+		strbuf_add(b, "  asked for by (innermost first):\n");
 	for (i = 0; i < count && i < FRAMES_TOLD; i++)
 		add_frame(b, json_array_get(stack, i));
 	if (i < count)

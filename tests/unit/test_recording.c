@@ -199,7 +199,7 @@ static void a_deep_stack_is_cut_and_said_so(void **state)
 		auto_recording struct recording *rec = read_text(strbuf_text(&b));
 		auto_free char *text = rendered(rec, folded_live, NULL);
 
-		assert_ptr_equal(strstr(text, "[incomplete:_cut];f255;f254;"), text);
+		assert_ptr_equal(strstr(text, "[incomplete:_cut];f639;f638;"), text);
 		assert_non_null(strstr(text, ";f1;f0 1\n"));
 	}
 }

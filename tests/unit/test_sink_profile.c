@@ -56,6 +56,56 @@ static void a_live_run_holds_and_grew_what_its_sites_say(void **state)
 	assert_true(p->processes[0].ended);
 }
 
+static void a_site_keeps_its_id_when_others_speak_for_it(void **state)
+{
+	auto_clean(profile_freep) struct profile *p = NULL;
+	struct fixture *f = *state;
+
+	assert_int_equal(profile_new(&p), 0);
+	{
+		auto_clean(sink_freep) struct sink *next = fix_sink(f, &sink_jsonl), *s = NULL;
+		struct sink_cfg cfg = { .profile = p, .next = next };
+
+		assert_int_equal(sink_new(&sink_profile, &cfg, &s), 0);
+		s->ops->start(s->priv, &f->head, &f->start);
+		for (int i = 0; i < 3; i++) {
+			f->sites[i].site = (uint32_t)i;
+			f->sites[i].id_final = true;
+		}
+		s->ops->tick(s->priv, &f->head, &f->analysis, &f->overhead);
+		f->sites[0].live_bytes += 10;
+		f->sites[0].site = 9; /* another member of a merged site is the largest now */
+		f->sites[0].stack.folded = true;
+		s->ops->tick(s->priv, &f->head, &f->analysis, &f->overhead);
+		f->end.last = &f->analysis;
+		s->ops->end(s->priv, &f->head, &f->end);
+	}
+	profile_settle(p);
+	assert_folded(p, PROFILE_GROWING, "[incomplete:_folded];main;keep_request 10\n");
+}
+
+static void growth_needs_two_reports(void **state)
+{
+	auto_clean(profile_freep) struct profile *p = NULL;
+	struct fixture *f = *state;
+
+	assert_int_equal(profile_new(&p), 0);
+	f->sites[1].site = 1;
+	{
+		auto_clean(sink_freep) struct sink *next = fix_sink(f, &sink_jsonl), *s = NULL;
+		struct sink_cfg cfg = { .profile = p, .next = next };
+
+		assert_int_equal(sink_new(&sink_profile, &cfg, &s), 0);
+		s->ops->start(s->priv, &f->head, &f->start);
+		s->ops->tick(s->priv, &f->head, &f->analysis, &f->overhead);
+		f->end.last = &f->analysis;
+		s->ops->end(s->priv, &f->head, &f->end);
+	}
+	profile_settle(p);
+	assert_folded(p, PROFILE_GROWING, "");
+	assert_int_equal(p->notes.told_once, 2);
+}
+
 static void a_site_that_came_later_grew_all_that_it_holds(void **state)
 {
 	auto_clean(profile_freep) struct profile *p = NULL;
@@ -117,6 +167,8 @@ int main(void)
 #define WITH(test) cmocka_unit_test_setup_teardown(test, fix_setup, fix_teardown)
 	const struct CMUnitTest tests[] = {
 		WITH(a_live_run_holds_and_grew_what_its_sites_say),
+		WITH(a_site_keeps_its_id_when_others_speak_for_it),
+		WITH(growth_needs_two_reports),
 		WITH(a_site_that_came_later_grew_all_that_it_holds),
 		WITH(the_sink_behind_gets_every_call),
 		WITH(it_needs_a_profile_and_a_sink),
