@@ -29,8 +29,8 @@
 
 static const char style[] =
 	"text{font:12px system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif;fill:#222}\n"
-	".b text,.code{font-family:ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace;"
-	"fill:#1a1a1a}\n"
+	".b text,.code{font-family:ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace}\n"
+	".b text{fill:#1a1a1a}\n"
 	".bg{fill:#fff} .dim{fill:#666} .title{font-size:18px;font-weight:600}\n"
 	".head{font-size:14px;font-weight:600}\n"
 	".b rect{stroke:#fff;stroke-width:1} .b{cursor:pointer}\n"
@@ -40,7 +40,8 @@ static const char style[] =
 	"#controls g{cursor:pointer} #controls rect{fill:none;stroke:#999}\n"
 	"#controls .on rect{fill:#2563a8;stroke:#2563a8} #controls .on text{fill:#fff}\n"
 	"@media (prefers-color-scheme:dark){\n"
-	"text{fill:#e4e4e4} .bg{fill:#16181c} .dim{fill:#a0a0a0} .b rect{stroke:#16181c}\n"
+	"svg:root{background:#16181c} text{fill:#e4e4e4} .bg{fill:#16181c} .dim{fill:#a0a0a0}\n"
+	".b rect{stroke:#16181c} .c6{fill:#8f929a}\n"
 	".b text{fill:#111} .b:hover rect{stroke:#fff} .hit text{fill:#fff}}\n";
 
 /* Where the text goes; remembers that there was no memory for some of it. */
