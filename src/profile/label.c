@@ -110,8 +110,16 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* The kernel cuts names of processes to 15 bytes. */
+static bool is_comm(const char *module, const char *comm)
+{
+	size_t len = strlen(comm);
+
+	return len == 15 ? !strncmp(module, comm, len) : len && !strcmp(module, comm);
+}
+
 enum label_colour label_colour(const struct profile *p, const struct profile_frame *f,
-			       const char *exe)
+			       const struct profile_process *process)
 {
 	const char *module = intern_text(&p->text, f->module);
 
@@ -123,7 +131,8 @@ enum label_colour label_colour(const struct profile *p, const struct profile_fra
 	}
 	if (!*module)
 		return LABEL_NOTE;
-	if (*exe && !strcmp(module, base_name(exe)))
+	if (!strcmp(module, base_name(intern_text(&p->text, process->exe))) ||
+	    is_comm(module, intern_text(&p->text, process->comm)))
 		return LABEL_APPLICATION;
 	return is_system(module) ? LABEL_SYSTEM : LABEL_LIBRARY;
 }

@@ -32,6 +32,6 @@ enum label_colour {
 	LABEL_COLOURS
 };
 
-/* exe: of the process, as its start record has it; "" when not known. */
+/* The program itself is the file of the process's path or, as that may be a link, of its name. */
 enum label_colour label_colour(const struct profile *p, const struct profile_frame *f,
-			       const char *exe);
+			       const struct profile_process *process);

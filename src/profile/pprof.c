@@ -132,7 +132,6 @@ static int note_mapping(struct writer *w, const struct profile_frame *f)
 static int note_mappings(struct writer *w)
 {
 	const struct profile *p = w->p;
-	const char *exe = p->process_count ? intern_text(&p->text, p->processes[0].exe) : "";
 	uint32_t i, count = p->frames.count;
 	int r = 0, pass;
 
@@ -142,7 +141,8 @@ static int note_mappings(struct writer *w)
 	for (pass = 0; pass < 2; pass++)
 		for (i = 1; i <= count && r == 0; i++) {
 			const struct profile_frame *f = profile_frame_at(p, i);
-			bool own = label_colour(p, f, exe) == LABEL_APPLICATION;
+			bool own = p->process_count &&
+				   label_colour(p, f, p->processes) == LABEL_APPLICATION;
 
 			if (own == (pass == 0))
 				r = note_mapping(w, f);

@@ -106,6 +106,11 @@ int profile_add_process(struct profile *p, uint32_t pid, const char *comm, const
 	return 0;
 }
 
+int profile_set_program(struct profile *p, size_t process, const char *file)
+{
+	return profile_text(p, file, &p->processes[process].exe);
+}
+
 void profile_tick(struct profile *p, size_t process, double elapsed_s, uint64_t heap_bytes,
 		  uint64_t heap_count)
 {
@@ -185,6 +190,7 @@ static int set_site(struct profile *p, struct profile_site *s, const struct prof
 	s->class = class;
 	s->kind = kind;
 	s->end = end;
+	s->owner = told->owner < frames ? (uint32_t)told->owner : UINT32_MAX;
 	s->estimated = told->estimated;
 	s->live_bytes = told->live_bytes;
 	s->live_count = told->live_count;

@@ -74,7 +74,8 @@ struct profile_site {
 	uint32_t kind;	    /* text: "heap", "mmap", "brk" */
 	uint32_t stack;	    /* number in profile.stacks; 0 without frames */
 	uint32_t end;	    /* text: why the stack ends; 0 when it is complete */
-	uint32_t tick;	    /* last told at this tick of its process, from 1 */
+	uint32_t owner; /* index into the stack: the function that asked; past its end: not known */
+	uint32_t tick;	/* last told at this tick of its process, from 1 */
 	uint32_t first_tick;
 	bool estimated;
 	bool grown_known;     /* settled: told twice, or known to have held nothing before */
@@ -114,6 +115,9 @@ void profile_freep(struct profile **p);
 /* Foreign text, cleaned and cut; 0 in *ret for NULL and "". */
 int profile_text(struct profile *p, const char *foreign, uint32_t *ret);
 
+/* The file of the program itself, where that is known better than by its path. */
+int profile_set_program(struct profile *p, size_t process, const char *file);
+
 /* A further process, also one that has a pid that was seen before. */
 int profile_add_process(struct profile *p, uint32_t pid, const char *comm, const char *exe,
 			size_t *ret);
@@ -129,6 +133,7 @@ struct profile_site_told {
 	const char *end;	  /* why the stack is not complete; NULL when it is */
 	const uint32_t *frames;	  /* numbers of profile.frames, innermost first */
 	size_t frame_count;	  /* beyond PROFILE_FRAMES_MAX the outermost are left out */
+	uint64_t owner;		  /* index into frames: the function that asked; or unknown */
 	bool estimated;
 	uint64_t live_bytes, live_count, allocated_bytes, allocated_count; /* or unknown */
 	bool first_known;     /* who tells knows what it held first: */

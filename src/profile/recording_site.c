@@ -76,6 +76,7 @@ int recording_site(struct profile *p, size_t process, const json_t *record, cons
 		.live_count = recording_number(record, "live_count"),
 		.allocated_bytes = recording_number(record, "allocated_bytes"),
 		.allocated_count = recording_number(record, "allocated_count"),
+		.owner = recording_number(record, "owner_frame"),
 		.frames = frames,
 	};
 

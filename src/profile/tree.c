@@ -74,8 +74,8 @@ static int step(struct builder *b, const struct key *key, enum label_colour colo
 	return 0;
 }
 
-static int step_frame(struct builder *b, const struct profile_frame *f, const char *exe,
-		      uint32_t *at)
+static int step_frame(struct builder *b, const struct profile_frame *f,
+		      const struct profile_process *process, uint32_t *at)
 {
 	auto_strbuf struct strbuf label = {};
 	struct key key = { .parent = *at,
@@ -86,7 +86,7 @@ static int step_frame(struct builder *b, const struct profile_frame *f, const ch
 	r = b->naming == TREE_FOLDED ? label_folded(&label, b->p, f) : label_frame(&label, b->p, f);
 	if (r == 0)
 		r = intern_add(&b->t->text, strbuf_text(&label), label.len, &key.label);
-	return r < 0 ? r : step(b, &key, label_colour(b->p, f, exe), at);
+	return r < 0 ? r : step(b, &key, label_colour(b->p, f, process), at);
 }
 
 /* A node that is no code; `text` is printable. */
@@ -154,7 +154,7 @@ static int step_incomplete(struct builder *b, const struct profile_site *s, uint
 
 static int add_site(struct builder *b, const struct profile_site *s, enum profile_value value)
 {
-	const char *exe = intern_text(&b->p->text, b->p->processes[s->process].exe);
+	const struct profile_process *process = &b->p->processes[s->process];
 	const uint32_t *frames;
 	uint32_t at;
 	size_t n;
@@ -170,7 +170,7 @@ static int add_site(struct builder *b, const struct profile_site *s, enum profil
 	if (r == 0 && n == 0)
 		r = step_note(b, "[no stack]", &at);
 	while (r == 0 && n-- > 0)
-		r = step_frame(b, profile_frame_at(b->p, frames[n]), exe, &at);
+		r = step_frame(b, profile_frame_at(b->p, frames[n]), process, &at);
 	end(b, at);
 	return r;
 }

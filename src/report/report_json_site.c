@@ -96,6 +96,17 @@ static int put_ages(json_t *o, const struct snap_site *site, double elapsed_s)
 	return r | json_put(o, "freed_by_age", age_counts(site->freed_by_age));
 }
 
+/* Where the owner's frame stands in the stack as report_json_stack() tells it. */
+static uint64_t owner_frame(const struct snapshot *s, const struct snap_site *site,
+			    const struct owner *owner)
+{
+	size_t first = rank_allocator_frames(s, &site->stack);
+	bool told = owner->frame >= first && owner->frame < site->stack.count &&
+		    owner->frame - first < FRAMES_MAX;
+
+	return told ? owner->frame - first : FACT_UNKNOWN;
+}
+
 static int put_owner(json_t *o, const struct analysis *a, const struct snap_site *site)
 {
 	const struct owner *owner = rank_owner(a, site);
@@ -108,6 +119,7 @@ static int put_owner(json_t *o, const struct analysis *a, const struct snap_site
 	if (!owner)
 		return r;
 	r |= json_put_double_if_known(o, "owner_confidence", owner->confidence);
+	r |= json_put_u64_if_known(o, "owner_frame", owner_frame(a->snap, site, owner));
 	return r | json_put_string(o, "owner_evidence", owner->evidence);
 }
 

@@ -137,6 +137,7 @@ static int add_site(struct gathering *g, size_t process, const struct analysis *
 		.class = owner ? names_class(owner->class) : NULL,
 		.kind = names_site_kind(site->kind),
 		.end = end_of(&site->stack),
+		.owner = PROFILE_UNKNOWN, /* what shows it reads recordings */
 		.frames = frames,
 		.live_bytes = site->live_bytes,
 		.live_count = site->live_count,
@@ -226,6 +227,17 @@ static int take_tick(struct gathering *g, const struct record_head *head, const 
 	return t->ticks == 1 ? note_firsts(g, process, a->snap) : 0;
 }
 
+/* The path of a program and the name under which it is mapped differ when it is a link. */
+static int note_program(struct gathering *g, size_t process, const struct snapshot *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->module_count; i++)
+		if (s->modules[i].main_exe)
+			return profile_set_program(g->profile, process, s->modules[i].name);
+	return 0;
+}
+
 static int take_end(struct gathering *g, const struct record_head *head,
 		    const struct end_info *info)
 {
@@ -238,6 +250,7 @@ static int take_end(struct gathering *g, const struct record_head *head,
 	if (!t || !a)
 		return 0;
 	t->ended = true;
+	r = note_program(g, process, a->snap);
 	if (g->first_count)
 		qsort(g->firsts, g->first_count, sizeof(*g->firsts), by_id);
 	for (i = 0; i < a->snap->site_count && (r == 0 || r == -ENOSPC); i++)

@@ -198,7 +198,9 @@ static void add_leak_figures(struct strbuf *b, const json_t *leak)
 /* Who asked, as far as one line can say it. */
 static void add_leak_name(struct strbuf *b, const json_t *leak)
 {
-	const json_t *first = json_array_get(json_object_get(leak, "stack"), 0);
+	uint64_t owner = recording_number(leak, "owner_frame");
+	const json_t *stack = json_object_get(leak, "stack");
+	const json_t *first = json_array_get(stack, owner < json_array_size(stack) ? owner : 0);
 	const char *symbol = text_of(first, "symbol"), *module = text_of(leak, "module");
 	const char *class = text_of(leak, "class");
 
@@ -209,7 +211,23 @@ static void add_leak_name(struct strbuf *b, const json_t *leak)
 	}
 }
 
-static void add_leak(struct strbuf *b, const json_t *leak, size_t number, size_t of)
+/* A leak that is probably part of a worse one. */
+static void add_companion(struct strbuf *b, const json_t *leaks, const json_t *leak)
+{
+	const char *id = text_of(leak, "comes_with");
+	auto_strbuf struct strbuf t = {};
+
+	if (!id)
+		return;
+	strbuf_add(&t, "that of ");
+	add_leak_name(&t, json_object_get(leaks, id));
+	strbuf_add(&t,
+		   ": as many, at the same pace, by the same caller; probably parts of one thing");
+	text_add_labelled(b, "comes with", strbuf_text(&t));
+}
+
+static void add_leak(struct strbuf *b, const json_t *leaks, const json_t *leak, size_t number,
+		     size_t of)
 {
 	json_t *evidence = json_object_get(leak, "evidence"), *sentence;
 	char share[TEXT_SHARE_BYTES];
@@ -231,6 +249,7 @@ static void add_leak(struct strbuf *b, const json_t *leak, size_t number, size_t
 		if (i < FRAMES_TOLD && json_is_string(sentence))
 			text_add_labelled(b, i ? "" : "evidence", json_string_value(sentence));
 	}
+	add_companion(b, leaks, leak);
 	add_if_known(b, "what to do", text_of(leak, "recommendation"));
 	add_stack(b, leak);
 }
@@ -253,32 +272,40 @@ static void add_leaks(struct strbuf *b, const struct recording_process *t)
 			id = json_string_value(json_array_get(order, i));
 			leak = id ? json_object_get(t->leaks, id) : NULL;
 			if (leak && is_active(leak) && told < LEAKS_TOLD)
-				add_leak(b, leak, ++told, of);
+				add_leak(b, t->leaks, leak, ++told, of);
 		}
 	} else {
 		json_object_foreach(t->leaks, id, leak)
 		{
 			if (is_active(leak) && told < LEAKS_TOLD)
-				add_leak(b, leak, ++told, of);
+				add_leak(b, t->leaks, leak, ++told, of);
 		}
 	}
 	if (told < of)
 		strbuf_printf(b, "\n%zu more leaks are not shown\n", of - told);
 }
 
-/* The innermost frame that has a name, else the innermost. */
-static void add_who(struct strbuf *b, const struct profile *p, const struct profile_site *s)
+/* Who asked: the owner's frame; else the innermost one that has a name, else the innermost. */
+static const struct profile_frame *asking_frame(const struct profile *p,
+						const struct profile_site *s)
 {
 	const struct profile_frame *f = NULL;
-	auto_strbuf struct strbuf t = {};
 	const uint32_t *frames;
 	size_t i, n;
 
 	frames = profile_stack_at(p, s->stack, &n);
+	if (s->owner < n)
+		return profile_frame_at(p, frames[s->owner]);
 	for (i = 0; i < n && !(f && f->symbol); i++)
 		f = profile_frame_at(p, frames[i]);
-	if (f && !f->symbol)
-		f = profile_frame_at(p, frames[0]);
+	return n && !f->symbol ? profile_frame_at(p, frames[0]) : f;
+}
+
+static void add_who(struct strbuf *b, const struct profile *p, const struct profile_site *s)
+{
+	const struct profile_frame *f = asking_frame(p, s);
+	auto_strbuf struct strbuf t = {};
+
 	if (f) {
 		label_frame(&t, p, f);
 		if (f->symbol && f->module)

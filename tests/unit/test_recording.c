@@ -253,6 +253,40 @@ static void the_summary_tells_the_leak_and_the_verdict(void **state)
 	assert_non_null(strstr(all.text, "1 call path was recorded once only"));
 }
 
+static void the_summary_names_who_asked(void **state)
+{
+	static const char wrapped[] =
+		"{\"type\":\"site\"," HEAD ",\"site_id\":\"1\",\"kind\":\"heap\",\"live_bytes\":5,"
+		"\"stack_complete\":true,\"owner_frame\":1,\"stack\":[" FRAME(
+			"zmalloc", "srv",
+			"0x1") "," B "]}\n"
+			       "{\"type\":\"leak\"," HEAD
+			       ",\"leak_id\":\"y\",\"state\":\"active\",\"module\":"
+			       "\"srv\",\"owner_frame\":1,\"comes_with\":\"x\",\"stack\":[" A "," B
+			       "]}\n"
+			       "{\"type\":\"leak\"," HEAD
+			       ",\"leak_id\":\"x\",\"state\":\"active\",\"path_count\":"
+			       "4,\"owner_frame\":99,\"stack\":[" A "]}\n";
+	auto_strbuf struct strbuf text = {}, all = {};
+
+	(void)state;
+	strbuf_printf(&text, "%s%s%s", START("10") SAMPLE("5", "5"), wrapped, END);
+	{
+		auto_recording struct recording *rec = read_text(strbuf_text(&text));
+
+		json_array_append_new(json_object_get(rec->processes[0].end, "leaks"),
+				      json_string("y"));
+		json_array_append_new(json_object_get(rec->processes[0].end, "leaks"),
+				      json_string("x"));
+		assert_int_equal(text_recording(&all, rec), 0);
+	}
+	assert_non_null(strstr(all.text, "\n  b in srv  "));
+	assert_non_null(strstr(all.text, "LEAK 1 of 2: b in srv\n"));
+	assert_non_null(strstr(all.text, "comes with    that of a: as many"));
+	assert_non_null(strstr(all.text, "LEAK 2 of 2: a\n"));
+	assert_non_null(strstr(all.text, "asked for by 4 call paths, the largest"));
+}
+
 static void the_summary_needs_no_field(void **state)
 {
 	auto_recording struct recording *rec =
@@ -286,6 +320,7 @@ int main(void)
 		cmocka_unit_test(an_empty_recording_is_no_process),
 		cmocka_unit_test(a_newer_schema_is_refused),
 		cmocka_unit_test(the_summary_tells_the_leak_and_the_verdict),
+		cmocka_unit_test(the_summary_names_who_asked),
 		cmocka_unit_test(the_summary_needs_no_field),
 	};
 

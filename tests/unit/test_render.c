@@ -116,6 +116,20 @@ static void a_box_has_its_place_and_its_figures(void **state)
 	assert_non_null(strstr(svg, "Not known: every call path was recorded once only."));
 }
 
+static void a_program_that_is_a_link_is_known_by_its_name(void **state)
+{
+	auto_recording struct recording *rec = read_text(
+		"{\"type\":\"start\"," HEAD ",\"exe\":\"/usr/bin/other\"}\n" SAMPLE("5", "1")
+			SITE("1", "1", FRAME("f", "libc.so.6", "0x1") "," MAIN) END);
+	auto_free char *svg = rendered(rec, render_svg, NULL);
+
+	(void)state;
+	assert_non_null(strstr(svg, "</title><rect class=\"c0\" width=\"100%\" height=\"100%\"/>"
+				    "<text x=\"4\" y=\"13\">main<"));
+	assert_non_null(strstr(svg, "</title><rect class=\"c2\" width=\"100%\" height=\"100%\"/>"
+				    "<text x=\"4\" y=\"13\">f<"));
+}
+
 static void an_empty_picture_says_so(void **state)
 {
 	auto_recording struct recording *rec = read_text(START("10") SAMPLE("5", "0") END);
@@ -306,6 +320,7 @@ int main(void)
 		cmocka_unit_test(xml_takes_any_text),
 		cmocka_unit_test(hostile_names_stay_text_in_the_picture),
 		cmocka_unit_test(a_box_has_its_place_and_its_figures),
+		cmocka_unit_test(a_program_that_is_a_link_is_known_by_its_name),
 		cmocka_unit_test(an_empty_picture_says_so),
 		cmocka_unit_test(many_small_boxes_are_merged_and_counted),
 		cmocka_unit_test(the_number_of_boxes_is_bounded),

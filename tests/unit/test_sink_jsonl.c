@@ -117,6 +117,21 @@ static void resident_classes_add_up_to_external_bytes(void **state)
 	assert_int_equal(sum, json_integer_value(json_object_get(o, "external_bytes")));
 }
 
+static void a_site_says_which_of_its_frames_asked(void **state)
+{
+	struct fixture *f = *state;
+	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_jsonl);
+	json_auto_t *o = NULL, *deeper = NULL;
+
+	tick(f, s); /* frame 1 behind malloc(), which is left out */
+	o = record(f, "site", 0);
+	assert_int_equal(json_integer_value(json_object_get(o, "owner_frame")), 0);
+	f->owners[0].frame = 2;
+	tick(f, s);
+	deeper = record(f, "site", 3);
+	assert_int_equal(json_integer_value(json_object_get(deeper, "owner_frame")), 1);
+}
+
 static void a_sample_carries_growth_and_modules(void **state)
 {
 	struct fixture *f = *state;
@@ -588,6 +603,7 @@ int main(void)
 		WITH_FIXTURE(every_record_begins_with_the_common_fields),
 		WITH_FIXTURE(start_tells_what_is_used_and_what_is_not_measured),
 		WITH_FIXTURE(resident_classes_add_up_to_external_bytes),
+		WITH_FIXTURE(a_site_says_which_of_its_frames_asked),
 		WITH_FIXTURE(a_sample_carries_growth_and_modules),
 		WITH_FIXTURE(what_was_not_measured_is_absent_or_null),
 		WITH_FIXTURE(every_loss_has_its_name_and_its_sum),
