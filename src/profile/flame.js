@@ -55,6 +55,7 @@
 			if (!seen) return;
 			b.e.setAttribute("x", x * 100 + "%");
 			b.e.setAttribute("width", w * 100 + "%");
+			first(b.e, "rect").classList.toggle("n", w * pixels < 3);
 			fit(b, w * pixels);
 		});
 	}

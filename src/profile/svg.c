@@ -23,6 +23,7 @@
 #define CHAR_WIDTH 7.23 /* of a monospace font of 12 px */
 #define NOTES_MAX 8
 #define NOTE_CHARS 170
+#define NARROW 3      /* a border would hide a box of fewer pixels */
 #define LABEL_MAX 160 /* characters of a label that can ever fit */
 #define MIN_SHARE 0.0005
 #define BOXES_MAX 6000
@@ -33,7 +34,7 @@ static const char style[] =
 	".b text{fill:#1a1a1a}\n"
 	".bg{fill:#fff} .dim{fill:#666} .title{font-size:18px;font-weight:600}\n"
 	".head{font-size:14px;font-weight:600}\n"
-	".b rect{stroke:#fff;stroke-width:1} .b{cursor:pointer}\n"
+	".b rect{stroke:#fff;stroke-width:1} .b .n{stroke:none} .b{cursor:pointer}\n"
 	".b:hover rect{stroke:#000} .hit rect{fill:#d43fd4} .hit text{fill:#fff}\n"
 	".c0{fill:#f2a65a} .c1{fill:#8fbbe3} .c2{fill:#c3ccd6} .c3{fill:#94d09a}\n"
 	".c4{fill:#c9abe3} .c5{fill:#ec9a94} .c6{fill:#e6e2da}\n"
@@ -135,8 +136,8 @@ static void put_box_end(struct drawing *d, const struct place *at, enum label_co
 {
 	double room = (at->w * INNER - 8) / CHAR_WIDTH;
 
-	fprintf(d->pen->f, "</title><rect class=\"c%d\" width=\"100%%\" height=\"100%%\"/>",
-		colour);
+	fprintf(d->pen->f, "</title><rect class=\"c%d%s\" width=\"100%%\" height=\"100%%\"/>",
+		colour, at->w * INNER < NARROW ? " n" : "");
 	if (room >= 3) {
 		fputs("<text x=\"4\" y=\"13\">", d->pen->f);
 		put_cut(d->pen, label, room < LABEL_MAX ? (size_t)room : LABEL_MAX);
