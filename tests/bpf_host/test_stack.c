@@ -7,6 +7,7 @@
 #include "../../bpf/core.bpf.c"
 #include "../../bpf/stack.bpf.c"
 #include "../../bpf/scan.bpf.c"
+#include "../../bpf/table.bpf.c"
 #include "../../bpf/unwind.bpf.c"
 #include "fake.h"
 

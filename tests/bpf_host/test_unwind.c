@@ -1,4 +1,5 @@
-/* One frame after another: unwind.bpf.c and scan.bpf.c on tables, stacks and mappings made here. */
+/* One frame after another: unwind.bpf.c, table.bpf.c, scan.bpf.c on tables, stacks and mappings
+ * made here. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,6 +8,7 @@
 #include "../../bpf/core.bpf.c"
 #include "../../bpf/stack.bpf.c"
 #include "../../bpf/scan.bpf.c"
+#include "../../bpf/table.bpf.c"
 #include "../../bpf/unwind.bpf.c"
 #include "fake.h"
 
@@ -300,12 +302,16 @@ static void generated_code_is_left_by_frame_pointers(void **state)
 /* rbp is a data register there: nothing is made of what it happens to hold. */
 static void generated_code_without_frame_pointers_ends_the_stack(void **state)
 {
-	static const uint64_t bp[] = { 0, 3, 0x1000, SP - 8, SP + (9 << 20), STACK + 0x3000 };
+	static const uint64_t bp[] = {
+		0, 3, 0x1000, SP - 8, SP + (9 << 20), STACK + 0x3000, SP + 0x20, SP + 0x40
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bp) / sizeof(bp[0]); i++) {
 		begin();
 		record(STACK + 0x3000, 8, 0x99999999);
+		record(SP + 0x20, SP + 0x60, 0x99999999);
+		record(SP + 0x40, SP + 0x60, 0);
 		fake_push(SP, JIT + 0x100);
 		assert_int_equal(take(at(SP_8), bp[i])->end, MT_END_jit);
 		assert_int_equal(sent()->frames, 2);
