@@ -185,6 +185,15 @@ static __noinline int gives_up_code(struct pt_regs *regs)
 	return j.maybe_code;
 }
 
+/* Whoever read the memory map since the call began may have seen what was to go. */
+static __always_inline int gave_up_code(__u32 op, struct mt_proc *p)
+{
+	if ((op != MT_SYS_MUNMAP && op != MT_SYS_MREMAP) || !p->unmapping)
+		return 0;
+	p->unmapping = 0;
+	return 1;
+}
+
 /* mmap and mremap that succeeded. */
 static __noinline int replaces_code(__u32 op, struct pt_regs *regs)
 {
@@ -217,8 +226,10 @@ int BPF_PROG(mt_sys_enter, struct pt_regs *regs, long nr)
 	p = proc_find(bpf_get_current_pid_tgid() >> 32);
 	if (!p)
 		return 0;
-	if ((row->op == MT_SYS_MUNMAP || row->op == MT_SYS_MREMAP) && gives_up_code(regs))
+	if ((row->op == MT_SYS_MUNMAP || row->op == MT_SYS_MREMAP) && gives_up_code(regs)) {
 		text_renew(p);
+		p->unmapping = 1;
+	}
 	c.asid = p->asid;
 	return sys_send(&c, row, MT_SYSF_ENTRY);
 }
@@ -237,7 +248,7 @@ int BPF_PROG(mt_sys_exit, struct pt_regs *regs, long ret)
 	p = proc_find(bpf_get_current_pid_tgid() >> 32);
 	if (!p)
 		return 0;
-	if (!failed && replaces_code(row->op, regs))
+	if (gave_up_code(row->op, p) || (!failed && replaces_code(row->op, regs)))
 		text_renew(p);
 	/* a failed call is news only where its beginning was reported */
 	if (failed ? !row->entry && !(row->op == MT_SYS_CONNECT && ret == -115 /* EINPROGRESS */)

@@ -221,8 +221,8 @@ struct mt_site {
 struct mt_proc {
 	__u32 asid;
 	__u32 flags;
-	__u32 text; /* MT_TEXT_MASK */
-	__u32 reserved;
+	__u32 text;	 /* MT_TEXT_MASK */
+	__u32 unmapping; /* code is being given up; until then it is still there */
 };
 
 /*

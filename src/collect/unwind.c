@@ -390,8 +390,11 @@ static int add_mapping(struct unwind *u, const struct unwind_process *p, const s
 		r = publish(u, k, &key, st.st_size);
 	ret->file = k->published;
 	ret->file_size = st.st_size;
-	cost->files++;
-	cost->bytes += k->bytes;
+	if (key.inode != cost->last.inode || key.dev != cost->last.dev) {
+		cost->files++;
+		cost->bytes += k->bytes;
+	}
+	cost->last = key;
 	return r;
 }
 

@@ -35,7 +35,8 @@ struct unwind_stats {
 struct unwind_cost {
 	uint32_t files;
 	uint64_t bytes;
-	uint64_t build_ns; /* 0 for tables that were there already */
+	uint64_t build_ns;	 /* 0 for tables that were there already */
+	struct mt_file_key last; /* that was counted: a file has several mappings in a row */
 };
 
 /* -ENOMEM, or why a map could not be mapped. */
