@@ -107,7 +107,7 @@ static void begin(void)
 	c->site_capacity = 100;
 	c->max_frames = MT_MAX_FRAMES;
 	next_site = 1;
-	next_text = 2;
+	next_text = 1 + RACACHE_SLOTS; /* the next one remembers in the same places */
 	fake_map(CODE, CODE + 0x100000, 5, 7, 0);
 	fake_map(LIBC, LIBC + 0x10000, 5, 8, 0);
 	fake_map(JIT, JIT + 0x10000, 7, 0, 0);
@@ -244,6 +244,9 @@ static void what_cannot_be_followed_ends_the_stack_and_is_counted(void **state)
 	assert_int_equal(take(at(SP_8) + 2, 0x10)->end, MT_END_unreadable);
 	assert_int_equal(counted(MT_CNT_stack_unreadable), 1);
 	assert_int_equal(take(at(BACKWARDS), 0)->end, MT_END_unreadable);
+	fake_push(SP + 24, at(SP_8));
+	fake_push(SP + 32, at(BACKWARDS)); /* what it wants has been read already */
+	assert_int_equal(take(at(SP_40), 0)->end, MT_END_unreadable);
 	fake_push(SP, 0);
 	assert_int_equal(take(at(SP_8) + 3, 0)->end, MT_END_start);
 }
@@ -297,6 +300,18 @@ static void generated_code_is_left_by_frame_pointers(void **state)
 	record(SP + 0x90, 0, at(END));
 	assert_int_equal(take(JIT + 0x100, SP + 0x20)->frames, 4);
 	assert_int_equal(sent()->end, MT_END_start);
+}
+
+static void records_at_the_end_of_what_was_read_are_read_whole(void **state)
+{
+	(void)state;
+	begin();
+	fake_push(SP, JIT + 0x100);
+	record(SP + sizeof(((struct mt_scratch *)0)->window) - 8, 0, at(END));
+	assert_int_equal(take(at(SP_8), SP + sizeof(((struct mt_scratch *)0)->window) - 8)->end,
+			 MT_END_start);
+	assert_int_equal(sent()->pc[2], at(END));
+	assert_int_equal(sent()->frames, 3);
 }
 
 /* rbp is a data register there: nothing is made of what it happens to hold. */
@@ -462,7 +477,8 @@ static void mappings_that_user_space_read_need_no_lock(void **state)
 	assert_int_equal(mt_holds_code(JIT + 0x10000, ~0ull), 0);
 	/* out of date: of an older text */
 	text_renew(bpf_map_lookup_elem(&procs, &pid));
-	assert_int_equal(take(at(SP_8), SP + 0x20)->end, MT_END_map_locked);
+	assert_int_equal(take(at(SP_8) + 4, SP + 0x20)->pc[0], at(SP_8) + 4);
+	assert_int_equal(sent()->end, MT_END_map_locked);
 	assert_int_equal(mt_holds_code(CODE, CODE + 1), -1);
 }
 
@@ -602,6 +618,7 @@ int main(void)
 		cmocka_unit_test(deep_stacks_stop_at_the_limit),
 		cmocka_unit_test(the_last_words_of_a_stack_are_read_without_what_follows),
 		cmocka_unit_test(generated_code_is_left_by_frame_pointers),
+		cmocka_unit_test(records_at_the_end_of_what_was_read_are_read_whole),
 		cmocka_unit_test(generated_code_without_frame_pointers_ends_the_stack),
 		cmocka_unit_test(files_without_a_table_may_switch_stacks_twice),
 		cmocka_unit_test(a_zero_register_alone_is_not_the_start_of_the_thread),
