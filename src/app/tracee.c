@@ -298,14 +298,25 @@ static void add_unwind_tables(struct tracee *t, const struct vma_table *maps)
 					  .text = t->text,
 					  .vma = maps->vma,
 					  .count = maps->count };
+	struct unwind *u = collector_unwind(t->run->collector);
+	struct unwind_stats before, stats;
 	struct unwind_cost cost;
-	int r = unwind_add_process(collector_unwind(t->run->collector), &process, &cost);
+	int r;
 
+	unwind_get_stats(u, &before);
+	r = unwind_add_process(u, &process, &cost);
+	unwind_get_stats(u, &stats);
 	if (r)
 		log_warn("process %u: out of memory, stacks will be incomplete", t->pid);
 	else if (cost.build_ns)
-		log_debug("process %u: unwind tables of %u files, %lu kB, built in %.1f ms", t->pid,
-			  cost.files, (unsigned long)(cost.bytes / 1024), cost.build_ns / 1e6);
+		log_debug("process %u: unwind tables of %u files, %lu kB, built in %.1f ms; of all "
+			  "%lu kB",
+			  t->pid, cost.files, (unsigned long)(cost.bytes / 1024),
+			  cost.build_ns / 1e6, (unsigned long)(stats.bytes / 1024));
+	if (stats.refused > before.refused)
+		tracee_unmeasured(t, "stacks",
+				  "unwind tables take more than %lu MB: stacks end at some files",
+				  (unsigned long)(UNWIND_BYTES_MAX >> 20));
 }
 
 /* Once more, ahead: events count as soon as the process is entered. */
