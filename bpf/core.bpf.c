@@ -38,4 +38,35 @@ __u32 mt_new_asid(__u32 unused)
 	return asid;
 }
 
+int mt_text_all_changed(__u32 tgid)
+{
+	struct mt_proc *p = proc_find(tgid);
+	__u32 number = __sync_fetch_and_add(&next_text, 1);
+
+	if (!p)
+		return 0;
+	p->text = number;
+	for (__u32 i = 0; i < MT_TEXT_PIECES; i++)
+		p->piece[i] = number;
+	return 0;
+}
+
+int mt_text_changed(__u64 start, __u64 end)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct mt_proc *p = proc_find(tgid);
+	__u64 n = ((end - 1) >> MT_TEXT_SHIFT) - (start >> MT_TEXT_SHIFT) + 1;
+	__u32 number;
+
+	if (!p)
+		return 0;
+	if (end <= start || n >= MT_TEXT_PIECES)
+		return mt_text_all_changed(tgid);
+	number = __sync_fetch_and_add(&next_text, 1);
+	p->text = number;
+	for (__u32 i = 0; i < MT_TEXT_PIECES && i < n; i++)
+		p->piece[((start >> MT_TEXT_SHIFT) + i) & (MT_TEXT_PIECES - 1)] = number;
+	return 0;
+}
+
 char LICENSE[] SEC("license") = "GPL";

@@ -69,7 +69,6 @@ struct mt_scratch {
 	__u64 bp;
 	__u64 trampoline; /* where a return probe makes its function return to; 0: none yet */
 	__u32 asid;
-	__u32 text;
 	__u32 end;
 	__u8 is_return;	 /* pc is a return address: its code is the byte before */
 	__u8 how;	 /* enum mt_how */
@@ -90,6 +89,7 @@ struct mt_scratch {
 	__u64 piece_base;
 	__u32 piece_shard;
 	__u32 piece_word;
+	__u32 text[MT_TEXT_PIECES]; /* mt_proc.piece */
 	/* a piece of the user's stack */
 	__u64 word; /* what stack_word() read */
 	__u64 window_at;
@@ -167,7 +167,8 @@ struct mt_code_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, MT_CODE_SLOTS);
 	__type(key, __u32);
-	__type(value, __u64); /* page number << MT_TEXT_BITS | text of a page known to hold code */
+	__type(value,
+	       __u64); /* page number << MT_TEXT_BITS | text_at() of a page known to hold code */
 };
 struct mt_plumbing_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -198,8 +199,11 @@ extern struct mt_plumbing_map plumbing SEC(".maps");
 
 extern const volatile struct mt_config cfg;
 
-/* The next value of mt_proc.text; see wire.h. */
+/* The number of the next change of code; see struct mt_proc. */
 extern __u32 next_text;
+/* The code of the current process changes in [start, end); all of another process's. */
+int mt_text_changed(__u64 start, __u64 end);
+int mt_text_all_changed(__u32 tgid);
 
 /*
  * The call site of a stack that begins at (ip, sp, bp); MT_SITE_NONE when it could not be had.
@@ -236,9 +240,10 @@ static __always_inline struct mt_proc *proc_find(__u32 tgid)
 	return bpf_map_lookup_elem(&procs, &tgid);
 }
 
-static __always_inline void text_renew(struct mt_proc *p)
+/* The number of the last change of code around an address. */
+static __always_inline __u32 text_at(const struct mt_scratch *s, __u64 at)
 {
-	p->text = __sync_fetch_and_add(&next_text, 1) & MT_TEXT_MASK;
+	return s->text[at >> MT_TEXT_SHIFT & (MT_TEXT_PIECES - 1)];
 }
 
 /* A reader is woken when the buffer fills up; below that it comes by itself a few times a second.

@@ -74,7 +74,7 @@ static __noinline __u32 child_add(__u32 child, __u32 parent, int shares_mm)
 		copy->asid = mt_new_asid(0);
 	asid = copy->asid;
 	if (asid && !shares_mm)
-		text_renew(copy);
+		mt_text_all_changed(child);
 	if (asid) {
 		plumbing_copy(child, parent, asid);
 		return asid;
@@ -171,7 +171,7 @@ int BPF_PROG(mt_exec, struct task_struct *task, int old_pid)
 	}
 	p->flags &= ~MT_PROCF_BORROWED;
 	p->asid = asid = mt_new_asid(0);
-	text_renew(p);
+	mt_text_all_changed(tgid);
 	bpf_map_delete_elem(&plumbing, &tgid);
 	if (!asid) { /* the event says so, too */
 		bpf_map_delete_elem(&procs, &tgid);

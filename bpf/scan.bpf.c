@@ -70,7 +70,7 @@ static long scan_word(__u64 i, void *arg)
 	if (!s || i >= SCAN_WORDS)
 		return 1;
 	word = code_address(s->window[i]);
-	if (!is_code(word, s->text) || !follows_call(word))
+	if (!is_code(word, text_at(s, word) & MT_TEXT_MASK) || !follows_call(word))
 		return 0;
 	s->pc = word;
 	s->sp += (i + 1) * 8;

@@ -83,7 +83,7 @@ static __noinline int walk_begin(__u32 slot, __u64 ip, __u64 sp, __u64 bp, __u32
 	if (!s || !p)
 		return -1;
 	s->trampoline = task->mm->uprobes_state.xol_area->vaddr;
-	s->text = p->text;
+	__builtin_memcpy(s->text, p->piece, sizeof(s->text));
 	s->end = MT_END_unknown;
 	s->is_return = (kind & MT_AT_RETURN) != 0;
 	s->how = MT_HOW_FIRST;

@@ -185,33 +185,49 @@ static __noinline int gives_up_code(struct pt_regs *regs)
 	return j.maybe_code;
 }
 
-/* Whoever read the memory map since the call began may have seen what was to go. */
-static __always_inline int gave_up_code(__u32 op, struct mt_proc *p)
-{
-	if ((op != MT_SYS_MUNMAP && op != MT_SYS_MREMAP) || !p->unmapping)
-		return 0;
-	p->unmapping = 0;
-	return 1;
-}
-
-/* mmap and mremap that succeeded. */
-static __noinline int replaces_code(__u32 op, struct pt_regs *regs)
+static __noinline int note_giving_up(struct mt_proc *p, struct pt_regs *regs, __u32 op)
 {
 	__u64 start;
+
+	if (!p || !regs || (op != MT_SYS_MUNMAP && op != MT_SYS_MREMAP) || !gives_up_code(regs))
+		return 0;
+	start = sys_arg(regs, 1);
+	p->unmapping = start >> 12;
+	return mt_text_changed(start, start + sys_arg(regs, 2));
+}
+
+/* Whoever read the memory map since the call began may have seen what was to go. */
+static __noinline int note_gone(struct mt_proc *p, struct pt_regs *regs)
+{
+	__u64 start;
+
+	if (!p || !regs)
+		return 0;
+	start = sys_arg(regs, 1);
+	if (!p->unmapping || p->unmapping != (__u32)(start >> 12))
+		return 0;
+	p->unmapping = 0;
+	return mt_text_changed(start, start + sys_arg(regs, 2));
+}
+
+/* mmap and mremap that succeeded: new code, or something else where code was. */
+static __noinline int note_mapped(struct pt_regs *regs, __u32 op, __u64 start)
+{
+	__u64 end;
 
 	if (!regs)
 		return 0;
 	if (op == MT_SYS_MREMAP) {
-		start = sys_arg(regs, 5);
-		return (sys_arg(regs, 4) & MREMAP_FIXED) &&
-		       mt_holds_code(start, start + sys_arg(regs, 3)) != 0;
+		end = start + sys_arg(regs, 3);
+		if (!(sys_arg(regs, 4) & MREMAP_FIXED) || !mt_holds_code(start, end))
+			return 0;
+	} else {
+		end = start + sys_arg(regs, 2);
+		if (!(sys_arg(regs, 3) & PROT_EXEC) &&
+		    (!(sys_arg(regs, 4) & MAP_FIXED) || !mt_holds_code(start, end)))
+			return 0;
 	}
-	if (op != MT_SYS_MMAP)
-		return 0;
-	start = sys_arg(regs, 1);
-	return (sys_arg(regs, 3) & PROT_EXEC) ||
-	       ((sys_arg(regs, 4) & MAP_FIXED) &&
-		mt_holds_code(start, start + sys_arg(regs, 2)) != 0);
+	return mt_text_changed(start, end);
 }
 
 SEC("?tp_btf/sys_enter")
@@ -226,10 +242,7 @@ int BPF_PROG(mt_sys_enter, struct pt_regs *regs, long nr)
 	p = proc_find(bpf_get_current_pid_tgid() >> 32);
 	if (!p)
 		return 0;
-	if ((row->op == MT_SYS_MUNMAP || row->op == MT_SYS_MREMAP) && gives_up_code(regs)) {
-		text_renew(p);
-		p->unmapping = 1;
-	}
+	note_giving_up(p, regs, row->op);
 	c.asid = p->asid;
 	return sys_send(&c, row, MT_SYSF_ENTRY);
 }
@@ -248,8 +261,10 @@ int BPF_PROG(mt_sys_exit, struct pt_regs *regs, long ret)
 	p = proc_find(bpf_get_current_pid_tgid() >> 32);
 	if (!p)
 		return 0;
-	if (gave_up_code(row->op, p) || (!failed && replaces_code(row->op, regs)))
-		text_renew(p);
+	if (row->op == MT_SYS_MUNMAP || row->op == MT_SYS_MREMAP)
+		note_gone(p, regs);
+	if (!failed && (row->op == MT_SYS_MMAP || row->op == MT_SYS_MREMAP))
+		note_mapped(regs, row->op, ret);
 	/* a failed call is news only where its beginning was reported */
 	if (failed ? !row->entry && !(row->op == MT_SYS_CONNECT && ret == -115 /* EINPROGRESS */)
 		   : row->entry && row->op != MT_SYS_MREMAP)

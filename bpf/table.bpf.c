@@ -82,7 +82,7 @@ int mt_holds_code(__u64 start, __u64 end)
 	struct mt_proc *p = proc_find(tgid);
 	struct mt_mapping *m;
 
-	if (!l || !p || l->text != p->text || l->count >= MT_LAYOUT_MAPPINGS)
+	if (!l || !p || (__s32)(l->text - p->text) <= 0 || l->count >= MT_LAYOUT_MAPPINGS)
 		return -1;
 	m = layout_search(l, end - 1);
 	return l->count && m->start < end && m->end > start;
@@ -96,7 +96,7 @@ int mt_layout_find(__u32 slot, __u64 at)
 	struct mt_layout *l = bpf_map_lookup_elem(&layouts, &tgid);
 	struct mt_mapping *m;
 
-	if (!s || !l || l->text != s->text)
+	if (!s || !l || (__s32)(l->text - text_at(s, at)) <= 0)
 		return 0;
 	m = layout_search(l, at);
 	if (!l->count || at < m->start || at >= m->end)

@@ -45,13 +45,13 @@ struct {
 static __always_inline int rule_of(struct mt_scratch *s, __u32 slot)
 {
 	__u64 at = s->pc - s->is_return, tag, *known;
-	__u32 i;
+	__u32 text = text_at(s, at) & MT_TEXT_MASK, i;
 	int rule;
 
 	if (at < PAGE_BYTES || at >= USER_TOP)
 		return RULE_NOT_CODE;
-	tag = at >> 14 << (MT_TEXT_BITS + RULE_BITS) | (__u64)s->text << RULE_BITS;
-	i = (at ^ at >> 14 ^ at >> 28 ^ s->text * 0x9e3779b1u) & (RACACHE_SLOTS - 1);
+	tag = at >> 14 << (MT_TEXT_BITS + RULE_BITS) | (__u64)text << RULE_BITS;
+	i = (at ^ at >> 14 ^ at >> 28 ^ text * 0x9e3779b1u) & (RACACHE_SLOTS - 1);
 	known = bpf_map_lookup_elem(&racache, &i);
 	if (!known)
 		return RULE_NOT_CODE;

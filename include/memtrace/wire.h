@@ -211,18 +211,22 @@ struct mt_site {
 #define MT_PROCF_BORROWED 1 /* shares the address space of its parent (vfork) */
 
 /*
- * Names what a process has mapped as code: renewed when that changes, so that what was remembered
- * of addresses under the old number is not believed any more. Numbers are used again after 2^19.
+ * Every change of what is mapped as code takes a number and leaves it with the pieces of address
+ * space that it concerns: what was remembered of them before is not believed any more. Numbers
+ * are compared as such; what is remembered of single addresses has their lower bits.
  */
 #define MT_TEXT_BITS 19
 #define MT_TEXT_MASK ((1u << MT_TEXT_BITS) - 1)
+#define MT_TEXT_PIECES 64u /* by address, again and again */
+#define MT_TEXT_SHIFT 21
 
 /* One traced process, by tgid. User space adds and removes entries; BPF alone changes them. */
 struct mt_proc {
 	__u32 asid;
 	__u32 flags;
-	__u32 text;	 /* MT_TEXT_MASK */
-	__u32 unmapping; /* code is being given up; until then it is still there */
+	__u32 text;		     /* number of the last change */
+	__u32 unmapping;	     /* code is being given up; until then it is still there */
+	__u32 piece[MT_TEXT_PIECES]; /* numbers of their last changes */
 };
 
 /*
@@ -238,9 +242,9 @@ struct mt_plumbing {
 };
 
 /*
- * What a process has mapped as code, by tgid, as user space read it when mt_proc.text was `text`:
- * exact until that changes. The unwinder looks here first and asks the kernel for the rest, whose
- * memory map may be locked.
+ * What a process has mapped as code, by tgid, as user space read it when `text` was the next number
+ * of a change: exact where nothing changed since. The unwinder looks here first and asks the kernel
+ * for the rest, whose memory map may be locked.
  */
 #define MT_LAYOUT_MAPPINGS 128u
 struct mt_mapping {
@@ -303,7 +307,7 @@ _Static_assert(sizeof(struct mt_ev_task) == 16 + 8 + 32 + MT_COMM_BYTES, "wire")
 _Static_assert(sizeof(struct mt_ev_alloc) == 56, "wire");
 _Static_assert(sizeof(struct mt_site) == 704, "wire");
 _Static_assert(sizeof(struct mt_config) == 40, "wire");
-_Static_assert(sizeof(struct mt_proc) == 16, "wire");
+_Static_assert(sizeof(struct mt_proc) == 16 + 4 * MT_TEXT_PIECES, "wire");
 _Static_assert(sizeof(struct mt_plumbing) == 8 + 16 * MT_PLUMBING_RANGES, "wire");
 _Static_assert(sizeof(struct mt_layout) == 8 + 48 * MT_LAYOUT_MAPPINGS, "wire");
 _Static_assert(sizeof(struct mt_syscall) == 8, "wire");

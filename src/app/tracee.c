@@ -291,11 +291,11 @@ static void inventory(struct tracee *t)
 }
 
 /* Before probes go in: a stack that meets a file without its table ends there. */
-static void add_unwind_tables(struct tracee *t, const struct vma_table *maps)
+static void add_unwind_tables(struct tracee *t, const struct vma_table *maps, uint32_t text)
 {
 	struct unwind_process process = { .root = t->run->proc,
 					  .pid = t->pid,
-					  .text = t->text,
+					  .text = text,
 					  .vma = maps->vma,
 					  .count = maps->count };
 	struct unwind *u = collector_unwind(t->run->collector);
@@ -324,10 +324,9 @@ static void prepare_unwind_tables(struct tracee *t)
 {
 	struct vma_table maps = { 0 };
 
-	t->text = UNWIND_NO_TEXT;
 	if (maps_read(t->run->proc, t->pid, &maps))
 		return; /* the scan will tell */
-	add_unwind_tables(t, &maps);
+	add_unwind_tables(t, &maps, UNWIND_NO_TEXT);
 	maps_done(&maps);
 }
 
@@ -335,14 +334,16 @@ int tracee_scan(struct tracee *t)
 {
 	uint64_t now_ns = clock_monotonic_ns(), wait_ns;
 	struct vma_table maps = { 0 };
+	uint32_t text;
 	int r;
 
 	t->maps_dirty = false;
-	t->text = collector_text(t->run->collector, t->pid); /* first: it dates the mappings */
+	t->text = collector_text(t->run->collector, t->pid);
+	text = collector_next_text(t->run->collector); /* first: it dates the mappings */
 	r = maps_read(t->run->proc, t->pid, &maps);
 	if (r)
 		return r;
-	add_unwind_tables(t, &maps);
+	add_unwind_tables(t, &maps, text);
 	r = model_set_vmas(t->run->model, t->pid, maps.vma, maps.count, now_ns);
 	maps_done(&maps);
 	if (!r)

@@ -261,10 +261,12 @@ int collector_add_process(struct collector *c, uint32_t tgid, uint32_t *ret_asid
 	/* shared with BPF, which numbers the children */
 	uint32_t asid = __atomic_fetch_add(&c->skel->data->next_asid, 1, __ATOMIC_RELAXED);
 	uint32_t text = __atomic_fetch_add(&c->skel->data->next_text, 1, __ATOMIC_RELAXED);
-	struct mt_proc p = { .asid = asid, .text = text & MT_TEXT_MASK };
+	struct mt_proc p = { .asid = asid, .text = text };
 
 	if (asid == 0 || asid > 0xffff)
 		return -ENOSPC;
+	for (uint32_t i = 0; i < MT_TEXT_PIECES; i++)
+		p.piece[i] = text;
 	if (bpf_map__update_elem(c->skel->maps.procs, &tgid, sizeof(tgid), &p, sizeof(p), BPF_ANY))
 		return -errno;
 	*ret_asid = asid;
@@ -294,6 +296,11 @@ uint32_t collector_text(const struct collector *c, uint32_t tgid)
 	return bpf_map__lookup_elem(c->skel->maps.procs, &tgid, sizeof(tgid), &p, sizeof(p), 0)
 		       ? UNWIND_NO_TEXT
 		       : p.text;
+}
+
+uint32_t collector_next_text(const struct collector *c)
+{
+	return __atomic_load_n(&c->skel->data->next_text, __ATOMIC_ACQUIRE);
 }
 
 struct unwind *collector_unwind(struct collector *c)

@@ -48,6 +48,8 @@ int collector_set_plumbing(struct collector *c, uint32_t tgid, uint32_t asid,
 			   const uint64_t (*range)[2], size_t n);
 /* mt_proc.text: another one than before when code was mapped or unmapped. UNWIND_NO_TEXT: gone. */
 uint32_t collector_text(const struct collector *c, uint32_t tgid);
+/* The number of the next change of code; it dates a memory map that is read afterwards. */
+uint32_t collector_next_text(const struct collector *c);
 struct unwind *collector_unwind(struct collector *c); /* borrowed */
 void collector_remove_process(struct collector *c, uint32_t tgid);
 

@@ -45,8 +45,8 @@ void unwind_free(struct unwind *u);
 
 /*
  * Every executable file mapping of a process, and the kernel's code in it. root: "/proc". text:
- * mt_proc.text as it was before the mappings were read, UNWIND_NO_TEXT when the process is not
- * entered yet. What cannot be opened or read is counted, not an error. -ENOMEM.
+ * the number of the next change of code, from before the mappings were read; UNWIND_NO_TEXT when
+ * the process is not entered yet. What cannot be opened or read is counted, not an error. -ENOMEM.
  */
 #define UNWIND_NO_TEXT UINT32_MAX
 struct unwind_process {
@@ -63,7 +63,7 @@ int unwind_add_code(struct unwind *u, const char *root, const struct mt_ev_code 
 
 /* What was remembered of single addresses is forgotten. */
 void unwind_clear_cache(struct unwind *u);
-/* The same when numbers of texts (mt_proc.text) are about to be used again; next: the BPF side's.
+/* The same when the bits of numbers that are kept there come again; next: of a change of code.
  */
 void unwind_note_text(struct unwind *u, uint32_t next);
 

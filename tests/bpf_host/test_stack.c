@@ -33,7 +33,7 @@ static void begin(void)
 {
 	struct mt_plumbing pl = { .asid = 1, .range = { { CODE + 0x10000, CODE + 0x20000 } } };
 	struct mt_file_key key = { .inode = 7, .dev = 8 << 20 | 1 };
-	struct mt_proc p = { .asid = 1, .text = 1 };
+	struct mt_proc p = { .asid = 1 };
 	struct mt_unwind_file no_table = { .size = 1 << 20 };
 	uint32_t pid = PID;
 	struct mt_config *c = (struct mt_config *)&cfg;

@@ -94,7 +94,7 @@ static void make_table(void)
 static void begin(void)
 {
 	struct mt_plumbing pl = { .asid = 1, .range = { { LIBC, LIBC + 0x8000 } } };
-	struct mt_proc p = { .asid = 1, .text = 1 };
+	struct mt_proc p = { .asid = 1 };
 	struct mt_config *c = (struct mt_config *)&cfg;
 	uint32_t pid = PID;
 
@@ -107,12 +107,15 @@ static void begin(void)
 	c->site_capacity = 100;
 	c->max_frames = MT_MAX_FRAMES;
 	next_site = 1;
-	next_text = 1 + RACACHE_SLOTS; /* the next one remembers in the same places */
+	next_text = 2;
 	fake_map(CODE, CODE + 0x100000, 5, 7, 0);
 	fake_map(LIBC, LIBC + 0x10000, 5, 8, 0);
 	fake_map(JIT, JIT + 0x10000, 7, 0, 0);
 	fake_map(OTHER, OTHER + 0x10000, 5, 9, 0);
 	fake_map(STACK, STACK + 0x4000, 3, 0, 0);
+	p.text = 1;
+	for (uint32_t i = 0; i < MT_TEXT_PIECES; i++)
+		p.piece[i] = 1;
 	bpf_map_update_elem(&procs, &pid, &p, BPF_ANY);
 	bpf_map_update_elem(&plumbing, &pid, &pl, BPF_ANY);
 	make_table();
@@ -454,7 +457,7 @@ static void a_locked_memory_map_is_not_remembered(void **state)
 /* What user space read of the memory map, as long as that is what it is. */
 static void mappings_that_user_space_read_need_no_lock(void **state)
 {
-	struct mt_layout l = { .text = 1, .count = 3 };
+	struct mt_layout l = { .text = 2, .count = 3 };
 	uint32_t pid = PID;
 
 	(void)state;
@@ -475,8 +478,16 @@ static void mappings_that_user_space_read_need_no_lock(void **state)
 	assert_int_equal(mt_holds_code(CODE + 0x100000, JIT), 0);
 	assert_int_equal(mt_holds_code(0x3000, JIT + 0x100000), 1);
 	assert_int_equal(mt_holds_code(JIT + 0x10000, ~0ull), 0);
-	/* out of date: of an older text */
-	text_renew(bpf_map_lookup_elem(&procs, &pid));
+	/* out of date where code has changed */
+	mt_text_changed(JIT, JIT + 1);
+	assert_int_equal(mt_holds_code(CODE, CODE + 1), -1);
+	assert_int_equal(take(at(SP_8) + 2, SP + 0x20)->pc[0], at(SP_8) + 2);
+	assert_int_equal(sent()->end, MT_END_map_locked);
+	l.text = next_text;
+	bpf_map_update_elem(&layouts, &pid, &l, BPF_ANY);
+	mt_text_changed(CODE + (2 << MT_TEXT_SHIFT), CODE + (2 << MT_TEXT_SHIFT) + 1);
+	assert_int_equal(take(at(SP_8) + 3, SP + 0x20)->end, MT_END_start); /* elsewhere */
+	mt_text_all_changed(PID);
 	assert_int_equal(take(at(SP_8) + 4, SP + 0x20)->pc[0], at(SP_8) + 4);
 	assert_int_equal(sent()->end, MT_END_map_locked);
 	assert_int_equal(mt_holds_code(CODE, CODE + 1), -1);
@@ -485,9 +496,6 @@ static void mappings_that_user_space_read_need_no_lock(void **state)
 /* dlclose() and dlopen(): other code at the same address. */
 static void what_was_remembered_dies_with_the_text(void **state)
 {
-	uint32_t pid = PID;
-	struct mt_proc *p;
-
 	(void)state;
 	begin();
 	fake_push(SP, at(END));
@@ -496,8 +504,8 @@ static void what_was_remembered_dies_with_the_text(void **state)
 	fake.sent = 0;
 	take(at(SP_8), 0);
 	assert_int_equal(fake.sent, 0); /* remembered: the same site */
-	p = bpf_map_lookup_elem(&procs, &pid);
-	text_renew(p);
+	next_text = 1 + RACACHE_SLOTS;	/* it remembers in the same place */
+	mt_text_changed(CODE, CODE + 1);
 	assert_int_equal(take(at(SP_8), 0)->frames, 1);
 	assert_int_equal(sent()->end, MT_END_not_code);
 }
