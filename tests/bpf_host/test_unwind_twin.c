@@ -10,6 +10,7 @@
 #include "../../bpf/core.bpf.c"
 #include "../../bpf/stack.bpf.c"
 #include "../../bpf/scan.bpf.c"
+#include "../../bpf/table.bpf.c"
 #include "../../bpf/unwind.bpf.c"
 #include "fake.h"
 
@@ -148,6 +149,8 @@ static void begin(void)
 	struct mt_config *c = (struct mt_config *)&cfg;
 	uint32_t pid = PID;
 
+	for (int i = 0; i < MT_TEXT_PIECES; i++)
+		p.piece[i] = 1;
 	fake_reset();
 	fake_map_of(&scratch)->max = 4;
 	fake_map_of(&busy)->max = 4;
