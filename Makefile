@@ -193,7 +193,7 @@ check-tables: $(O)/tables/tables ## the same for every program and library of th
 check-oom: $(OOM) ## the same with allocations failing one by one, no root
 	@tests/oom/run.sh $(OOM)
 check: check-unit check-host check-some-tables check-oom fuzz-smoke ## every ring that needs no root
-check-root: $(O)/memtrace $(O)/san/memtrace targets $(BPF_LOAD) ## end to end: root and BPF
+check-root: $(O)/memtrace $(O)/san/memtrace targets $(BPF_LOAD) $(O)/stacks/validate ## end to end: root and BPF
 	@/usr/bin/python3 tests/e2e/run.py
 fuzz-smoke: $(FUZZ) ## the fuzz targets on their seeds and a little farther, no root
 	@tests/fuzz/run.sh smoke $(FUZZ)
@@ -218,6 +218,8 @@ test: ## set up, build, run every test
 	@$(MAKE) --no-print-directory -j$$(nproc) all test-programs
 	@$(MAKE) --no-print-directory check-ci
 
+include tests/stacks/build.mk
+
 # --- lint, install ------------------------------------------------------------------------------------
 lint: $(O)/memtrace.bpf.o $(LIB_OBJ) ## layers, headers alone, sizes, formatting, data symbols
 	@tools/lint.sh $(O)
@@ -234,4 +236,4 @@ clean:
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 14
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+-include $(shell find $(O) -name '*.d' -type f 2>/dev/null)

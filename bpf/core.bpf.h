@@ -217,6 +217,8 @@ int mt_unwind(__u32 slot);
 int mt_holds_code(__u64 start, __u64 end);
 /* Whether code without a table is a runtime library's, which the process's plumbing names. */
 int mt_in_plumbing(__u32 slot, __u64 at);
+/* Whether generated code is known to keep no frame pointer. */
+int mt_is_bare(__u32 slot, __u64 at);
 /* Finds the caller on the stack of a function that has no table. 1: it is the new pc. */
 int mt_scan_caller(__u32 slot);
 /* The next unused address-space id, 0 when they are used up. */

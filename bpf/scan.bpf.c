@@ -60,6 +60,20 @@ int mt_in_plumbing(__u32 slot, __u64 at)
 	return 0;
 }
 
+int mt_is_bare(__u32 slot, __u64 at)
+{
+	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct mt_plumbing *p = bpf_map_lookup_elem(&plumbing, &tgid);
+
+	if (!s || !p || p->asid != s->asid)
+		return 0;
+	for (int i = 0; i < MT_BARE_RANGES; i++)
+		if (at >= p->bare[i].start && at < p->bare[i].end)
+			return 1;
+	return 0;
+}
+
 /* One word of the scan: stops at the first return address. */
 static long scan_word(__u64 i, void *arg)
 {

@@ -235,7 +235,7 @@ int mt_rule_find(__u32 slot, __u64 at)
 			return RULE_NOT_CODE;
 	}
 	if (!s->file.inode && !s->file.dev)
-		return MT_UNWIND_RULE_JIT;
+		return mt_is_bare(slot, at) ? MT_UNWIND_RULE_BARE : MT_UNWIND_RULE_JIT;
 	r = mt_piece_find(slot, at);
 	if (r == 1)
 		return mt_table_rule(slot, at);

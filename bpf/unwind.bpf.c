@@ -389,6 +389,10 @@ static long walk_frame(__u64 i, void *arg)
 		s->wants_scan = 1;
 		return 1;
 	}
+	if (rule == MT_UNWIND_RULE_BARE) {
+		s->end = MT_END_jit;
+		return 1;
+	}
 	if (rule == 0 || rule == MT_UNWIND_RULE_JIT)
 		return !leave_record_in_window(s, rule != 0) &&
 		       mt_leave_by_frame_pointer(w->slot, rule != 0) != 0;

@@ -20,10 +20,13 @@
 #define MT_UNWIND_SHARD_WORDS (1u << 18) /* 1 MiB */
 #define MT_UNWIND_SHARDS 256u		 /* at most, made when needed */
 #define MT_UNWIND_PIECES 64u		 /* of one file */
-#define MT_UNWIND_RULES 4094u		 /* distinct; 1,222 were seen over 8 large binaries */
-/* Not in tables: generated code; runtime libraries without a table. */
+#define MT_UNWIND_RULES 4093u		 /* distinct; 1,222 were seen over 8 large binaries */
+/* Not in tables: generated code, with a frame pointer and without; runtime libraries without a
+ * table.
+ */
 #define MT_UNWIND_RULE_JIT 4095u
 #define MT_UNWIND_RULE_SCAN 4094u
+#define MT_UNWIND_RULE_BARE 4093u
 
 /* How the canonical frame address (CFA: the stack pointer before the call) is found. */
 enum mt_unwind_cfa {

@@ -208,6 +208,7 @@ struct mt_site {
 };
 
 #define MT_PLUMBING_RANGES 4
+#define MT_BARE_RANGES 2
 #define MT_PROCF_BORROWED 1 /* shares the address space of its parent (vfork) */
 
 /*
@@ -236,9 +237,11 @@ struct mt_proc {
 struct mt_plumbing {
 	__u32 asid;
 	__u32 reserved;
-	struct {
+	struct mt_range {
 		__u64 start, end;
 	} range[MT_PLUMBING_RANGES];
+	/* Generated code that keeps no frame pointer, and no table tells how to leave it. */
+	struct mt_range bare[MT_BARE_RANGES];
 };
 
 /*
@@ -308,7 +311,7 @@ _Static_assert(sizeof(struct mt_ev_alloc) == 56, "wire");
 _Static_assert(sizeof(struct mt_site) == 704, "wire");
 _Static_assert(sizeof(struct mt_config) == 40, "wire");
 _Static_assert(sizeof(struct mt_proc) == 16 + 4 * MT_TEXT_PIECES, "wire");
-_Static_assert(sizeof(struct mt_plumbing) == 8 + 16 * MT_PLUMBING_RANGES, "wire");
+_Static_assert(sizeof(struct mt_plumbing) == 8 + 16 * (MT_PLUMBING_RANGES + MT_BARE_RANGES), "wire");
 _Static_assert(sizeof(struct mt_layout) == 8 + 48 * MT_LAYOUT_MAPPINGS, "wire");
 _Static_assert(sizeof(struct mt_syscall) == 8, "wire");
 _Static_assert(sizeof(struct mt_fd) == 168, "wire");

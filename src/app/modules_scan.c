@@ -115,7 +115,7 @@ static void note_plumbing(struct tracee *t, const struct module_request *m, bool
 	t->plumbing[t->plumbing_count][0] = m->start;
 	t->plumbing[t->plumbing_count][1] = m->end;
 	t->plumbing_count++;
-	collector_set_plumbing(t->run->collector, t->pid, t->asid, t->plumbing, t->plumbing_count);
+	tracee_tell_code(t);
 }
 
 static void note_runtime(struct tracee *t, const char *name, bool main_exe)

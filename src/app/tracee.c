@@ -15,6 +15,7 @@
 
 #include "analyse/attrib.h"
 #include "app/code_names.h"
+#include "app/java.h"
 #include "app/modules_scan.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -330,6 +331,15 @@ static void prepare_unwind_tables(struct tracee *t)
 	maps_done(&maps);
 }
 
+void tracee_tell_code(struct tracee *t)
+{
+	struct collector_code code = { .plumbing = t->plumbing,
+				       .plumbing_count = t->plumbing_count,
+				       .bare = t->bare };
+
+	collector_set_code(t->run->collector, t->pid, t->asid, &code);
+}
+
 int tracee_scan(struct tracee *t)
 {
 	uint64_t now_ns = clock_monotonic_ns(), wait_ns;
@@ -345,9 +355,10 @@ int tracee_scan(struct tracee *t)
 		return r;
 	add_unwind_tables(t, &maps, text);
 	r = model_set_vmas(t->run->model, t->pid, maps.vma, maps.count, now_ns);
-	maps_done(&maps);
 	if (!r)
 		r = modules_scan(t);
+	java_look(t, &maps);
+	maps_done(&maps);
 	wait_ns = (clock_monotonic_ns() - now_ns) * SCAN_SHARE;
 	t->scan_due_ns = now_ns + (wait_ns < SCAN_WAIT_MAX_NS ? wait_ns : SCAN_WAIT_MAX_NS);
 	return r;
@@ -435,6 +446,8 @@ void tracee_executed(struct tracee *t, uint32_t asid)
 	t->allocator_count = 0;
 	t->plumbing_count = 0;
 	code_names_drop(t);
+	memset(t->bare, 0, sizeof(t->bare));
+	memset(&t->java, 0, sizeof(t->java));
 	t->heap_traced = false;
 	t->maps_dirty = true;
 	free(t->cmdline);
@@ -561,6 +574,8 @@ int tracee_tick(struct tracee *t, uint64_t now_ns, const struct snap_counters *c
 		inventory(t);
 	else if (t->alive && now_ns >= t->scan_due_ns && model_wants_map(t->run->model, t->pid))
 		tracee_scan(t);
+	if (t->alive)
+		java_look(t, NULL);
 	code_names_update(t, now_ns);
 	name_frames(t, final ? FINAL_BUDGET_NS : NAMES_BUDGET_NS, final);
 	return analyse(t, now_ns, counters);

@@ -17,6 +17,7 @@
 #include "collect/target.h"
 #include "model/model.h"
 #include "report/sink.h"
+#include "runtime/hotspot.h"
 #include "symbol/symbolizer.h"
 #include "sys/limits.h"
 #include "sys/preflight.h"
@@ -70,6 +71,11 @@ struct tracee {
 	size_t unmeasured_count;
 	uint64_t plumbing[MT_PLUMBING_RANGES][2];
 	size_t plumbing_count;
+	uint64_t bare[MT_BARE_RANGES][2]; /* generated code without frame pointers */
+	struct {
+		enum { JAVA_NONE, JAVA_STARTING, JAVA_KNOWN } state;
+		struct hotspot tables;
+	} java;
 
 	char comm[32];
 	char exe[4096];
@@ -110,6 +116,9 @@ void tracee_freep(struct tracee **t);
 
 /* Reads the memory map again and probes allocators that came with new files. */
 int tracee_scan(struct tracee *t);
+
+/* Tells the unwinder of t->plumbing and t->bare. */
+void tracee_tell_code(struct tracee *t);
 
 /* The process executed another program under a new address space id. */
 void tracee_executed(struct tracee *t, uint32_t asid);

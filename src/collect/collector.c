@@ -273,15 +273,15 @@ int collector_add_process(struct collector *c, uint32_t tgid, uint32_t *ret_asid
 	return 0;
 }
 
-int collector_set_plumbing(struct collector *c, uint32_t tgid, uint32_t asid,
-			   const uint64_t (*range)[2], size_t n)
+int collector_set_code(struct collector *c, uint32_t tgid, uint32_t asid,
+		       const struct collector_code *code)
 {
 	struct mt_plumbing p = { .asid = asid };
 
-	for (size_t i = 0; i < n && i < MT_PLUMBING_RANGES; i++) {
-		p.range[i].start = range[i][0];
-		p.range[i].end = range[i][1];
-	}
+	for (size_t i = 0; i < code->plumbing_count && i < MT_PLUMBING_RANGES; i++)
+		p.range[i] = (struct mt_range){ code->plumbing[i][0], code->plumbing[i][1] };
+	for (size_t i = 0; i < MT_BARE_RANGES; i++)
+		p.bare[i] = (struct mt_range){ code->bare[i][0], code->bare[i][1] };
 	if (bpf_map__update_elem(c->skel->maps.plumbing, &tgid, sizeof(tgid), &p, sizeof(p),
 				 BPF_ANY))
 		return -errno;

@@ -43,9 +43,17 @@ int collector_start(struct collector *c, struct err *err);
 
 /* Traces a process: its address space gets a new id. */
 int collector_add_process(struct collector *c, uint32_t tgid, uint32_t *ret_asid);
-/* Text that allocates on behalf of others, at most MT_PLUMBING_RANGES; of that address space. */
-int collector_set_plumbing(struct collector *c, uint32_t tgid, uint32_t asid,
-			   const uint64_t (*range)[2], size_t n);
+
+/* Code that the unwinder treats in a way of its own; [start, end). */
+struct collector_code {
+	const uint64_t (*plumbing)[2]; /* allocates on behalf of others */
+	size_t plumbing_count;	       /* at most MT_PLUMBING_RANGES */
+	const uint64_t (*bare)[2];     /* MT_BARE_RANGES of them: generated, no frame pointers */
+};
+
+/* Of that address space; what was set before is forgotten. */
+int collector_set_code(struct collector *c, uint32_t tgid, uint32_t asid,
+		       const struct collector_code *code);
 /* mt_proc.text: another one than before when code was mapped or unmapped. UNWIND_NO_TEXT: gone. */
 uint32_t collector_text(const struct collector *c, uint32_t tgid);
 /* The number of the next change of code; it dates a memory map that is read afterwards. */

@@ -305,6 +305,28 @@ static void generated_code_is_left_by_frame_pointers(void **state)
 	assert_int_equal(sent()->end, MT_END_start);
 }
 
+/* rbp looks right, but is the frame of a caller further up: Java's compiled code. */
+static void generated_code_known_to_keep_no_frame_pointer_ends_the_stack(void **state)
+{
+	struct mt_plumbing pl = { .asid = 1, .bare = { { 0 }, { JIT + 0x200, JIT + 0x300 } } };
+	uint32_t pid = PID;
+
+	(void)state;
+	begin();
+	bpf_map_update_elem(&plumbing, &pid, &pl, BPF_ANY);
+	record(SP + 0x20, SP + 0x60, JIT + 0x280);
+	record(SP + 0x60, 0, at(END));
+	assert_int_equal(take(JIT + 0x100, SP + 0x20)->frames, 2);
+	assert_int_equal(sent()->end, MT_END_jit);
+	pl.asid = 2; /* of a program that this process ran before */
+	begin();
+	bpf_map_update_elem(&plumbing, &pid, &pl, BPF_ANY);
+	record(SP + 0x20, SP + 0x60, JIT + 0x280);
+	record(SP + 0x60, 0, at(END));
+	assert_int_equal(take(JIT + 0x100, SP + 0x20)->frames, 3);
+	assert_int_equal(sent()->end, MT_END_start);
+}
+
 static void records_at_the_end_of_what_was_read_are_read_whole(void **state)
 {
 	(void)state;
@@ -626,6 +648,7 @@ int main(void)
 		cmocka_unit_test(deep_stacks_stop_at_the_limit),
 		cmocka_unit_test(the_last_words_of_a_stack_are_read_without_what_follows),
 		cmocka_unit_test(generated_code_is_left_by_frame_pointers),
+		cmocka_unit_test(generated_code_known_to_keep_no_frame_pointer_ends_the_stack),
 		cmocka_unit_test(records_at_the_end_of_what_was_read_are_read_whole),
 		cmocka_unit_test(generated_code_without_frame_pointers_ends_the_stack),
 		cmocka_unit_test(files_without_a_table_may_switch_stacks_twice),

@@ -4,91 +4,15 @@ Of each kind two processes run at once, with one memtrace on both and no special
 leaks must be called so, with the class that grows and the module that asked; its twin, which does
 as much, must be acquitted. Growth is compared with what the software itself says.
 """
-import glob
-import pwd
-import shutil
-import socket
 import sysconfig
-import threading
 
-from lib import *
+from servers import *
 
-HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "real")
-POSTGRES_BIN = max(glob.glob("/usr/lib/postgresql/*/bin"), default="/usr/lib/postgresql/15/bin")
 TRACED_S = 40
 SEVERITIES = ["low", "medium", "high", "critical"]
 
 
-def await_that(condition, what, timeout=60):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        check(time.monotonic() < deadline, f"awaited in vain: {what}")
-        time.sleep(0.02)
-
-
-class Folder:
-    """A temporary folder; `owner` names the user who may use it."""
-
-    def __init__(self, owner=None):
-        self.path = tempfile.mkdtemp(prefix="memtrace-real-")
-        if owner:
-            shutil.chown(self.path, owner)
-
-    def __enter__(self):
-        return self.path
-
-    def __exit__(self, *_):
-        shutil.rmtree(self.path, ignore_errors=True)
-
-
-class Load:
-    """A paced load in a thread: work(n) is called `per_s` times a second, n counts from 0."""
-
-    def __init__(self, per_s, work, warm_up):
-        self.per_s, self.work, self.warm_up = per_s, work, warm_up
-        self.done, self.failed, self.ending = 0, None, threading.Event()
-        self.thread = threading.Thread(target=self.run, daemon=True)
-
-    def run(self):
-        begun = time.monotonic()
-        try:
-            while not self.ending.is_set():
-                self.work(self.done)
-                self.done += 1
-                ahead = begun + self.done / self.per_s - time.monotonic()
-                if ahead > 0:
-                    self.ending.wait(ahead)
-        except Exception as e:
-            self.failed = e
-
-    def __enter__(self):
-        self.thread.start()
-        await_that(lambda: self.failed or self.done >= self.warm_up, "the load's warm-up")
-        check(not self.failed, f"the load failed: {self.failed}")
-        return self
-
-    def __exit__(self, *_):
-        self.ending.set()
-        self.thread.join(30)
-
-
 # --- what is common: trace, compare, tell ------------------------------------------------------
-
-
-class Program(Target):
-    """A helper in tests/e2e/real: warm after "ready", says its account for each line it gets."""
-
-    def __init__(self, *argv, **kw):
-        super().__init__(*argv, **kw)
-        try:
-            self.expect("ready")
-        except AssertionError:
-            self.process.kill()
-            raise
-
-    def account(self):
-        self.go()
-        return json.loads(self.line())
 
 
 class Side:
@@ -214,67 +138,6 @@ def check_clean(trace, side):
 # --- Redis -------------------------------------------------------------------------------------
 
 
-class Redis:
-    """redis-server on an unusual port of the loopback, without files."""
-
-    def __init__(self, folder, name):
-        self.port = 0
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
-        self.process = subprocess.Popen(
-            ["/usr/bin/redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
-             "--appendonly", "no", "--dir", folder, "--logfile", os.path.join(folder, name)],
-            stdin=subprocess.DEVNULL)
-        self.pid = self.process.pid
-        self.socket = None
-        try:
-            await_that(self.connect, "redis-server")
-        except AssertionError:
-            self.process.kill()
-            raise
-        self.control = socket.create_connection(("127.0.0.1", self.port))
-        self.operations = 0
-
-    def connect(self):
-        try:
-            self.socket = socket.create_connection(("127.0.0.1", self.port))
-        except ConnectionRefusedError:
-            return False
-        return True
-
-    def send(self, commands):
-        """A pipeline of commands; every answer is one line here."""
-        self.socket.sendall(b"".join(
-            b"*%d\r\n" % len(c) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in c)
-            for c in commands))
-        lines = 0
-        while lines < len(commands):
-            got = self.socket.recv(65536)
-            check(got, "redis-server hung up")
-            check(b"-ERR" not in got, got)
-            lines += got.count(b"\n")
-        self.operations += len(commands)
-
-    def account(self):
-        """What it says it holds."""
-        self.control.sendall(b"INFO memory\r\n")
-        text = b""
-        while b"used_memory:" not in text or not text.endswith(b"\r\n\r\n"):
-            text += self.control.recv(65536)
-        used = int(text.partition(b"used_memory:")[2].split()[0])
-        return {"operations": self.operations, "bytes": used}
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-        self.control.close()
-        self.process.terminate()
-        self.process.wait(30)
-
-
 def test_redis_that_gets_ever_new_keys_leaks_and_one_with_expiry_does_not():
     batch, value = 20, b"v" * 100
 
@@ -302,75 +165,6 @@ def test_redis_that_gets_ever_new_keys_leaks_and_one_with_expiry_does_not():
 
 
 # --- PostgreSQL --------------------------------------------------------------------------------
-
-
-def as_postgres(*argv, **kw):
-    user = pwd.getpwnam("postgres")
-    return subprocess.Popen(
-        ["/usr/bin/setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups",
-         *argv], cwd="/", stdin=kw.pop("stdin", subprocess.DEVNULL), text=True, **kw)
-
-
-class Postgres:
-    """A cluster of its own in a temporary folder, reached by a socket in it."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        data = os.path.join(folder, "data")
-        log = os.path.join(folder, "log")
-        with open(log, "w") as out:
-            made = as_postgres(f"{POSTGRES_BIN}/initdb", "-D", data, "-A", "trust", "-N",
-                               stdout=out, stderr=out)
-            check(made.wait(60) == 0, "initdb failed")
-            self.process = as_postgres(
-                f"{POSTGRES_BIN}/postgres", "-D", data, "-k", folder, "-c", "listen_addresses=",
-                "-c", "shared_buffers=16MB", "-c", "fsync=off", stdout=out, stderr=out)
-        ready = [f"{POSTGRES_BIN}/pg_isready", "-q", "-h", folder]
-        try:
-            await_that(lambda: subprocess.run(ready).returncode == 0, "postgres")
-        except AssertionError:
-            self.process.kill()
-            raise
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(30)
-
-
-class Session:
-    """psql on a pipe, and the backend that serves it."""
-
-    def __init__(self, postgres):
-        self.process = as_postgres("/usr/bin/psql", "-X", "-q", "-A", "-t", "-h", postgres.folder,
-                                   "postgres", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.lock = threading.Lock()
-        self.pid = int(self.ask("SELECT pg_backend_pid();")[0])
-        self.operations = 0
-
-    def ask(self, sql):
-        with self.lock:
-            self.process.stdin.write(sql + "\n\\echo --end\n")
-            self.process.stdin.flush()
-            lines = []
-            while (line := self.process.stdout.readline().rstrip("\n")) != "--end":
-                check(line or self.process.poll() is None, "psql is gone")
-                lines.append(line)
-            return lines
-
-    def account(self):
-        sql = "SELECT sum(total_bytes) FROM pg_backend_memory_contexts;"
-        return {"operations": self.operations, "bytes": int(self.ask(sql)[0])}
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait(30)
-        self.process.stdout.close()
 
 
 def test_a_postgres_backend_that_keeps_statements_leaks_and_one_that_deallocates_does_not():

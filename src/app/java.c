@@ -1,0 +1,86 @@
+#include "app/java.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/modules_scan.h"
+#include "app/tracee.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "sys/elf.h"
+#include "sys/maps.h"
+
+static bool is_jvm(const struct vma *v)
+{
+	const char *slash = strrchr(v->path, '/');
+
+	return v->executable && slash && fnmatch("libjvm.so*", slash + 1, 0) == 0;
+}
+
+/* -ENOENT: another kind of machine. Others: it could not be read this time. */
+static int find_tables(struct tracee *t, const struct vma *v)
+{
+	auto_clean(elf_closep) struct elf_file *f = NULL;
+	auto_close int fd = -1;
+	char path[64];
+	uint64_t vaddr;
+	int r;
+
+	snprintf(path, sizeof(path), "%s/%u/map_files/%lx-%lx", t->run->proc, t->pid,
+		 (unsigned long)v->start, (unsigned long)v->end);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = elf_open_fd(fd, &f, NULL);
+	if (!r)
+		r = elf_offset_to_vaddr(f, v->file_offset, &vaddr);
+	if (!r)
+		r = hotspot_find(f, v->start - vaddr, &t->java.tables);
+	return r;
+}
+
+/* Generated code below and above what keeps frame pointers. */
+static void tell_unwinder(struct tracee *t, const struct hotspot_code *code)
+{
+	t->bare[0][0] = code->start;
+	t->bare[0][1] = code->kept_start;
+	t->bare[1][0] = code->kept_end;
+	t->bare[1][1] = code->end;
+	tracee_tell_code(t);
+	log_info("process %u: Java's compiled code keeps no frame pointers; stacks end there "
+		 "(-XX:+PreserveFramePointer makes them whole)",
+		 t->pid);
+}
+
+static void read_code(struct tracee *t)
+{
+	auto_close int mem = -1;
+	struct hotspot_code code;
+	char path[64];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/%u/mem", t->run->proc, t->pid);
+	mem = open(path, O_RDONLY | O_CLOEXEC);
+	r = mem < 0 ? -errno : hotspot_read(mem, &t->java.tables, &code);
+	if (r == -EAGAIN)
+		return;
+	t->java.state = JAVA_KNOWN;
+	if (r)
+		log_warn("process %u: where Java's code lies could not be read (%s); stacks "
+			 "through it may lack frames",
+			 t->pid, strerror(-r));
+	else if (!code.frame_pointers)
+		tell_unwinder(t, &code);
+}
+
+void java_look(struct tracee *t, const struct vma_table *maps)
+{
+	for (size_t i = 0; maps && t->java.state == JAVA_NONE && i < maps->count; i++)
+		if (is_jvm(&maps->vma[i]) && find_tables(t, &maps->vma[i]) == 0)
+			t->java.state = JAVA_STARTING;
+	if (t->java.state == JAVA_STARTING)
+		read_code(t);
+}

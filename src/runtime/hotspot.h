@@ -1,0 +1,32 @@
+/*
+ * What a Java virtual machine of the HotSpot family tells debuggers about its generated code: it
+ * describes its own structures in tables (gHotSpotVMStructs, gHotSpotVMTypes) that libjvm.so
+ * exports. Compiled code uses the frame pointer as a data register unless the machine was started
+ * with -XX:+PreserveFramePointer; the interpreter and the entry from native code always keep it.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+struct elf_file;
+
+/* Addresses in the process of the pointers to the two tables. */
+struct hotspot {
+	uint64_t structs, types;
+};
+
+struct hotspot_code {
+	uint64_t start, end;	       /* the code cache */
+	uint64_t kept_start, kept_end; /* within it: interpreter and entry stub */
+	bool frame_pointers;	       /* compiled code keeps frame pointers too */
+};
+
+/* From an open libjvm.so that is mapped `bias` above its own addresses. -ENOENT: not of this
+ * family. */
+int hotspot_find(const struct elf_file *f, uint64_t bias, struct hotspot *ret);
+
+/*
+ * mem: /proc/PID/mem, kept by the caller. -EAGAIN: the machine has not set itself up yet; -EIO: its
+ * tables make no sense.
+ */
+int hotspot_read(int mem, const struct hotspot *h, struct hotspot_code *ret);
