@@ -350,7 +350,8 @@ static __always_inline int leave_record_in_window(struct mt_scratch *s, int jit)
 {
 	__u64 bp = s->bp, at = bp - s->window_at, to;
 
-	if (bp < s->sp || (at & 7) || at >= s->window_bytes || at + 8 >= s->window_bytes)
+	if (bp < s->sp || bp - s->sp > MAX_FRAME_BYTES || (at & 7) || at >= s->window_bytes ||
+	    at + 8 >= s->window_bytes)
 		return 0;
 	to = code_address(s->window[((at >> 3) + 1) & (MT_WINDOW_WORDS - 1)]);
 	if (!to || (bp & 7))
