@@ -115,10 +115,9 @@ def test_a_kill_of_its_whole_process_group_leaves_nothing():
 
 
 def keeper_of(pid):
-    with open(f"/proc/{pid}/task/{pid}/children") as f:
-        children = [int(c) for c in f.read().split()]
-    check(len(children) == 1, f"memtrace has {len(children)} children, not only its keeper")
-    return children[0]
+    keepers = children_named(pid, "mt-keeper")
+    check(len(keepers) == 1, f"memtrace has {len(keepers)} keepers")
+    return keepers[0]
 
 
 def test_when_the_keeper_is_killed_memtrace_says_so_and_watches_on():

@@ -30,14 +30,9 @@ def stripped(keep_debug_file=True):
         yield program
 
 
-def status_of_children(pid, name):
-    with open(f"/proc/{pid}/task/{pid}/children") as f:
-        children = f.read().split()
-    found = []
-    for child in children:
-        with open(f"/proc/{child}/status") as f:
-            found.append(f.read().split("\n"))
-    return [s for s in found if f"Name:\t{name}" in s]
+def status_of(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return f.read().split("\n")
 
 
 @functools.lru_cache
@@ -51,7 +46,7 @@ def trace_stripped(keep_debug_file=True, options=(), env=None):
             target.go()
             truth = target.truth()["sites"][0]
             trace.await_tick()
-            readers = status_of_children(trace.process.pid, "memtrace-lines")
+            readers = [status_of(c) for c in children_named(trace.process.pid, "memtrace-lines")]
             trace.stop()
             check(trace.status == 0, f"status {trace.status}: {trace.errors()}")
             trace.validate()

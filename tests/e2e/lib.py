@@ -191,6 +191,18 @@ class Trace:
                 os.unlink(f.name)
 
 
+def children_named(pid, name):
+    """The children of a process that have a name; memtrace has several kinds."""
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        children = [int(c) for c in f.read().split()]
+    found = []
+    for child in children:
+        with open(f"/proc/{child}/comm") as f:
+            if f.read().strip() == name:
+                found.append(child)
+    return found
+
+
 def symbols(site):
     return [f.get("symbol") or "" for f in site.get("stack", [])]
 
