@@ -194,6 +194,9 @@ static bool judge_survival(const struct suspect_cfg *cfg, const struct suspect_u
 		return false;
 	/* Those leaked too recently to be old come on top, at the pace of the old. */
 	held = fmin(v.old_count + v.rate_per_s * v.cut_s, u->live_count);
+	/* Beside much that dies, a small table that fills up. */
+	if (!suspect_counts_things(u->kind) && held * mean_bytes < cfg->least_bytes)
+		return false;
 	margin = 1.96 * sqrt(v.rate_per_s * v.window_s) / v.window_s;
 	if (watched_s < window_s)
 		s.opinion = SUSPECT_WATCH;

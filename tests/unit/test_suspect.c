@@ -286,6 +286,24 @@ static void survivors_are_weighed_with_those_too_young_to_be_old(void **state)
 	assert_true(s.low_per_s < s.bytes_per_s && s.bytes_per_s < s.high_per_s);
 }
 
+/* Much lives there; what survives of it is a few bytes. */
+static void survivors_of_a_few_bytes_are_nothing_yet(void **state)
+{
+	struct suspect_unit u = kept(30, 30, straight);
+	double live[MT_AGE_BUCKETS] = { 35, 1, 2, 4, 8, 14 }, freed[MT_AGE_BUCKETS] = { 900 };
+	struct suspicion s;
+
+	(void)state;
+	memcpy(u.live_by_age, live, sizeof(live));
+	memcpy(u.freed_by_age, freed, sizeof(freed));
+	u.live_count = 64;
+	u.freed_count = 900;
+	u.live_bytes = 64 * 100;
+	assert_int_equal(opinion(&u, &s), SUSPECT_NONE);
+	u.live_bytes = 64 * 1000;
+	assert_int_equal(opinion(&u, &s), SUSPECT_SURVIVES);
+}
+
 static void nonsense_has_no_opinion(void **state)
 {
 	struct suspect_unit u = kept(30, 300, straight);
@@ -321,6 +339,7 @@ int main(void)
 		cmocka_unit_test(a_handful_of_descriptors_is_not_judged),
 		cmocka_unit_test(a_ring_whose_load_fell_is_no_leak),
 		cmocka_unit_test(survivors_are_weighed_with_those_too_young_to_be_old),
+		cmocka_unit_test(survivors_of_a_few_bytes_are_nothing_yet),
 		cmocka_unit_test(nonsense_has_no_opinion),
 	};
 
