@@ -83,6 +83,23 @@ static void a_record_longer_than_it_says_or_shorter_is_judged_by_what_it_says(vo
 	assert_int_equal(decode_event(&r, sizeof(r), &ev), -EBADMSG);
 }
 
+static void code_without_a_table_is_told_with_its_file(void **state)
+{
+	struct mt_ev_code c = { .hdr = { .kind = MT_KIND_code, .size = sizeof(c) },
+				.start = 0x1000,
+				.end = 0x2000,
+				.file = { .inode = 7, .dev = 8 },
+				.file_size = 9 };
+	struct event ev;
+
+	(void)state;
+	assert_int_equal(decode_event(&c, sizeof(c), &ev), 0);
+	assert_int_equal(ev.kind, MT_KIND_code);
+	assert_memory_equal(&ev.code, &c, sizeof(c));
+	c.hdr.size--;
+	assert_int_equal(decode_event(&c, sizeof(c), &ev), -EBADMSG);
+}
+
 static void copied_memory_never_exceeds_the_record(void **state)
 {
 	struct mt_ev_sys s = { .hdr = { .kind = MT_KIND_sys, .size = sizeof(s) },
@@ -131,6 +148,7 @@ int main(void)
 		cmocka_unit_test(site_zero_is_nobodys_and_never_sent),
 		cmocka_unit_test(an_unknown_kind_is_told_apart_from_a_broken_record),
 		cmocka_unit_test(a_record_longer_than_it_says_or_shorter_is_judged_by_what_it_says),
+		cmocka_unit_test(code_without_a_table_is_told_with_its_file),
 		cmocka_unit_test(copied_memory_never_exceeds_the_record),
 		cmocka_unit_test(random_bytes_never_crash_the_decoder),
 	};
