@@ -78,9 +78,12 @@ static void read_code(struct tracee *t)
 
 void java_look(struct tracee *t, const struct vma_table *maps)
 {
-	for (size_t i = 0; maps && t->java.state == JAVA_NONE && i < maps->count; i++)
-		if (is_jvm(&maps->vma[i]) && find_tables(t, &maps->vma[i]) == 0)
-			t->java.state = JAVA_STARTING;
+	for (size_t i = 0; maps && t->java.state == JAVA_NONE && i < maps->count; i++) {
+		int r = is_jvm(&maps->vma[i]) ? find_tables(t, &maps->vma[i]) : -EAGAIN;
+
+		if (r == 0 || r == -ENOENT)
+			t->java.state = r ? JAVA_KNOWN : JAVA_STARTING;
+	}
 	if (t->java.state == JAVA_STARTING)
-		read_code(t);
+		read_code(t); /* a few milliseconds */
 }

@@ -9,8 +9,8 @@
 #include "sys/elf.h"
 
 #define SYMBOL_BYTES_MAX (8u << 20)
-#define ENTRIES_MAX 16384
-#define FLAGS_MAX 16384
+#define ENTRIES_MAX 4096 /* OpenJDK 17 has 788 */
+#define FLAGS_MAX 4096	 /* and 1270 flags */
 #define FLAG_BYTES_MAX 128
 #define NAME_BYTES 40
 #define CODE_BYTES_MAX (2048ull << 20) /* the machine's own limit */
@@ -61,27 +61,46 @@ static uint64_t read_word(int mem, uint64_t at)
 	return read_bytes(mem, at, &word, sizeof(word)) ? word : 0;
 }
 
-/* Whether a text of the process is this one. */
+/* A text of the process, cut where it is too long; "" when it cannot be read. */
+static void read_text(int mem, uint64_t at, char ret[NAME_BYTES])
+{
+	ssize_t n = at && at <= INT64_MAX ? pread(mem, ret, NAME_BYTES - 1, (off_t)at) : 0;
+
+	ret[n > 0 ? n : 0] = 0;
+}
+
 static bool is_text(int mem, uint64_t at, const char *text)
 {
 	char bytes[NAME_BYTES];
-	size_t n = strlen(text) + 1;
 
-	return n <= sizeof(bytes) && read_bytes(mem, at, bytes, n) && memcmp(bytes, text, n) == 0;
+	read_text(mem, at, bytes);
+	return strcmp(bytes, text) == 0;
+}
+
+static bool is_wanted_type(const char *type)
+{
+	for (int w = 0; w < FACTS; w++)
+		if (strcmp(type, wanted[w].type) == 0)
+			return true;
+	return false;
 }
 
 /* Offsets and addresses of all facts. -EIO when one is missing. */
 static int read_structs(int mem, uint64_t table, uint64_t ret[FACTS])
 {
+	char type[NAME_BYTES], field[NAME_BYTES];
 	struct vm_struct e;
 	int found = 0;
 
 	for (int i = 0; i < ENTRIES_MAX && found < FACTS; i++) {
 		if (!read_bytes(mem, table + i * sizeof(e), &e, sizeof(e)) || !e.type)
 			break;
+		read_text(mem, e.type, type);
+		if (!is_wanted_type(type))
+			continue;
+		read_text(mem, e.field, field);
 		for (int w = 0; w < FACTS; w++) {
-			if (!is_text(mem, e.type, wanted[w].type) ||
-			    !is_text(mem, e.field, wanted[w].field))
+			if (strcmp(type, wanted[w].type) || strcmp(field, wanted[w].field))
 				continue;
 			ret[w] = e.is_static ? e.address : e.offset;
 			found++;

@@ -8,8 +8,6 @@
 #include "validate.h"
 
 #define SLOTS 64
-#define NR_URETPROBE 335
-#define NR_UPROBE 336
 
 _Static_assert(MT_MAX_FRAMES <= SV_FRAMES, "validate");
 
@@ -259,9 +257,10 @@ SEC("raw_tp/sys_exit")
 int sv_syscall(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
-	__u64 nr = BPF_CORE_READ(regs, orig_ax);
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 trampoline = BPF_CORE_READ(task, mm, uprobes_state.xol_area, vaddr);
 
-	if (nr == NR_URETPROBE || nr == NR_UPROBE)
-		return 0; /* the kernel's trampolines make them, not the program */
+	if (BPF_CORE_READ(regs, ip) - trampoline < SV_PAGE)
+		return 0; /* a return probe's own, not the program's */
 	return sv_handle(ctx, regs);
 }
