@@ -362,9 +362,16 @@ static void drop_ended(struct app *a)
 
 static void end_the_gone(struct app *a)
 {
-	for (size_t i = 0; i < a->tracee_count; i++)
-		if (!a->tracee[i]->alive && !a->tracee[i]->ended)
-			end_tracee(a, a->tracee[i], END_TARGET_EXIT, NULL);
+	bool accounted = false;
+
+	for (size_t i = 0; i < a->tracee_count; i++) {
+		if (a->tracee[i]->alive || a->tracee[i]->ended)
+			continue;
+		if (!accounted) /* what it did since the last time is still in the kernel */
+			account(a, clock_monotonic_ns());
+		accounted = true;
+		end_tracee(a, a->tracee[i], END_TARGET_EXIT, NULL);
+	}
 	drop_ended(a);
 	if (a->alive_count == 0 && a->born_count == 0) {
 		a->end_reason = END_TARGET_EXIT;

@@ -254,6 +254,19 @@ def test_exec_empties_the_books_and_the_new_program_is_traced():
             lost_nothing(trace)
 
 
+def test_what_a_process_does_in_its_last_moment_is_counted():
+    with Target("rules", "nested") as target:
+        target.expect("ready")
+        with Trace("-p", target.pid, *FULL) as trace:
+            trace.await_start()
+            target.go()
+            truth = target.truth()
+            target.process.stdin.close() # it ends, between two ticks
+            trace.wait()
+            check(trace.status == 0, f"status {trace.status}: {trace.errors()}")
+            compare(trace, truth)
+
+
 def test_exec_is_told_in_a_record_of_its_own():
     with Target("rules", "exec") as target:
         target.expect("ready")
