@@ -10,7 +10,17 @@ import tempfile
 from lib import *
 
 PYTHON = "/usr/bin/python3"
-BEGIN = "import ctypes, mmap, os, sys, time\nprint('ready', flush=True)\n"
+BEGIN = """import ctypes, mmap, os, sys, time
+print('ready', flush=True)
+begun, turns = time.monotonic(), 0
+
+def turn(seconds):
+    \"\"\"One every so many seconds on average, also where the machine is busy at times.\"\"\"
+    global turns
+    turns += 1
+    time.sleep(max(begun + turns * seconds - time.monotonic(), 0))
+
+"""
 
 # Pages of a file, mapped and read and never unmapped: no call site of anonymous memory grows.
 FILE_MAPPINGS = BEGIN + """
@@ -19,7 +29,7 @@ file = os.open(sys.argv[1], os.O_RDONLY)
 while True:
     kept.append(mmap.mmap(file, 0, prot=mmap.PROT_READ))
     sum(kept[-1][i] for i in range(0, len(kept[-1]), 4096))
-    time.sleep(0.05)
+    turn(0.05)
 """
 
 # One array that doubles when it is full: its site makes jumps, the process grows steadily.
@@ -36,7 +46,7 @@ while True:
         if used == room:
             room *= 2
             array = libc.realloc(array, room)
-    time.sleep(0.02)
+    turn(0.02)
 """
 
 # Threads that end at once and that nobody joins: 8 MB of addresses each, of which 8 kB are there.
@@ -45,7 +55,7 @@ libc = ctypes.CDLL(None)
 thread = ctypes.c_ulong()
 while True:
     libc.pthread_create(ctypes.byref(thread), None, libc.getpid, None)
-    time.sleep(0.05)
+    turn(0.05)
 """
 
 # A table that grows for twelve seconds and is full then, while work goes on.
@@ -54,12 +64,11 @@ libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 libc.malloc.argtypes = [ctypes.c_size_t]
 libc.free.argtypes = [ctypes.c_void_p]
-begun = time.monotonic()
 while True:
     block = libc.malloc(2000)
-    if time.monotonic() - begun > 12:
+    if turns * 0.005 > 12:
         libc.free(block)
-    time.sleep(0.005)
+    turn(0.005)
 """
 
 
