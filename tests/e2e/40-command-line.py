@@ -133,15 +133,12 @@ def test_without_type_information_of_the_kernel_the_status_is_77():
 
 def test_a_duration_ends_the_run():
     with spinner() as target:
-        begun = time.monotonic()
         with Trace("-p", target.pid, "--duration", 2, "--interval", 1) as trace:
             trace.wait(30)
-            took = time.monotonic() - begun
             end = trace.of_type("end")[0]
             check(trace.status == 0, trace.errors())
             check(end["reason"] == "duration", f"reason {end['reason']}")
-            check(1.9 < end["duration_s"] < 3 and took < 8,
-                  f"{end['duration_s']} s, {took:.1f} in all")
+            check(1.9 < end["duration_s"] < 3, f"{end['duration_s']} s")
             trace.validate()
 
 
