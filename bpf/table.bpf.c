@@ -138,7 +138,7 @@ int mt_code_announce(__u32 slot)
 	e->file = s->file;
 	e->file_size = s->file_size;
 	e->reserved = 0;
-	bpf_ringbuf_submit(e, wakeup_flags());
+	bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP); /* stacks end there until it is read */
 	count(MT_CNT_code_announced);
 	return 0;
 }
