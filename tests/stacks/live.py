@@ -18,6 +18,7 @@ ONE_INSTRUCTION = 15  # bytes at most: the probed one is carried out before the 
 class Counts:
     def __init__(self):
         self.samples = self.equal = self.frames = self.frames_equal = self.late = 0
+        self.early = self.hidden = 0
         self.differences = []
 
     def json(self):
@@ -58,8 +59,12 @@ def compare(counts, sample, theirs):
         counts.late += 1  # the thread does not stand where the event was
         return
     theirs[0] = ours[0]
-    if sample["end"] == "depth":
+    if not sample["complete"]:  # as it says: what it has must be right
+        counts.early += len(theirs) > len(ours)
         theirs = theirs[:len(ours)]
+    if sample["trampoline"] in theirs:  # of some other tracer's return probe
+        counts.hidden += 1
+        return
     agree = sum(1 for a, b in zip(ours, theirs) if a == b)
     counts.samples += 1
     counts.equal += ours == theirs
@@ -76,7 +81,9 @@ def take(workload, trace, samples, counts):
                            *workload.probes(), "--every", "400", "--seconds", "20"],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as stopper:
         check(stopper.stdout.readline(), "validate did not start")
-        for _ in range(samples):
+        for _ in range(5 * samples):
+            if counts.samples == samples:
+                break
             stopper.stdin.write("\n")
             stopper.stdin.flush()
             line = stopper.stdout.readline()
@@ -109,7 +116,7 @@ def main():
     args = parser.parse_args()
     total, results = Counts(), {}
     print(f"{'program':14} {'samples':>8} {'equal':>8} {'frames':>8} {'that agree':>11}  "
-          "late")
+          "late, end early and say so, not counted: a probe hides frames")
     for workload in chosen(args.programs):
         try:
             counts = sampled(workload, args.samples)
@@ -118,13 +125,14 @@ def main():
             results[workload.name] = {"failed": str(e)}
             continue
         results[workload.name] = counts.json()
-        for key in ("samples", "equal", "frames", "frames_equal", "late"):
+        for key in ("samples", "equal", "frames", "frames_equal", "late", "early", "hidden"):
             setattr(total, key, getattr(total, key) + getattr(counts, key))
         print(f"{workload.name:14} {counts.samples:8} {counts.equal:8} {counts.frames:8} "
-              f"{share(counts.frames_equal, counts.frames):>11}  {counts.late:4}",
-              flush=True)
+              f"{share(counts.frames_equal, counts.frames):>11}  {counts.late}, {counts.early}, "
+              f"{counts.hidden}", flush=True)
     print(f"{'all':14} {total.samples:8} {total.equal:8} {total.frames:8} "
-          f"{share(total.frames_equal, total.frames):>11}  {total.late:4}")
+          f"{share(total.frames_equal, total.frames):>11}  {total.late}, {total.early}, "
+          f"{total.hidden}")
     if args.json:
         with open(args.json, "w") as f:
             json.dump(results, f, indent=1)

@@ -23,8 +23,7 @@ MEMLEAK_SECONDS = 8
 def validated(workload, tracer, seconds, *where):
     """What validate.c says of this many seconds."""
     r = subprocess.run([os.path.join(BUILD, "stacks/validate"), "--tracer", str(tracer),
-                        "-p", str(workload.pid), *where,
-                        "--every", str(workload.every), "--seconds", str(seconds)],
+                        "-p", str(workload.pid), "--seconds", str(seconds), *where],
                        capture_output=True, text=True, timeout=seconds + 120)
     check(r.returncode == 0, f"validate: {r.stderr[-500:]}")
     return json.loads(r.stdout)
@@ -81,12 +80,14 @@ def measured(workload, seconds):
         with Trace("-p", workload.pid, "--interval", 1, "--top", 10000) as trace:
             trace.await_start()
             tracer = trace.process.pid
-            events = validated(workload, tracer, seconds, *workload.probes(), "--return")
+            events = validated(workload, tracer, seconds, *workload.probes(), "--return",
+                               "--every", str(workload.every))
             calls = validated(workload, tracer, seconds / 4, "--syscalls")
             trace.await_tick()
             trace.stop()
             sites = reported(trace, workload.pid)
-        return {"validated": events, "syscalls": calls, "sites": sites, "memleak": memleak(workload, events["roots"])}
+        return {"validated": events, "syscalls": calls, "sites": sites,
+                "memleak": memleak(workload, events["roots"])}
 
 
 def percent(value):
