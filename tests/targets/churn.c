@@ -1,6 +1,7 @@
 /*
  * A paced churn with exact books: THREADS threads together make RATE allocations a second and keep
- * LIVE blocks alive, replacing the oldest. Counts what it did itself; stops after SECONDS and says.
+ * LIVE blocks alive, replacing the oldest. Counts what it did itself; stops after RATE x SECONDS of
+ * them, which takes longer on a busy machine, but at most three times as long.
  * Usage: churn [SECONDS [RATE [LIVE [THREADS]]]]
  */
 #include <pthread.h>
@@ -45,10 +46,13 @@ static NOINLINE void replace_block(struct worker *w, uint64_t slot)
 static void *work(void *arg)
 {
 	struct worker *w = arg;
-	uint64_t start = now_ns(), end = start + w->seconds * 1000000000ull, done = 0, t;
+	uint64_t start = now_ns(), end = start + 3 * w->seconds * 1000000000ull, done = 0, t;
+	uint64_t all = w->rate * w->seconds;
 
-	while ((t = now_ns()) < end) {
+	while (done < all && (t = now_ns()) < end) {
 		uint64_t due = (t - start) / 1000 * w->rate / 1000000;
+
+		due = due < all ? due : all;
 
 		for (; done < due; done++)
 			replace_block(w, done % w->slots);
