@@ -27,7 +27,8 @@
 #include "collect/self.h"
 #include "probe.skel.h"
 
-#define FIND_VMA_TRIES 1000
+#define FIND_VMA_TRIES 200
+#define FIND_VMA_PAUSE_US 5000
 #define CALIBRATION_CALLS 2000
 
 static const struct feature_info infos[FEATURE_MAX] = {
@@ -185,10 +186,12 @@ static bool find_vma_works(struct keeper *k)
 
 	if (!s || !attach_self(k, s->progs.probe_find_vma, false, false, getpid(), &l))
 		return false;
-	/* While the keeper takes an earlier probe out it holds the lock that the helper needs. */
-	keeper_sync(k);
-	for (int i = 0; i < FIND_VMA_TRIES && s->bss->vma_found != 1; i++)
+	/* Another memtrace that attaches to this program holds the lock that the helper needs. */
+	for (int i = 0; i < FIND_VMA_TRIES && s->bss->vma_found != 1; i++) {
+		if (i)
+			usleep(FIND_VMA_PAUSE_US);
 		features_target();
+	}
 	return s->bss->vma_found == 1;
 }
 
