@@ -311,7 +311,8 @@ _Static_assert(sizeof(struct mt_ev_alloc) == 56, "wire");
 _Static_assert(sizeof(struct mt_site) == 704, "wire");
 _Static_assert(sizeof(struct mt_config) == 40, "wire");
 _Static_assert(sizeof(struct mt_proc) == 16 + 4 * MT_TEXT_PIECES, "wire");
-_Static_assert(sizeof(struct mt_plumbing) == 8 + 16 * (MT_PLUMBING_RANGES + MT_BARE_RANGES), "wire");
+_Static_assert(sizeof(struct mt_plumbing) == 8 + 16 * (MT_PLUMBING_RANGES + MT_BARE_RANGES),
+	       "wire");
 _Static_assert(sizeof(struct mt_layout) == 8 + 48 * MT_LAYOUT_MAPPINGS, "wire");
 _Static_assert(sizeof(struct mt_syscall) == 8, "wire");
 _Static_assert(sizeof(struct mt_fd) == 168, "wire");
