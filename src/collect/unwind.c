@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sys/elf.h"
+#include "sys/vdso.h"
 #include "unwind/table.h"
 
 #define FILES_MAX 16384u /* of the map, too */
@@ -27,7 +28,7 @@
 #define RULE_SLOTS (MT_UNWIND_RULES + 2)
 #define RULE_BYTES (RULE_SLOTS * sizeof(struct mt_unwind_rule))
 #define RACACHE_BYTES (16384 * sizeof(uint64_t))
-#define VDSO_BYTES_MAX (64u << 10)
+#define VDSO_TABLE_BYTES_MAX (64u << 10)
 #define NSEC 1000000000ull
 
 static const struct mt_file_key vdso_key = { .inode = MT_VDSO_INODE, .dev = MT_VDSO_DEV };
@@ -401,28 +402,18 @@ static int add_mapping(struct unwind *u, const struct unwind_process *p, const s
 /* The kernel's code is in no file: it is copied out of the process. */
 static int add_vdso(struct unwind *u, const struct unwind_process *p, const struct vma *v)
 {
-	size_t len = v->end - v->start;
-	auto_free char *bytes = NULL;
-	auto_close int mem = -1, copy = -1;
+	auto_close int copy = -1;
 	struct known *k;
-	char path[64];
 	int r;
 
-	if (u->has_vdso || len == 0 || len > VDSO_BYTES_MAX)
+	if (u->has_vdso || v->end - v->start > VDSO_TABLE_BYTES_MAX)
 		return 0;
-	bytes = malloc(len);
-	if (!bytes)
-		return -ENOMEM;
-	snprintf(path, sizeof(path), "%s/%u/mem", p->root, p->pid);
-	mem = open(path, O_RDONLY | O_CLOEXEC);
-	copy = memfd_create("vdso", MFD_CLOEXEC);
-	if (mem < 0 || copy < 0 || pread(mem, bytes, len, v->start) != (ssize_t)len ||
-	    pwrite(copy, bytes, len, 0) != (ssize_t)len)
-		return 0; /* stacks through it end there */
-	r = known_add(u, &vdso_key, &k);
+	r = vdso_copy(p->root, p->pid, v->start, v->end, &copy);
+	if (!r)
+		r = known_add(u, &vdso_key, &k);
 	if (!r)
 		r = table_make(u, copy, k);
-	if (r)
+	if (r) /* stacks through it end there */
 		return r == -ENOMEM ? r : 0;
 	u->has_vdso = true;
 	return publish(u, k, &vdso_key, 0) == -ENOMEM ? -ENOMEM : 0;

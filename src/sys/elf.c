@@ -157,17 +157,26 @@ bool elf_has_symtab(const struct elf_file *f)
 	return f->table[ELF_TABLE_SYMTAB].present;
 }
 
-int elf_vaddr_to_offset(const struct elf_file *f, uint64_t vaddr, uint64_t *ret)
+int elf_find_bytes(const struct elf_file *f, uint64_t vaddr, uint64_t *ret_offset,
+		   uint64_t *ret_left)
 {
 	for (size_t i = 0; i < f->segment_count; i++) {
 		const struct elf_segment *s = &f->segment[i];
 
 		if (vaddr < s->vaddr || vaddr - s->vaddr >= s->file_bytes)
 			continue;
-		*ret = s->offset + (vaddr - s->vaddr);
+		*ret_offset = s->offset + (vaddr - s->vaddr);
+		*ret_left = s->file_bytes - (vaddr - s->vaddr);
 		return 0;
 	}
 	return -ENOENT;
+}
+
+int elf_vaddr_to_offset(const struct elf_file *f, uint64_t vaddr, uint64_t *ret)
+{
+	uint64_t left;
+
+	return elf_find_bytes(f, vaddr, ret, &left);
 }
 
 /* Segments may share file pages: code is what callers ask about, so executable ones come first. */

@@ -69,6 +69,13 @@ int64_t elf_read_section_names(const struct elf_file *f, void *e, char **ret);
 /* Finds .dynsym through PT_DYNAMIC, for files without section headers. -ENOENT, -EBADMSG. */
 int elf_find_dynsym(struct elf_file *f);
 
+/*
+ * Of the segment that holds vaddr: where that is in the file, and how many bytes of the segment
+ * begin there. -ENOENT when no segment holds it.
+ */
+int elf_find_bytes(const struct elf_file *f, uint64_t vaddr, uint64_t *ret_offset,
+		   uint64_t *ret_left);
+
 /* Reads up to size bytes; the number read, which is less only at the end of the file. */
 int64_t elf_read_some(const struct elf_file *f, uint64_t offset, void *ret, size_t size);
 

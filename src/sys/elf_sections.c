@@ -62,26 +62,10 @@ size_t elf_code_segments(const struct elf_file *f, struct elf_code_segment *ret,
 	return n;
 }
 
-/* Of the segment that holds vaddr: where it is in the file and how much of the segment follows. */
-static int find_bytes(const struct elf_file *f, uint64_t vaddr, uint64_t *ret_offset,
-		      uint64_t *ret_left)
-{
-	for (size_t i = 0; i < f->segment_count; i++) {
-		const struct elf_segment *s = &f->segment[i];
-
-		if (vaddr < s->vaddr || vaddr - s->vaddr >= s->file_bytes)
-			continue;
-		*ret_offset = s->offset + (vaddr - s->vaddr);
-		*ret_left = s->file_bytes - (vaddr - s->vaddr);
-		return 0;
-	}
-	return -ENOENT;
-}
-
 int64_t elf_read_at(const struct elf_file *f, uint64_t vaddr, void *ret, size_t size)
 {
 	uint64_t offset, left;
-	int r = find_bytes(f, vaddr, &offset, &left);
+	int r = elf_find_bytes(f, vaddr, &offset, &left);
 
 	if (r < 0)
 		return r;
@@ -258,7 +242,7 @@ int elf_eh_frame(const struct elf_file *f, size_t max, struct elf_bytes *ret)
 	r = find_eh_frame(f, &vaddr);
 	if (r < 0)
 		return r;
-	r = find_bytes(f, vaddr, &offset, &left);
+	r = elf_find_bytes(f, vaddr, &offset, &left);
 	if (r < 0)
 		return -EBADMSG;
 	left = left < f->file_bytes ? left : f->file_bytes;
