@@ -45,7 +45,7 @@ HOST     := $(patsubst tests/bpf_host/%.c,$(O)/bpf_host/%,$(wildcard tests/bpf_h
 TABLES   := $(wildcard tests/tables/*.c)
 BPF_LOAD := $(O)/bpf_load/check_stack
 FUZZ     := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_OBJ := $(patsubst %.c,$(O)/fuzz/%.o,$(wildcard $(addsuffix /*.c,$(addprefix src/,base decode profile symbol sys unwind))))
+FUZZ_OBJ := $(patsubst %.c,$(O)/fuzz/%.o,$(wildcard $(addsuffix /*.c,$(addprefix src/,base decode growth profile symbol sys unwind))))
 FUZZ_SAN := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 TARGETS  := $(patsubst tests/targets/%.c,$(O)/targets/%,$(wildcard tests/targets/*.c)) \
             $(patsubst tests/targets/%.cc,$(O)/targets/%,$(wildcard tests/targets/*.cc)) \
@@ -219,6 +219,7 @@ test: ## set up, build, run every test
 	@$(MAKE) --no-print-directory check-ci
 
 include tests/stacks/build.mk
+include tests/judge/build.mk
 
 # --- lint, install ------------------------------------------------------------------------------------
 lint: $(O)/memtrace.bpf.o $(LIB_OBJ) ## layers, headers alone, sizes, formatting, data symbols

@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "growth/forecast.h"
+#include "growth/growth.h"
+#include "growth/pattern.h"
 #include "model/snapshot.h"
 
 enum resource_class {
@@ -67,15 +70,6 @@ struct ledger {
 };
 
 enum verdict { VERDICT_INCONCLUSIVE = 0, VERDICT_NO_LEAK, VERDICT_LEAK };
-enum pattern {
-	PATTERN_NONE = 0,
-	PATTERN_STABLE,
-	PATTERN_LINEAR,
-	PATTERN_EXPONENTIAL,
-	PATTERN_SPIKE,
-	PATTERN_SUSTAINED,
-	PATTERN_OSCILLATING
-};
 enum severity { SEVERITY_LOW = 1, SEVERITY_MEDIUM, SEVERITY_HIGH, SEVERITY_CRITICAL };
 enum leak_type {
 	LEAK_UNKNOWN = 0,
@@ -134,10 +128,32 @@ struct findings {
 	const char *why;   /* one static sentence for the verdict */
 };
 
+enum subject_kind { SUBJECT_PROCESS = 1, SUBJECT_CLASS, SUBJECT_MODULE, SUBJECT_SITE };
+
+/* How one subject grows. The process: external memory. */
+struct pattern_row {
+	enum subject_kind kind;
+	enum resource_class class; /* SUBJECT_CLASS */
+	uint32_t module;	   /* SUBJECT_MODULE: index into snapshot.modules */
+	uint64_t site_id;	   /* SUBJECT_SITE */
+	struct growth_opinion opinion;
+	enum severity severity;
+	const char *limit_kind; /* static: "cgroup", "rlimit", "machine"; NULL without forecast */
+	double limit_bytes;	/* of limit_kind; NAN without */
+	struct forecast forecast;
+	char *recommendation; /* owned; NULL where nothing grows */
+};
+
+struct patterns {
+	struct pattern_row *list; /* owned: the process first, then by kind and growth */
+	size_t count;
+};
+
 /* Everything a sink needs about one process and tick. Borrowed pointers, valid during the call. */
 struct analysis {
 	const struct snapshot *snap;
 	const struct owner *owners; /* snap->site_count of them */
 	const struct ledger *ledger;
 	const struct findings *findings;
+	const struct patterns *patterns; /* NULL: none were judged */
 };

@@ -1,0 +1,15 @@
+# The judge's corpora: evaluation, and learning of its constants.
+JUDGE_LEARN := $(wildcard tests/judge/train*.c)
+JUDGE_SRC   := $(filter-out tests/judge/evaluate.c $(JUDGE_LEARN),$(wildcard tests/judge/*.c))
+JUDGE_OBJ   := $(JUDGE_SRC:%.c=$(O)/%.o)
+
+$(O)/tests/judge/%.o: tests/judge/%.c | $(SKEL) $(MADE)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -O2 -g -ffp-contract=off -MMD -MP -c $< -o $@
+$(O)/judge/%: $(O)/tests/judge/%.o $(JUDGE_OBJ) $(O)/libmemtrace.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $^ $(LDLIBS) -o $@
+
+.PHONY: evaluate
+evaluate: $(O)/judge/evaluate ## score the judge on labelled series: the tables of the README
+	@$< $(EVALUATE)

@@ -1,0 +1,38 @@
+/*
+ * Labelled series, made from seeds. What is asked of a window and of a stream is in
+ * detection terms: d1 is the growth after projection on the nuisance (constant, warm-up) over its
+ * standard error under the true noise (the best possible recall at a false-alarm rate a is
+ * Phi(d1 - z_a)); d2 the same with a line as nuisance.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "growth/pattern.h"
+
+#define CORPUS_POINTS_MAX 4096
+
+struct labelled {
+	char family[32];
+	size_t n;
+	double *t_s, *value; /* owned */
+	double restart_t_s[4];
+	size_t restart_count;
+	enum pattern label;
+	uint32_t accept; /* bit 1 << enum pattern: answers that no observer could exclude */
+	bool leak;	 /* the truth: memory is lost */
+	double d1, d2;
+	double sigma, quantum;
+	double rate_per_s;  /* linear and exponential: true growth rate at the last point; else NAN
+			     */
+	double onset_s;	    /* streams: when the leak begins; NAN without */
+	double rate, level; /* exponential: value = level + c e^(rate (t - t0)); else 0 */
+};
+
+void labelled_done(struct labelled *l);
+
+/* Windows (series A of the protocol): n points. Streams (series B): 1,800 points, half of them
+ * leak. */
+int corpus_window(uint64_t seed, uint64_t number, size_t n, struct labelled *ret);
+int corpus_stream(uint64_t seed, uint64_t number, struct labelled *ret);
