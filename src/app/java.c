@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "sys/elf.h"
+#include "sys/mapfile.h"
 #include "sys/maps.h"
 
 static bool is_jvm(const struct vma *v)
@@ -25,15 +26,13 @@ static int find_tables(struct tracee *t, const struct vma *v)
 {
 	auto_clean(elf_closep) struct elf_file *f = NULL;
 	auto_close int fd = -1;
-	char path[64];
+	struct stat st;
 	uint64_t vaddr;
 	int r;
 
-	snprintf(path, sizeof(path), "%s/%u/map_files/%lx-%lx", t->run->proc, t->pid,
-		 (unsigned long)v->start, (unsigned long)v->end);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = mapfile_open(t->run->proc, t->pid, v->start, v->end, &st);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	r = elf_open_fd(fd, &f, NULL);
 	if (!r)
 		r = elf_offset_to_vaddr(f, v->file_offset, &vaddr);

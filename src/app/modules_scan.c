@@ -19,6 +19,7 @@
 #include "model/stacks.h"
 #include "sys/elf.h"
 #include "sys/inside.h"
+#include "sys/mapfile.h"
 #include "sys/vdso.h"
 
 #define PENDING_BATCH 64
@@ -80,11 +81,8 @@ static int open_mapped(struct tracee *t, const struct module_request *m)
 
 	if (is_special(m))
 		return open_special(t, m);
-	if (m->start) {
-		snprintf(path, sizeof(path), "%s/%u/map_files/%lx-%lx", t->run->proc, t->pid,
-			 (unsigned long)m->start, (unsigned long)m->end);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-	}
+	if (m->start)
+		fd = mapfile_open(t->run->proc, t->pid, m->start, m->end, &st);
 	if (fd >= 0 || m->deleted)
 		return fd;
 	snprintf(path, sizeof(path), "%s/%u/root", t->run->proc, t->pid);

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sys/elf.h"
+#include "sys/mapfile.h"
 #include "sys/vdso.h"
 #include "unwind/table.h"
 
@@ -347,30 +348,6 @@ static int file_learn(struct unwind *u, int fd, const struct stat *st, struct kn
 }
 /* --- mappings ------------------------------------------------------------------------------- */
 
-/* Only regular files are opened: -EACCES for others. */
-static int open_regular(const char *path, struct stat *ret)
-{
-	auto_close int fd = open(path, O_PATH | O_CLOEXEC);
-	char self[32];
-
-	if (fd < 0 || fstat(fd, ret))
-		return -errno;
-	if (!S_ISREG(ret->st_mode))
-		return -EACCES;
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	return open(self, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-}
-
-static int open_mapping(const char *root, uint32_t pid, uint64_t start, uint64_t end,
-			struct stat *ret)
-{
-	char path[96];
-
-	snprintf(path, sizeof(path), "%s/%u/map_files/%lx-%lx", root, pid, (unsigned long)start,
-		 (unsigned long)end);
-	return open_regular(path, ret);
-}
-
 /* Its table is known, and under which name. */
 static int add_mapping(struct unwind *u, const struct unwind_process *p, const struct vma *v,
 		       struct mt_mapping *ret, struct unwind_cost *cost)
@@ -378,7 +355,7 @@ static int add_mapping(struct unwind *u, const struct unwind_process *p, const s
 	struct mt_file_key key;
 	struct known *k;
 	struct stat st;
-	auto_close int fd = open_mapping(p->root, p->pid, v->start, v->end, &st);
+	auto_close int fd = mapfile_open(p->root, p->pid, v->start, v->end, &st);
 	int r;
 
 	if (fd < 0)
@@ -474,7 +451,7 @@ int unwind_add_code(struct unwind *u, const char *root, const struct mt_ev_code 
 	struct known none = { 0 };
 	struct known *k;
 	struct stat st;
-	auto_close int fd = open_mapping(root, e->hdr.tgid, e->start, e->end, &st);
+	auto_close int fd = mapfile_open(root, e->hdr.tgid, e->start, e->end, &st);
 	int r;
 
 	if (fd == -EACCES) /* not a regular file, and so without a table */
