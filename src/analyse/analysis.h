@@ -136,6 +136,7 @@ struct pattern_row {
 	enum resource_class class; /* SUBJECT_CLASS */
 	uint32_t module;	   /* SUBJECT_MODULE: index into snapshot.modules */
 	uint64_t site_id;	   /* SUBJECT_SITE */
+	bool counted;		   /* figures are of things, not of bytes */
 	struct growth_opinion opinion;
 	enum severity severity;
 	const char *limit_kind; /* static: "cgroup", "rlimit", "machine"; NULL without forecast */
@@ -148,6 +149,9 @@ struct patterns {
 	struct pattern_row *list; /* owned: the process first, then by kind and growth */
 	size_t count;
 };
+
+/* Releases what patterns own and empties them; zeroed patterns are fine. */
+void patterns_done(struct patterns *p);
 
 /* Everything a sink needs about one process and tick. Borrowed pointers, valid during the call. */
 struct analysis {

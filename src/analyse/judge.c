@@ -13,13 +13,16 @@
 #include "analyse/companions.h"
 #include "analyse/evidence.h"
 #include "analyse/fold.h"
+#include "analyse/patterns.h"
 #include "analyse/records.h"
+#include "analyse/subjects.h"
 #include "base/cleanup.h"
 
 #define FEW 16 /* fewer things than this are followed by their bytes */
 
 struct judge {
 	struct records records;
+	struct subjects subjects;
 	double last_tick_s; /* NAN before the first */
 };
 
@@ -80,6 +83,7 @@ void judge_free(struct judge *j)
 	if (!j)
 		return;
 	records_done(&j->records);
+	subjects_done(&j->subjects);
 	free(j);
 }
 
@@ -525,24 +529,27 @@ static void pronounce(const struct tick *t, struct findings *f)
 	}
 }
 
-int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct snapshot *snap,
-	       const struct owner *owners, const struct ledger *ledger, struct findings *ret)
+int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct judge_input *in,
+	       struct findings *ret, struct patterns *ret_patterns)
 {
+	auto_clean(findings_done) struct findings f = {};
+	const struct snapshot *snap = in->snap;
 	struct tick t = {
 		.j = j,
 		.cfg = cfg,
 		.snap = snap,
-		.owners = owners,
-		.ledger = ledger,
+		.owners = in->owners,
+		.ledger = in->ledger,
 		.now_s = snap->elapsed_s,
 	};
-	struct findings f = {};
 	int res;
 
 	t.external_points = robust_grid_add(&snap->external_series, -1, t.now_s, t.external);
 	t.sparse = isnan(j->last_tick_s) || t.now_s - j->last_tick_s >= cfg->sparse_tick_s;
 	j->last_tick_s = t.now_s;
-	res = judge_sites(&t);
+	res = subjects_feed(&j->subjects, snap, in->ledger);
+	if (res == 0)
+		res = judge_sites(&t);
 	if (res == 0)
 		res = judge_process(&t);
 	if (res == 0)
@@ -550,8 +557,13 @@ int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct snapsh
 	if (res < 0)
 		return res;
 	records_drop_idle(&j->records);
-	companions_mark(snap, owners, &f);
+	companions_mark(snap, in->owners, &f);
 	pronounce(&t, &f);
+	if (ret_patterns)
+		res = patterns_build(cfg, &j->subjects, in, &f, ret_patterns);
+	if (res < 0)
+		return res;
 	*ret = f;
+	f = (struct findings){};
 	return 0;
 }

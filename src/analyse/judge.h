@@ -41,12 +41,28 @@ int judge_new(struct judge **ret);
 void judge_free(struct judge *j); /* NULL is fine */
 void judge_freep(struct judge **j);
 
+/* What bounds the memory of the process. kind NULL: nothing is known to. */
+struct judge_limits {
+	double bytes;
+	const char *kind;  /* static: "cgroup", "rlimit" or "machine" */
+	double used_bytes; /* of that limit, now, by all whom it binds; NAN when not known */
+};
+
+/* One tick of one process; all borrowed during the call. */
+struct judge_input {
+	const struct snapshot *snap;
+	const struct owner *owners;  /* parallel to the snapshot's sites; may be NULL */
+	const struct ledger *ledger; /* may be NULL */
+	struct judge_limits limits;
+	const char *runtime; /* "v8", "jvm", "cpython", "go"; NULL or "none" without */
+};
+
 /*
- * Judges one tick. owners (parallel to the snapshot's sites) and ledger may be NULL.
- * On success *ret is the caller's, to be released with findings_done(); it holds every finding so
- * far, also those gone. -ENOMEM; *ret is then untouched.
+ * Judges one tick. On success *ret and *ret_patterns (may be NULL) are the caller's, to be released
+ * with findings_done() and patterns_done(); findings are all so far, also those gone. -ENOMEM;
+ * neither is then touched, and the same tick may be given again.
  */
-int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct snapshot *snap,
-	       const struct owner *owners, const struct ledger *ledger, struct findings *ret);
+int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct judge_input *in,
+	       struct findings *ret, struct patterns *ret_patterns);
 
 uint64_t judge_refused(const struct judge *j);

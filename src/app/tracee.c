@@ -61,6 +61,7 @@ static void analysis_clear(struct tracee *t)
 	ledger_done(&t->ledger);
 	memset(&t->ledger, 0, sizeof(t->ledger));
 	findings_done(&t->findings);
+	patterns_done(&t->patterns);
 }
 
 void tracee_free(struct tracee *t)
@@ -524,6 +525,19 @@ static void name_frames(struct tracee *t, uint64_t budget_ns, bool final)
 	tell_progress(t);
 }
 
+static int judge(struct tracee *t, const struct regrouped *told, const struct ledger *ledger,
+		 struct findings *findings, struct patterns *patterns)
+{
+	struct judge_input in = {
+		.snap = &told->snap,
+		.owners = told->owners,
+		.ledger = ledger,
+		.runtime = t->runtime,
+	};
+
+	return judge_tick(t->judge, &t->run->judge_cfg, &in, findings, patterns);
+}
+
 /* All of it or nothing: after a failure what was found before stands. */
 static int analyse(struct tracee *t, uint64_t now_ns, const struct snap_counters *counters)
 {
@@ -531,6 +545,7 @@ static int analyse(struct tracee *t, uint64_t now_ns, const struct snap_counters
 	auto_clean(regrouped_done) struct regrouped told = { 0 };
 	auto_free struct owner *owners = NULL;
 	struct findings findings = { 0 };
+	struct patterns patterns = { 0 };
 	struct snap_counters sums = *counters;
 	struct ledger ledger = { 0 };
 	struct snapshot *snap;
@@ -547,8 +562,7 @@ static int analyse(struct tracee *t, uint64_t now_ns, const struct snap_counters
 	if (!r)
 		r = regroup_sites(snap, owners, fold, &told);
 	if (!r && t->judge)
-		r = judge_tick(t->judge, &t->run->judge_cfg, &told.snap, told.owners, &ledger,
-			       &findings);
+		r = judge(t, &told, &ledger, &findings, &patterns);
 	if (r) {
 		ledger_done(&ledger);
 		snapshot_free(snap);
@@ -561,6 +575,7 @@ static int analyse(struct tracee *t, uint64_t now_ns, const struct snap_counters
 	told = (struct regrouped){ 0 };
 	t->ledger = ledger;
 	t->findings = findings;
+	t->patterns = patterns;
 	return 0;
 }
 
@@ -588,7 +603,8 @@ bool tracee_analysis(const struct tracee *t, struct analysis *ret)
 	*ret = (struct analysis){ .snap = &t->told.snap,
 				  .owners = t->told.owners,
 				  .ledger = &t->ledger,
-				  .findings = &t->findings };
+				  .findings = &t->findings,
+				  .patterns = &t->patterns };
 	return true;
 }
 

@@ -103,6 +103,7 @@ struct tracee {
 	struct regrouped told;	  /* owned content: its sites as they are judged and told */
 	struct ledger ledger;	  /* owned content */
 	struct findings findings; /* owned content */
+	struct patterns patterns; /* owned content */
 };
 
 /*

@@ -44,6 +44,13 @@ static const char *const pattern_names[] = {
 	[PATTERN_SUSTAINED] = "sustained",     [PATTERN_OSCILLATING] = "oscillating",
 };
 
+static const char *const growth_verdict_names[] = {
+	[GROWTH_TOO_SHORT] = "too_short",
+	[GROWTH_NONE] = "none",
+	[GROWTH_SUSPECT] = "suspect",
+	[GROWTH_LEAK] = "leak",
+};
+
 static const char *const severity_names[] = {
 	[SEVERITY_LOW] = "low",
 	[SEVERITY_MEDIUM] = "medium",
@@ -145,6 +152,11 @@ const char *names_verdict(enum verdict verdict)
 const char *names_pattern(enum pattern pattern)
 {
 	return LOOK_UP(pattern_names, pattern);
+}
+
+const char *names_growth_verdict(enum growth_verdict verdict)
+{
+	return LOOK_UP(growth_verdict_names, verdict);
 }
 
 const char *names_severity(enum severity severity)

@@ -13,6 +13,7 @@ const char *names_module_kind(enum module_kind kind);
 const char *names_how(enum how_known how);
 const char *names_verdict(enum verdict verdict);
 const char *names_pattern(enum pattern pattern); /* NULL for PATTERN_NONE too */
+const char *names_growth_verdict(enum growth_verdict verdict);
 const char *names_severity(enum severity severity);
 const char *names_leak_type(enum leak_type type); /* "unknown" rather than NULL */
 const char *names_site_kind(enum mt_site_kind kind);

@@ -16,6 +16,8 @@ int report_json_start(const struct start_info *info, json_t **ret);
 int report_json_sample(const struct analysis *a, const struct overhead_info *overhead,
 		       json_t **ret);
 int report_json_site(const struct analysis *a, const struct ranked_site *ranked, json_t **ret);
+/* Only of rows whose pattern is known. */
+int report_json_pattern(const struct analysis *a, const struct pattern_row *row, json_t **ret);
 int report_json_leak(const struct analysis *a, const struct finding *f, json_t **ret);
 int report_json_event(const struct event_info *info, json_t **ret);
 int report_json_process(const struct process_info *info, json_t **ret);

@@ -1,7 +1,8 @@
 /*
  * One JSON object per line: the output contract. A leak is told again only when what is said of it
  * changes; what was said last is remembered by a hash, in a bounded table. Beyond its bound leaks
- * are told at every interval: repeated, never hidden.
+ * are told at every interval: repeated, never hidden. Patterns likewise, when what matters of them
+ * changes.
  */
 #include "report/sink.h"
 
@@ -16,6 +17,7 @@
 #include "report/report_json.h"
 
 #define TOLD_MAX 1024
+#define RATE_FACTOR 1.5 /* a pattern whose rate changed by this is told again */
 
 /* A leak as it was told last. */
 struct told {
@@ -25,11 +27,24 @@ struct told {
 	struct finding finding; /* its figures; its texts are gone */
 };
 
+/* A pattern as it was told last. */
+struct told_pattern {
+	uint32_t pid;
+	enum subject_kind kind;
+	uint64_t id;
+	enum pattern pattern;
+	enum severity severity;
+	enum growth_verdict verdict;
+	double per_s;
+};
+
 struct jsonl {
 	struct sink_cfg cfg;
 	int error;	   /* first failed write */
 	struct told *told; /* owned */
 	size_t told_count;
+	struct told_pattern *patterns; /* owned */
+	size_t pattern_count;
 };
 
 static int jsonl_open(void *priv, const struct sink_cfg *cfg)
@@ -38,7 +53,8 @@ static int jsonl_open(void *priv, const struct sink_cfg *cfg)
 
 	j->cfg = *cfg;
 	j->told = calloc(TOLD_MAX, sizeof(*j->told));
-	return j->told ? 0 : -ENOMEM;
+	j->patterns = calloc(TOLD_MAX, sizeof(*j->patterns));
+	return j->told && j->patterns ? 0 : -ENOMEM;
 }
 
 static void jsonl_close(void *priv)
@@ -47,6 +63,8 @@ static void jsonl_close(void *priv)
 
 	free(j->told);
 	j->told = NULL;
+	free(j->patterns);
+	j->patterns = NULL;
 }
 
 /* Writes header and body as one line. */
@@ -189,6 +207,75 @@ static int tell_leaks(struct jsonl *j, const struct record_head *head, const str
 	return r;
 }
 
+static struct told_pattern *find_pattern(struct jsonl *j, const struct told_pattern *now)
+{
+	for (size_t i = 0; i < j->pattern_count; i++) {
+		struct told_pattern *t = &j->patterns[i];
+
+		if (t->pid == now->pid && t->kind == now->kind && t->id == now->id)
+			return t;
+	}
+	return NULL;
+}
+
+/* The rate of what does not grow is noise. */
+static bool says_the_same(const struct told_pattern *t, const struct told_pattern *now)
+{
+	bool grows = now->pattern == PATTERN_LINEAR || now->pattern == PATTERN_EXPONENTIAL ||
+		     now->pattern == PATTERN_SUSTAINED;
+
+	return t->pattern == now->pattern && t->severity == now->severity &&
+	       t->verdict == now->verdict &&
+	       (!grows ||
+		(now->per_s <= RATE_FACTOR * t->per_s && now->per_s >= t->per_s / RATE_FACTOR));
+}
+
+static uint64_t pattern_id(const struct snapshot *snap, const struct pattern_row *row)
+{
+	switch (row->kind) {
+	case SUBJECT_CLASS: return row->class;
+	case SUBJECT_MODULE: return row->module;
+	case SUBJECT_SITE: return row->site_id;
+	default: return snap->pid;
+	}
+}
+
+static int tell_pattern(struct jsonl *j, const struct record_head *head, const struct analysis *a,
+			const struct pattern_row *row, bool always)
+{
+	const struct growth_opinion *o = &row->opinion;
+	struct told_pattern now = {
+		head->pid,     row->kind,  pattern_id(a->snap, row), o->shape.pattern,
+		row->severity, o->verdict, o->shape.growth_per_s
+	};
+	struct told_pattern *t = find_pattern(j, &now);
+	json_auto_t *body = NULL;
+	int r;
+
+	if (t && !always && says_the_same(t, &now))
+		return 0;
+	r = report_json_pattern(a, row, &body);
+	if (r >= 0)
+		r = emit(j, "pattern", head, body);
+	if (r < 0)
+		return r;
+	if (!t && j->pattern_count < TOLD_MAX)
+		t = &j->patterns[j->pattern_count++];
+	if (t)
+		*t = now;
+	return 0;
+}
+
+static int tell_patterns(struct jsonl *j, const struct record_head *head, const struct analysis *a,
+			 bool always)
+{
+	int r = 0;
+
+	for (size_t i = 0; a->patterns && i < a->patterns->count && r >= 0; i++)
+		r = tell_pattern(j, head, a, &a->patterns->list[i], always);
+	return r;
+}
+
 static int jsonl_tick(void *priv, const struct record_head *head, const struct analysis *a,
 		      const struct overhead_info *overhead)
 {
@@ -203,6 +290,8 @@ static int jsonl_tick(void *priv, const struct record_head *head, const struct a
 	if (r < 0)
 		return r;
 	r = tell_sites(j, head, a);
+	if (r >= 0)
+		r = tell_patterns(j, head, a, false);
 	return r < 0 ? r : tell_leaks(j, head, a);
 }
 
@@ -233,6 +322,10 @@ static void forget(struct jsonl *j, uint32_t pid)
 		if (j->told[i].pid != pid)
 			j->told[kept++] = j->told[i];
 	j->told_count = kept;
+	for (i = 0, kept = 0; i < j->pattern_count; i++)
+		if (j->patterns[i].pid != pid)
+			j->patterns[kept++] = j->patterns[i];
+	j->pattern_count = kept;
 }
 
 static int jsonl_end(void *priv, const struct record_head *head, const struct end_info *info)
@@ -242,7 +335,9 @@ static int jsonl_end(void *priv, const struct record_head *head, const struct en
 	int r;
 
 	if (info->last) {
-		r = tell_leaks(j, head, info->last);
+		r = tell_patterns(j, head, info->last, true);
+		if (r >= 0)
+			r = tell_leaks(j, head, info->last);
 		if (r < 0)
 			return r;
 	}

@@ -128,24 +128,27 @@ static int make_judge(void *ctx)
 /* Judges one second again and again, until there was memory enough. */
 static void tick_until_done(struct run *r, size_t second, bool on)
 {
-	const struct snapshot *snap = sim_tick(&r->sim, second);
+	struct judge_input in = { .snap = sim_tick(&r->sim, second), .owners = r->sim.owner };
 
 	findings_done(&r->f);
 	for (unsigned long n = 1;; n++) {
 		struct findings f = { .list = UNTOUCHED };
+		struct patterns p = { .list = UNTOUCHED };
 		long live = oom_live();
 		int res;
 
 		oom_arm(n, on);
-		res = judge_tick(r->judge, &r->cfg, snap, r->sim.owner, NULL, &f);
+		res = judge_tick(r->judge, &r->cfg, &in, &f, &p);
 		if (!oom_disarm()) {
 			assert_int_equal(res, 0);
 			r->f = f;
+			patterns_done(&p);
 			return;
 		}
 		each_runs++;
 		assert_int_equal(res, -ENOMEM);
 		assert_ptr_equal(f.list, UNTOUCHED);
+		assert_ptr_equal(p.list, UNTOUCHED);
 		/* what it remembers may grow, by one record with its sentences at a time */
 		assert_in_range(oom_live() - live, 0, 2 + FINDING_EVIDENCE_MAX);
 	}

@@ -28,6 +28,8 @@ struct fixture {
 	struct ledger ledger;
 	struct finding finding;
 	struct findings findings;
+	struct pattern_row pattern_rows[6];
+	struct patterns patterns;
 	struct analysis analysis;
 	struct record_head head;
 	struct overhead_info overhead;
@@ -196,6 +198,56 @@ static void fix_findings(struct fixture *f)
 	};
 	f->findings = (struct findings){ &f->finding, 1, VERDICT_LEAK, NAN,
 					 "Memory is kept that older code paths release." };
+}
+
+static struct pattern_row fix_pattern(enum subject_kind kind, enum pattern pattern, double per_s,
+				      enum growth_verdict verdict)
+{
+	return (struct pattern_row){
+		.kind = kind,
+		.module = SNAP_NO_MODULE,
+		.severity = verdict == GROWTH_LEAK ? SEVERITY_CRITICAL : SEVERITY_LOW,
+		.limit_bytes = NAN,
+		.opinion = { .verdict = verdict,
+			     .leak_probability = verdict == GROWTH_LEAK ? 0.97 : 0.05,
+			     .since_s = NAN,
+			     .known_in_s = NAN,
+			     .shape = { .pattern = pattern,
+					.confidence = 0.9,
+					.growth_per_s = per_s,
+					.growth_low_per_s = per_s * 0.95,
+					.growth_high_per_s = per_s * 1.05,
+					.total_growth = per_s * 18,
+					.start_s = 2,
+					.end_s = 20 } },
+	};
+}
+
+/* How everything grows; without this call nothing is known of it. */
+static inline void fix_patterns(struct fixture *f)
+{
+	static char advice[] = "Find who keeps it.";
+	struct pattern_row *row = f->pattern_rows;
+
+	row[0] = fix_pattern(SUBJECT_PROCESS, PATTERN_LINEAR, 1.2e6, GROWTH_LEAK);
+	row[0].limit_kind = "cgroup";
+	row[0].limit_bytes = 512e6;
+	row[0].forecast = (struct forecast){ true, 512e6, 323, 290, 360 };
+	row[0].recommendation = advice;
+	row[0].opinion.since_s = 3;
+	row[1] = fix_pattern(SUBJECT_CLASS, PATTERN_LINEAR, 1.2e6, GROWTH_LEAK);
+	row[1].class = CLASS_application;
+	row[2] = fix_pattern(SUBJECT_CLASS, PATTERN_STABLE, 0, GROWTH_NONE);
+	row[2].class = CLASS_file_handles;
+	row[2].counted = true;
+	row[3] = fix_pattern(SUBJECT_MODULE, PATTERN_STABLE, 0, GROWTH_NONE);
+	row[3].module = 2;
+	row[4] = fix_pattern(SUBJECT_SITE, PATTERN_LINEAR, 1.2e6, GROWTH_SUSPECT);
+	row[4].site_id = f->sites[0].id;
+	row[4].opinion.known_in_s = 30;
+	row[5] = fix_pattern(SUBJECT_MODULE, PATTERN_SPIKE, 0, GROWTH_TOO_SHORT); /* unloaded */
+	f->patterns = (struct patterns){ row, 6 };
+	f->analysis.patterns = &f->patterns;
 }
 
 /* The leak is asked for through several call paths. */

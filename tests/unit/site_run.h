@@ -11,8 +11,10 @@ struct run {
 	struct sim sim;
 	struct judge_cfg cfg;
 	struct judge *judge;
-	struct findings f;   /* of the last tick */
-	double first_leak_s; /* -1: none */
+	struct findings f;     /* of the last tick */
+	struct patterns p;     /* same */
+	struct judge_input in; /* ledger, limits and runtime of every tick */
+	double first_leak_s;   /* -1: none */
 };
 
 static inline struct run *run_begin(uint64_t seed, double end_s)
@@ -27,12 +29,21 @@ static inline struct run *run_begin(uint64_t seed, double end_s)
 	return r;
 }
 
+/* Judges the snapshot that the simulator made last. */
+static inline void run_judge(struct run *r)
+{
+	findings_done(&r->f);
+	patterns_done(&r->p);
+	r->in.snap = &r->sim.snap;
+	r->in.owners = r->sim.owner;
+	assert_int_equal(judge_tick(r->judge, &r->cfg, &r->in, &r->f, &r->p), 0);
+}
+
 static inline void run_tick(struct run *r, size_t second)
 {
 	const struct snapshot *snap = sim_tick(&r->sim, second);
 
-	findings_done(&r->f);
-	assert_int_equal(judge_tick(r->judge, &r->cfg, snap, r->sim.owner, NULL, &r->f), 0);
+	run_judge(r);
 	if (r->f.verdict == VERDICT_LEAK && r->first_leak_s < 0)
 		r->first_leak_s = snap->elapsed_s;
 }
@@ -53,6 +64,7 @@ static inline void run_end(struct run **r)
 {
 	sim_done(&(*r)->sim);
 	findings_done(&(*r)->f);
+	patterns_done(&(*r)->p);
 	judge_free((*r)->judge);
 	free(*r);
 }

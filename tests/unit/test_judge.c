@@ -129,8 +129,7 @@ static void a_source_that_left_the_snapshot_is_gone(void **state)
 	assert_int_equal(r->f.verdict, VERDICT_LEAK);
 	sim_tick(&r->sim, 31);
 	r->sim.snap.site_count = 0;
-	findings_done(&r->f);
-	assert_int_equal(judge_tick(r->judge, &r->cfg, &r->sim.snap, r->sim.owner, NULL, &r->f), 0);
+	run_judge(r);
 	assert_int_equal(r->f.verdict, VERDICT_NO_LEAK);
 	assert_int_equal(r->f.count, 1);
 	assert_false(r->f.list[0].active);
@@ -223,9 +222,7 @@ static void memory_that_is_not_touched_costs_confidence(void **state)
 		sim_tick(&b->sim, second);
 		for (size_t i = 0; i <= second; i++)
 			b->sim.external[i] = 20e6;
-		findings_done(&b->f);
-		assert_int_equal(
-			judge_tick(b->judge, &b->cfg, &b->sim.snap, b->sim.owner, NULL, &b->f), 0);
+		run_judge(b);
 	}
 	assert_int_equal(b->f.verdict, VERDICT_LEAK);
 	assert_true(b->f.list[0].confidence < a->f.list[0].confidence);
@@ -240,9 +237,7 @@ static enum verdict judge_curve(struct run *r, double (*value)(struct sim *, dou
 		sim_tick(&r->sim, second);
 		r->sim.external[second] = value(&r->sim, (double)second);
 		r->sim.snap.heap_traced = false;
-		findings_done(&r->f);
-		assert_int_equal(
-			judge_tick(r->judge, &r->cfg, &r->sim.snap, r->sim.owner, NULL, &r->f), 0);
+		run_judge(r);
 		if (r->f.verdict == VERDICT_LEAK && r->first_leak_s < 0)
 			r->first_leak_s = (double)second;
 	}
@@ -341,6 +336,36 @@ static void corrupt(struct sim *s, size_t tick)
 	}
 }
 
+static void assert_patterns_sane(const struct patterns *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		const struct pattern_row *x = &p->list[i];
+
+		assert_in_range(x->opinion.shape.pattern, PATTERN_STABLE, PATTERN_MAX - 1);
+		assert_in_range(x->severity, SEVERITY_LOW, SEVERITY_CRITICAL);
+		assert_true(x->opinion.leak_probability >= 0 && x->opinion.leak_probability <= 1);
+		assert_true(isfinite(x->opinion.shape.total_growth));
+		if (x->forecast.known)
+			assert_true(x->limit_kind && x->forecast.seconds >= 0);
+	}
+}
+
+/* Owners may be missing; limits are what a broken host might tell. */
+static void hostile_judge(struct run *r, bool owners)
+{
+	double any = sim_random(&r->sim);
+
+	r->in.snap = &r->sim.snap;
+	r->in.owners = owners ? r->sim.owner : NULL;
+	r->in.limits = (struct judge_limits){ any < 0.2 ? NAN : 1e9, "cgroup",
+					      any < 0.4	  ? NAN
+					      : any < 0.6 ? 1e300
+							  : 5e8 };
+	findings_done(&r->f);
+	patterns_done(&r->p);
+	assert_int_equal(judge_tick(r->judge, &r->cfg, &r->in, &r->f, &r->p), 0);
+}
+
 static void hostile_snapshots_give_sane_findings(void **state)
 {
 	(void)state;
@@ -357,11 +382,9 @@ static void hostile_snapshots_give_sane_findings(void **state)
 						: seed == 8 ? 1e300
 							    : (double)second;
 			r->sim.external[second] = seed % 3 ? NAN : 1e300;
-			findings_done(&r->f);
-			assert_int_equal(judge_tick(r->judge, &r->cfg, &r->sim.snap,
-						    seed % 2 ? r->sim.owner : NULL, NULL, &r->f),
-					 0);
+			hostile_judge(r, seed % 2);
 			assert_sane(&r->f);
+			assert_patterns_sane(&r->p);
 		}
 	}
 }
@@ -372,10 +395,11 @@ static void an_empty_snapshot_is_judged(void **state)
 	auto_clean(judge_freep) struct judge *j = NULL;
 	auto_clean(findings_done) struct findings f = {};
 	struct snapshot snap = { .elapsed_s = 30, .heap_traced = true };
+	struct judge_input in = { .snap = &snap };
 
 	(void)state;
 	assert_int_equal(judge_new(&j), 0);
-	assert_int_equal(judge_tick(j, &cfg, &snap, NULL, NULL, &f), 0);
+	assert_int_equal(judge_tick(j, &cfg, &in, &f, NULL), 0);
 	assert_int_equal(f.verdict, VERDICT_NO_LEAK);
 	assert_int_equal(f.count, 0);
 }
@@ -388,6 +412,7 @@ static void suspects_beyond_the_limit_are_refused_and_counted(void **state)
 	auto_clean(findings_done) struct findings f = {};
 	auto_run *r = keeper(20, 1000, 40, 40);
 	struct snapshot snap;
+	struct judge_input in = { .snap = &snap };
 
 	(void)state;
 	for (size_t second = 0; second <= 40; second++)
@@ -400,7 +425,7 @@ static void suspects_beyond_the_limit_are_refused_and_counted(void **state)
 	snap.sites = sites;
 	snap.site_count = JUDGE_RECORDS_MAX + 50;
 	assert_int_equal(judge_new(&j), 0);
-	assert_int_equal(judge_tick(j, &cfg, &snap, NULL, NULL, &f), 0);
+	assert_int_equal(judge_tick(j, &cfg, &in, &f, NULL), 0);
 	assert_int_equal(f.count, JUDGE_RECORDS_MAX);
 	assert_int_equal(judge_refused(j), 50);
 }

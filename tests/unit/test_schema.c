@@ -233,11 +233,28 @@ static void every_record_is_as_the_schema_says(void **state)
 	check_lines(f);
 }
 
+static void patterns_are_as_the_schema_says(void **state)
+{
+	struct fixture *f = *state;
+
+	fix_patterns(f);
+	emit_everything(f);
+	f->pattern_rows[0].opinion.shape.growth_per_s = NAN;
+	f->pattern_rows[0].opinion.shape.confidence = NAN;
+	f->pattern_rows[0].forecast = (struct forecast){ true, 1e300, 0, 0, INFINITY };
+	f->pattern_rows[0].limit_bytes = 1e300;
+	f->pattern_rows[2].opinion.shape.growth_per_s = NAN;
+	f->findings.count = 1;
+	emit_everything(f);
+	check_lines(f);
+}
+
 static void a_record_without_measurements_is_as_the_schema_says(void **state)
 {
 	struct fixture *f = *state;
 	int class;
 
+	fix_patterns(f);
 	f->snap.proc.rss_bytes = f->snap.proc.swap_bytes = FACT_UNKNOWN;
 	f->snap.external_series.count = 0;
 	f->snap.heap_traced = false;
@@ -326,6 +343,9 @@ static void the_lists_of_the_schema_are_those_of_the_program(void **state)
 	assert_int_equal(json_array_size(classes), CLASS_MAX - 1);
 	for (i = 1; i < CLASS_MAX; i++)
 		assert_true(listed(classes, names_class(i)));
+	assert_int_equal(json_array_size(enum_of(schema, "pattern", "verdict")), GROWTH_LEAK + 1);
+	for (i = 0; i <= GROWTH_LEAK; i++)
+		assert_true(listed(enum_of(schema, "pattern", "verdict"), names_growth_verdict(i)));
 	/* and one that the kernel side does not know: cut by --fold */
 	assert_int_equal(json_array_size(enum_of(schema, "site", "stack_end")), MT_END_MAX + 1);
 	assert_true(listed(enum_of(schema, "site", "stack_end"), "folded"));
@@ -345,6 +365,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(every_record_is_as_the_schema_says, fix_setup,
+						fix_teardown),
+		cmocka_unit_test_setup_teardown(patterns_are_as_the_schema_says, fix_setup,
 						fix_teardown),
 		cmocka_unit_test_setup_teardown(a_record_without_measurements_is_as_the_schema_says,
 						fix_setup, fix_teardown),

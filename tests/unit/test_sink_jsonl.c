@@ -583,6 +583,76 @@ static void nothing_is_written_after_an_error(void **state)
 	assert_int_equal(calls, 1);
 }
 
+static void a_pattern_says_who_and_how_fast_and_until_when(void **state)
+{
+	struct fixture *f = *state;
+	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_jsonl);
+	json_auto_t *process = NULL, *class = NULL, *things = NULL, *module = NULL, *site = NULL;
+	const json_t *forecast;
+
+	fix_patterns(f);
+	tick(f, s);
+	process = record(f, "pattern", 0);
+	assert_string_equal(text_of(json_object_get(process, "subject"), "kind"), "process");
+	assert_string_equal(text_of(json_object_get(process, "subject"), "id"), "4242");
+	assert_string_equal(text_of(process, "pattern"), "linear");
+	assert_string_equal(text_of(process, "verdict"), "leak");
+	assert_string_equal(text_of(process, "severity"), "critical");
+	assert_string_equal(text_of(process, "recommendation"), "Find who keeps it.");
+	assert_true(number_of(process, "growth_bytes_per_s") == 1.2e6);
+	assert_true(fabs(number_of(process, "growth_low_bytes_per_s") - 1.14e6) < 1);
+	assert_true(number_of(process, "window_s") == 18);
+	assert_true(number_of(process, "since_s") == 3);
+	forecast = json_object_get(process, "forecast");
+	assert_string_equal(text_of(forecast, "limit_kind"), "cgroup");
+	assert_int_equal(number_of(forecast, "limit_bytes"), 512000000);
+	assert_true(number_of(forecast, "high_s") == 360);
+	class = record(f, "pattern", 1);
+	assert_string_equal(text_of(json_object_get(class, "subject"), "id"), "application");
+	assert_true(json_is_null(json_object_get(class, "forecast")));
+	things = record(f, "pattern", 2);
+	assert_true(json_is_null(json_object_get(things, "growth_bytes_per_s")));
+	assert_true(json_is_number(json_object_get(things, "growth_count_per_s")));
+	module = record(f, "pattern", 3);
+	assert_string_equal(text_of(json_object_get(module, "subject"), "id"), "libpq.so.5");
+	site = record(f, "pattern", 4);
+	assert_string_equal(text_of(json_object_get(site, "subject"), "id"), "feedfacecafe0001");
+	assert_true(number_of(site, "known_in_s") == 30);
+}
+
+static void a_pattern_is_told_again_only_when_it_says_something_else(void **state)
+{
+	struct fixture *f = *state;
+	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_jsonl);
+	struct pattern_row *row = f->pattern_rows;
+	json_auto_t *last = NULL;
+
+	fix_patterns(f);
+	tick(f, s);
+	assert_int_equal(record_count(f, "pattern"), 6);
+	row[0].opinion.shape.growth_per_s *= 1.45;
+	row[2].opinion.shape.growth_per_s = 17; /* of what is stable: noise */
+	tick(f, s);
+	assert_int_equal(record_count(f, "pattern"), 6);
+	row[0].opinion.shape.growth_per_s *= 1.1;
+	tick(f, s);
+	assert_int_equal(record_count(f, "pattern"), 7);
+	row[1].opinion.verdict = GROWTH_SUSPECT;
+	tick(f, s);
+	assert_int_equal(record_count(f, "pattern"), 8);
+	row[2].opinion.shape.pattern = PATTERN_SPIKE;
+	row[4].severity = SEVERITY_HIGH;
+	tick(f, s);
+	assert_int_equal(record_count(f, "pattern"), 10);
+	last = record(f, "pattern", 9);
+	assert_string_equal(text_of(last, "severity"), "high");
+	s->ops->end(s->priv, &f->head, &f->end);
+	assert_int_equal(record_count(f, "pattern"), 16);
+	f->head.pid = 4243; /* another process tells its own */
+	tick(f, s);
+	assert_int_equal(record_count(f, "pattern"), 22);
+}
+
 static void a_full_disk_is_an_error(void **state)
 {
 	struct fixture *f = *state;
@@ -627,6 +697,8 @@ int main(void)
 		WITH_FIXTURE(an_event_tells_call_and_result),
 		WITH_FIXTURE(a_closed_pipe_is_an_error_and_stays_one),
 		WITH_FIXTURE(nothing_is_written_after_an_error),
+		WITH_FIXTURE(a_pattern_says_who_and_how_fast_and_until_when),
+		WITH_FIXTURE(a_pattern_is_told_again_only_when_it_says_something_else),
 		WITH_FIXTURE(a_full_disk_is_an_error),
 	};
 

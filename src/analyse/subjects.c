@@ -1,0 +1,284 @@
+/*
+ * The table is a sorted array: it is small, and looked up by kind and id. A site that is watched
+ * stays until its place is needed by one that matters more now.
+ */
+#include "analyse/subjects.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyse/fold.h"
+
+static const size_t most_of_kind[SUBJECT_SITE + 1] = {
+	[SUBJECT_PROCESS] = 1,
+	[SUBJECT_CLASS] = CLASS_MAX,
+	[SUBJECT_MODULE] = SUBJECTS_MODULES_MAX,
+	[SUBJECT_SITE] = SUBJECTS_SITES_MAX,
+};
+
+void subjects_done(struct subjects *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		growth_free(s->list[i].growth);
+	free(s->list);
+	*s = (struct subjects){};
+}
+
+uint64_t subjects_module_id(const struct snap_module *module)
+{
+	const char *name = module && module->name ? module->name : "";
+	uint64_t hash = 4;
+
+	for (; *name; name++)
+		hash = fold_mix(hash, (unsigned char)*name);
+	return hash;
+}
+
+/* Where the subject is, or would be put. */
+static size_t place_of(const struct subjects *s, enum subject_kind kind, uint64_t id)
+{
+	size_t low = 0, high = s->count;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		const struct subject *x = &s->list[mid];
+
+		if (x->kind < kind || (x->kind == kind && x->id < id))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static struct subject *find(const struct subjects *s, enum subject_kind kind, uint64_t id)
+{
+	size_t at = place_of(s, kind, id);
+	bool there = at < s->count && s->list[at].kind == kind && s->list[at].id == id;
+
+	return there ? &s->list[at] : NULL;
+}
+
+const struct subject *subjects_find(const struct subjects *s, enum subject_kind kind, uint64_t id)
+{
+	return find(s, kind, id);
+}
+
+static void remove_at(struct subjects *s, size_t at)
+{
+	growth_free(s->list[at].growth);
+	s->kinds[s->list[at].kind]--;
+	s->count--;
+	memmove(&s->list[at], &s->list[at + 1], (s->count - at) * sizeof(*s->list));
+}
+
+/* Room for one more of a kind: the one that nobody asked for longest goes. */
+static bool make_room(struct subjects *s, enum subject_kind kind)
+{
+	size_t oldest = s->count;
+
+	if (s->kinds[kind] < most_of_kind[kind])
+		return true;
+	for (size_t i = 0; i < s->count; i++)
+		if (s->list[i].kind == kind && s->list[i].wanted < s->ticks &&
+		    (oldest == s->count || s->list[i].wanted < s->list[oldest].wanted))
+			oldest = i;
+	if (oldest == s->count)
+		return false;
+	remove_at(s, oldest);
+	return true;
+}
+
+/* -ENOSPC is counted. */
+static int add(struct subjects *s, enum subject_kind kind, uint64_t id, struct subject **ret)
+{
+	struct growth_cfg cfg = growth_defaults();
+	struct subject x = { .kind = kind, .id = id, .fed_s = -1 };
+	size_t at;
+	int r;
+
+	if (!s->list)
+		s->list = calloc(SUBJECTS_MAX, sizeof(*s->list));
+	if (!s->list)
+		return -ENOMEM;
+	if (!make_room(s, kind)) {
+		s->refused++;
+		return -ENOSPC;
+	}
+	r = growth_new(&cfg, &x.growth);
+	if (r < 0)
+		return r;
+	at = place_of(s, kind, id);
+	memmove(&s->list[at + 1], &s->list[at], (s->count - at) * sizeof(*s->list));
+	s->list[at] = x;
+	s->count++;
+	s->kinds[kind]++;
+	*ret = &s->list[at];
+	return 0;
+}
+
+/* What is no number, or no later than the last point, is no point. */
+static int add_point(struct subject *x, double t_s, double value)
+{
+	int r;
+
+	if (!isfinite(t_s) || !isfinite(value) || !(t_s > x->fed_s))
+		return 0;
+	r = growth_add(x->growth, t_s, value);
+	if (r == 0)
+		x->fed_s = t_s;
+	return r == -ENOMEM ? r : 0;
+}
+
+static int add_series(struct subject *x, const struct snap_series *series)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < series->count && r == 0; i++)
+		r = add_point(x, series->t_s[i], series->value[i]);
+	return r;
+}
+
+/* Finds or makes the subject and gives it one point. */
+static int feed_one(struct subjects *s, enum subject_kind kind, uint64_t id, bool counted,
+		    double t_s, uint64_t value)
+{
+	struct subject *x = find(s, kind, id);
+	int r;
+
+	if (value == FACT_UNKNOWN)
+		return 0;
+	if (!x) {
+		r = add(s, kind, id, &x);
+		if (r < 0)
+			return r == -ENOSPC ? 0 : r;
+	}
+	x->counted = counted;
+	x->wanted = s->ticks;
+	return add_point(x, t_s, (double)value);
+}
+
+static int feed_process(struct subjects *s, const struct snapshot *snap,
+			const struct ledger *ledger)
+{
+	uint64_t external = ledger ? ledger->external_bytes : FACT_UNKNOWN;
+	struct subject *x = find(s, SUBJECT_PROCESS, 0);
+	int r = x ? 0 : add(s, SUBJECT_PROCESS, 0, &x);
+
+	if (r == 0)
+		r = add_series(x, &snap->external_series);
+	if (r == 0 && external != FACT_UNKNOWN)
+		r = add_point(x, snap->elapsed_s, (double)external);
+	return r;
+}
+
+/* Classes outside of resident memory are counted where their bytes are not known. */
+static int feed_ledger(struct subjects *s, double t_s, const struct snapshot *snap,
+		       const struct ledger *l)
+{
+	int r = 0;
+
+	for (int c = 1; c < CLASS_MAX && r == 0; c++) {
+		const struct class_row *row = &l->rows[c];
+		bool counted = row->bytes == FACT_UNKNOWN;
+
+		if (row->how == HOW_EXACT || row->how == HOW_ESTIMATE)
+			r = feed_one(s, SUBJECT_CLASS, (uint64_t)c, counted, t_s,
+				     counted ? row->count : row->bytes);
+	}
+	for (size_t i = 0; i < l->module_count && r == 0; i++) {
+		const struct module_row *row = &l->modules[i];
+
+		if (row->module < snap->module_count)
+			r = feed_one(s, SUBJECT_MODULE,
+				     subjects_module_id(&snap->modules[row->module]), false, t_s,
+				     row->bytes);
+	}
+	return r;
+}
+
+static bool counts_things(enum mt_site_kind kind)
+{
+	return kind == MT_SITE_FD || kind == MT_SITE_SOCKET || kind == MT_SITE_THREAD;
+}
+
+static int feed_site(struct subject *x, const struct snapshot *snap, const struct snap_site *site)
+{
+	uint64_t now;
+	int r;
+
+	x->counted = counts_things(site->kind);
+	now = x->counted ? site->live_count : site->live_bytes;
+	r = add_series(x, x->counted ? &site->live_count_series : &site->live_bytes_series);
+	if (r < 0 || now == FACT_UNKNOWN)
+		return r;
+	return add_point(x, snap->elapsed_s, (double)now);
+}
+
+static int watch_site(struct subjects *s, const struct snapshot *snap, const struct snap_site *site,
+		      struct subject **ret)
+{
+	struct subject *x = find(s, SUBJECT_SITE, site->id);
+	int r = x ? 0 : add(s, SUBJECT_SITE, site->id, &x);
+
+	if (r < 0)
+		return r;
+	x->wanted = s->ticks;
+	*ret = x;
+	return feed_site(x, snap, site);
+}
+
+/* Those watched already, and those that hold most. */
+static int feed_sites(struct subjects *s, const struct snapshot *snap)
+{
+	const struct snap_site *top[SUBJECTS_TOP_SITES];
+	struct subject *x;
+	size_t n = 0, at;
+	int r = 0;
+
+	for (size_t i = 0; i < snap->site_count && r == 0; i++) {
+		const struct snap_site *site = &snap->sites[i];
+
+		x = find(s, SUBJECT_SITE, site->id);
+		if (x)
+			r = feed_site(x, snap, site);
+		if (counts_things(site->kind) || site->live_bytes == FACT_UNKNOWN)
+			continue;
+		for (at = n; at > 0 && site->live_bytes > top[at - 1]->live_bytes; at--)
+			if (at < SUBJECTS_TOP_SITES)
+				top[at] = top[at - 1];
+		if (at == SUBJECTS_TOP_SITES)
+			continue;
+		top[at] = site;
+		n += n < SUBJECTS_TOP_SITES;
+	}
+	for (size_t i = 0; i < n && r == 0; i++) {
+		r = watch_site(s, snap, top[i], &x);
+		if (r == -ENOSPC)
+			r = 0;
+	}
+	return r;
+}
+
+int subjects_feed(struct subjects *s, const struct snapshot *snap, const struct ledger *ledger)
+{
+	int r;
+
+	s->ticks++;
+	r = feed_process(s, snap, ledger);
+	if (r == 0 && ledger)
+		r = feed_ledger(s, snap->elapsed_s, snap, ledger);
+	return r == 0 ? feed_sites(s, snap) : r;
+}
+
+const struct growth_opinion *subjects_site(struct subjects *s, const struct snapshot *snap,
+					   size_t site)
+{
+	struct subject *x;
+
+	if (site >= snap->site_count || watch_site(s, snap, &snap->sites[site], &x) < 0)
+		return NULL;
+	return growth_opinion(x->growth);
+}
