@@ -76,6 +76,20 @@ static int set_pow2size(const struct opt *row, const char *value, uint64_t *ret)
 	return 0;
 }
 
+static int set_bytes(const char *value, uint64_t *ret)
+{
+	uint64_t bytes;
+	int r;
+
+	r = num_parse_bytes(value, &bytes);
+	if (r < 0)
+		return r;
+	if (!bytes || bytes > INT64_MAX)
+		return -ERANGE;
+	*ret = bytes;
+	return 0;
+}
+
 static int set_decimal(const struct opt *row, const char *value, double *ret)
 {
 	double number;
@@ -143,6 +157,7 @@ static int set_value(const struct opt *row, const char *value, struct opts *o)
 	case OPT_TEXT: return set_text(value, at);
 	case OPT_NUMBER: return set_number(row, value, at);
 	case OPT_POW2SIZE: return set_pow2size(row, value, at);
+	case OPT_BYTES: return set_bytes(value, at);
 	case OPT_SECONDS:
 	case OPT_PERCENT: return set_decimal(row, value, at);
 	case OPT_MODE: return set_mode(value, at);
@@ -285,6 +300,16 @@ static int parse_letters(struct parser *p, const char *word)
 	return 0;
 }
 
+static int add_file(struct parser *p, const char *word)
+{
+	struct opts *o = &p->o;
+
+	if (o->file_count == OPTS_FILES_MAX)
+		return err_set(p->e, -EINVAL, "more than %d files", OPTS_FILES_MAX);
+	o->files[o->file_count++] = word;
+	return 0;
+}
+
 static int parse_command(struct parser *p, const char *word)
 {
 	const struct cli_command_row *rows;
@@ -294,6 +319,8 @@ static int parse_command(struct parser *p, const char *word)
 		p->o.file = word;
 		return 0;
 	}
+	if (p->o.command == CLI_ANALYZE)
+		return add_file(p, word);
 	if (p->o.command != CLI_NONE)
 		return fail_word(p->e, "unexpected word ", word,
 				 "; 'memtrace help' shows the usage");
@@ -311,6 +338,12 @@ static int parse_command(struct parser *p, const char *word)
 /* Everything from here on belongs to the command that is to be run. */
 static int take_rest(struct parser *p)
 {
+	int r = 0;
+
+	while (p->o.command == CLI_ANALYZE && p->next < p->argc && r == 0)
+		r = add_file(p, p->argv[p->next++]);
+	if (r < 0)
+		return r;
 	if (p->next < p->argc && p->o.command != CLI_RUN)
 		return fail_word(p->e, "unexpected word ", p->argv[p->next],
 				 "; a command to start belongs to 'memtrace run'");
@@ -445,6 +478,8 @@ int cli_check(const struct opts *o, struct err *e)
 		return err_set(e, -EINVAL,
 			       "nothing to trace; give -p PID, or start a command with "
 			       "'memtrace run -- CMD'");
+	if (o->series && o->file_count > 1)
+		return err_set(e, -EINVAL, "--series reads one file; give one, or pipe several in");
 	if (o->quiet && o->verbose)
 		return err_set(e, -EINVAL, "--quiet and --verbose exclude each other; give one");
 	return check_watch(o, e);

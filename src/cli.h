@@ -11,12 +11,14 @@ struct err;
 
 #define OPTS_PIDS_MAX 64
 #define OPTS_ALLOCS_MAX 32
+#define OPTS_FILES_MAX 256
 
 enum cli_command {
 	CLI_NONE = 0,
-	CLI_TRACE,  /* processes that run already */
-	CLI_RUN,    /* a command that memtrace starts */
-	CLI_REPORT, /* a recording as pictures and profiles */
+	CLI_TRACE,   /* processes that run already */
+	CLI_RUN,     /* a command that memtrace starts */
+	CLI_REPORT,  /* a recording as pictures and profiles */
+	CLI_ANALYZE, /* recordings and series, judged */
 	CLI_DOCTOR,
 	CLI_SCHEMA,
 	CLI_HELP,
@@ -61,6 +63,11 @@ struct opts {
 	const char *pprof;
 	uint32_t value; /* of folded stacks: enum profile_value */
 
+	const char *files[OPTS_FILES_MAX]; /* CLI_ANALYZE: what to read; none: standard input */
+	size_t file_count;
+	bool series;	      /* CLI_ANALYZE: one whole series per line */
+	uint64_t limit_bytes; /* CLI_ANALYZE: memory that there is; 0: not given */
+
 	uint32_t live_max;   /* live blocks recorded at most */
 	uint32_t sites_max;  /* call sites recorded at most */
 	uint64_t ring_bytes; /* a power of two */
@@ -80,6 +87,7 @@ enum opt_type {
 	OPT_TEXT,     /* const char *, not empty */
 	OPT_NUMBER,   /* uint32_t */
 	OPT_POW2SIZE, /* uint64_t bytes, a power of two */
+	OPT_BYTES,    /* uint64_t bytes, at least 1 */
 	OPT_SECONDS,  /* double */
 	OPT_PERCENT,  /* double */
 	OPT_MODE,     /* enum trace_mode */

@@ -18,6 +18,8 @@ static const struct cli_command_row command_table[] = {
 	{ CLI_RUN, "run", "run [options] -- CMD...", "start a command and trace it" },
 	{ CLI_REPORT, "report", "report [options] [FILE]",
 	  "turn a recording of --json into text, a flame graph, pprof or folded stacks" },
+	{ CLI_ANALYZE, "analyze", "analyze [options] [FILE...]",
+	  "judge recordings of --json, or series of {\"t\", \"value\"}, without privileges" },
 	{ CLI_DOCTOR, "doctor", "doctor [--json]", "say what this host can and cannot do" },
 	{ CLI_SCHEMA, "schema", "schema", "print the JSON Schema of --json" },
 	{ CLI_HELP, "help", "help [--man]", "print this help, or the man page" },
@@ -66,7 +68,7 @@ static const struct opt opt_table[] = {
 #define GROUP "What to report"
 	{ "json", 0, OPT_FLAG, AT(json), NULL, GROUP,
 	  "write JSON lines instead of text; 'memtrace schema' describes them", NULL,
-	  TRACING | CMD(DOCTOR) },
+	  TRACING | CMD(DOCTOR) | CMD(ANALYZE) },
 	{ "output", 'o', OPT_TEXT, AT(output), "FILE", GROUP,
 	  "write the report to FILE instead of standard output", NULL, TRACING },
 	{ "interval", 0, OPT_SECONDS, AT(interval_s), "SEC", GROUP, "report this often", "5",
@@ -81,7 +83,7 @@ static const struct opt opt_table[] = {
 	{ "events", 0, OPT_FLAG, AT(events), NULL, GROUP,
 	  "report every single allocation and resource event; expensive", NULL, TRACING },
 	{ "fail-on-leak", 0, OPT_FLAG, AT(fail_on_leak), NULL, GROUP,
-	  "exit with status 3 when a leak was found", NULL, TRACING },
+	  "exit with status 3 when a leak was found", NULL, TRACING | CMD(ANALYZE) },
 #undef GROUP
 #define GROUP "Pictures and profiles (written at the end, or by 'memtrace report')"
 	{ "svg", 0, OPT_TEXT, AT(svg), "FILE", GROUP,
@@ -95,6 +97,15 @@ static const struct opt opt_table[] = {
 	{ "value", 0, OPT_VALUE, AT(value), "VALUE", GROUP,
 	  "what --folded counts: live, growing or allocated bytes, or the count of live blocks",
 	  "live", GRAPHS },
+#undef GROUP
+#define GROUP "What to judge (memtrace analyze)"
+	{ "series", 0, OPT_FLAG, AT(series), NULL, GROUP,
+	  "read one whole series per line, {\"id\", \"t\": [s...], \"value\": [bytes...], "
+	  "\"events\": [{\"t\", \"kind\": \"restart\"}]}, and answer each with one pattern record",
+	  NULL, CMD(ANALYZE) },
+	{ "limit", 0, OPT_BYTES, AT(limit_bytes), "SIZE", GROUP,
+	  "memory that there is: say when growth reaches it, where the input names no limit", NULL,
+	  CMD(ANALYZE) },
 #undef GROUP
 #define GROUP "Limits"
 	{ "live-max", 0, OPT_NUMBER, AT(live_max), "N", GROUP,
@@ -160,6 +171,9 @@ const char *cli_accepted(const struct opt *row, char *buf, size_t size)
 	case OPT_POW2SIZE:
 		snprintf(buf, size, "a power of two from %.0fK to %.0fM, such as %s",
 			 row->min / 0x1p10, row->max / 0x1p20, row->preset);
+		break;
+	case OPT_BYTES:
+		snprintf(buf, size, "a number of bytes, such as 512M, 2G or 1500000000");
 		break;
 	case OPT_SECONDS:
 		snprintf(buf, size, "seconds from %g to %.0f, or a time such as 500ms, 10s or 5m",

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "app/analyze.h"
 #include "app/app.h"
 #include "app/doctor.h"
 #include "app/report.h"
@@ -41,6 +42,7 @@ int main(int argc, char **argv)
 	case CLI_SCHEMA: return flushed(fputs(report_schema(), stdout));
 	case CLI_DOCTOR: return doctor_run(opts.json);
 	case CLI_REPORT: return report_run(&opts);
+	case CLI_ANALYZE: return analyze_run(&opts);
 	default: return app_run(&opts);
 	}
 }

@@ -82,6 +82,21 @@ int json_put_time(json_t *object, const char *key, uint64_t realtime_ns)
 	return json_put(object, key, json_string_nocheck(clock_format_utc(realtime_ns, text)));
 }
 
+/* jansson names every fault of the text; what it does not name is its own memory. */
+int json_parse(const char *bytes, size_t len, json_t **ret)
+{
+	json_error_t error = {};
+	json_t *o = json_loadb(bytes, len, JSON_DECODE_ANY, &error);
+
+	if (!o && (json_error_code(&error) == json_error_out_of_memory ||
+		   json_error_code(&error) == json_error_unknown))
+		return -ENOMEM;
+	if (!o)
+		return -EBADMSG;
+	*ret = o;
+	return 0;
+}
+
 static int append(const char *bytes, size_t len, void *ctx)
 {
 	return strbuf_add_bytes(ctx, bytes, len) < 0 ? -1 : 0;

@@ -39,6 +39,9 @@ int json_put_decimal64(json_t *object, const char *key, uint64_t value);
 /* RFC 3339 in UTC with microseconds. */
 int json_put_time(json_t *object, const char *key, uint64_t realtime_ns);
 
+/* One foreign document. 0 with a new reference, -EBADMSG when it is no JSON, -ENOMEM. */
+int json_parse(const char *bytes, size_t len, json_t **ret);
+
 /* Adds object as text, with jansson's flags. 0, -ENOMEM or b's earlier failure. */
 int json_add_text(struct strbuf *b, const json_t *object, size_t flags);
 

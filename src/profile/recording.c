@@ -13,6 +13,8 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/json.h"
+#include "base/input.h"
 #include "base/num.h"
 #include "profile/recording_site.h"
 
@@ -21,9 +23,7 @@
 struct reader {
 	struct recording *rec;
 	const struct recording_cfg *cfg;
-	char *line; /* owned, RECORDING_LINE_MAX bytes */
-	size_t len;
-	bool too_long;
+	size_t len; /* of the line */
 	struct err *e;
 };
 
@@ -266,23 +266,22 @@ static int take_object(struct reader *d, json_t *o)
 	return r < 0 ? r : take_record(d, type, process, o);
 }
 
-static int take_line(struct reader *d)
+static int take_line(struct reader *d, const struct input_line *line)
 {
-	json_error_t error = {};
 	json_auto_t *o = NULL;
+	int r;
 
 	d->rec->lines++;
-	if (d->too_long) {
+	d->len = line->len;
+	if (line->too_long) {
 		count_bad(d->rec, "longer than 4 MiB");
 		return 0;
 	}
-	if (d->len == 0)
+	if (line->len == 0)
 		return 0;
-	o = json_loadb(d->line, d->len, 0, &error);
-	/* jansson names every fault of the text; what it does not name is its own memory */
-	if (!o && (json_error_code(&error) == json_error_out_of_memory ||
-		   json_error_code(&error) == json_error_unknown))
-		return -ENOMEM;
+	r = json_parse(line->bytes, line->len, &o);
+	if (r == -ENOMEM)
+		return r;
 	if (!json_is_object(o)) {
 		count_bad(d->rec, "no JSON object");
 		return 0;
@@ -290,63 +289,32 @@ static int take_line(struct reader *d)
 	return take_object(d, o);
 }
 
-/* Adds a piece of input to the line. */
-static void gather(struct reader *d, const char *piece, size_t len)
+static int read_all(struct input *input, struct reader *d)
 {
-	if (len > RECORDING_LINE_MAX - d->len)
-		d->too_long = true;
-	if (d->too_long)
-		return;
-	memcpy(d->line + d->len, piece, len);
-	d->len += len;
-}
+	struct input_line line;
+	int r, done = 0;
 
-static int take_bytes(struct reader *d, const char *bytes, size_t len)
-{
-	const char *end;
-	int r = 0;
-
-	while (len && r == 0) {
-		end = memchr(bytes, '\n', len);
-		gather(d, bytes, end ? (size_t)(end - bytes) : len);
-		if (!end)
-			return 0;
-		r = take_line(d);
-		d->len = 0;
-		d->too_long = false;
-		len -= (size_t)(end + 1 - bytes);
-		bytes = end + 1;
-	}
-	return r;
-}
-
-static int read_all(FILE *f, struct reader *d)
-{
-	auto_free char *bytes = malloc(65536);
-	size_t n;
-	int r = bytes ? 0 : -ENOMEM;
-
-	while (r == 0 && (n = fread(bytes, 1, 65536, f)) > 0)
-		r = take_bytes(d, bytes, n);
-	if (r == 0 && ferror(f))
-		return err_set(d->e, -EIO, "cannot read (%s)", strerror(errno));
-	if (r == 0 && (d->len || d->too_long)) /* the last line was cut off, or has no end */
-		r = take_line(d);
-	return r;
+	while (done == 0 && (r = input_next(input, &line)) > 0)
+		done = take_line(d, &line);
+	if (done == 0 && r < 0 && r != -ENOMEM)
+		return err_set(d->e, -EIO, "cannot read (%s)", strerror(-r));
+	return done ? done : r;
 }
 
 int recording_read(FILE *f, const struct recording_cfg *cfg, struct recording **ret, struct err *e)
 {
 	auto_clean(recording_freep) struct recording *rec = calloc(1, sizeof(*rec));
-	auto_free char *line = malloc(RECORDING_LINE_MAX);
-	struct reader d = { .rec = rec, .cfg = cfg, .line = line, .e = e };
+	auto_clean(input_freep) struct input *input = NULL;
+	struct reader d = { .rec = rec, .cfg = cfg, .e = e };
 	int r;
 
-	if (!rec || !line)
+	if (!rec)
 		return -ENOMEM;
 	r = profile_new(&rec->profile);
 	if (r == 0)
-		r = read_all(f, &d);
+		r = input_new(RECORDING_LINE_MAX, input_read_file, f, &input);
+	if (r == 0)
+		r = read_all(input, &d);
 	if (r < 0)
 		return r;
 	profile_settle(rec->profile);

@@ -1,0 +1,240 @@
+/* From a line to its series and from the series to its answer; what is no series is counted. */
+#include "app/analyze_series.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyse/recommend.h"
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "growth/forecast.h"
+#include "growth/growth.h"
+#include "report/report_json_series.h"
+
+#define NAMED_MAX 20 /* refused lines that are named one by one */
+
+struct reader {
+	const struct series_cfg *cfg;
+	FILE *out;
+	struct series_told *told;
+	struct recommend_cfg recommend;
+	double leak_probability;
+	double *t_s, *value, *restart_t_s; /* owned: of the line */
+	size_t cap;
+};
+
+/* One line, understood. */
+struct series_line {
+	json_t *id; /* borrowed from the document */
+	struct shape_input in;
+	size_t left_out;
+	double limit; /* 0: none */
+};
+
+static int refuse(const char **why, const char *text)
+{
+	*why = text;
+	return -EBADMSG;
+}
+
+static double number_of(const json_t *v)
+{
+	double d = json_is_number(v) ? json_number_value(v) : NAN;
+
+	return isfinite(d) ? d : NAN;
+}
+
+static int make_room(struct reader *d, size_t n)
+{
+	double *t, *v;
+
+	if (n <= d->cap)
+		return 0;
+	t = reallocarray(d->t_s, n, sizeof(*t));
+	if (t)
+		d->t_s = t;
+	v = reallocarray(d->value, n, sizeof(*v));
+	if (v)
+		d->value = v;
+	if (!t || !v)
+		return -ENOMEM;
+	d->cap = n;
+	return 0;
+}
+
+static int take_points(struct reader *d, const json_t *o, struct series_line *s, const char **why)
+{
+	const json_t *t = json_object_get(o, "t"), *value = json_object_get(o, "value");
+	size_t n = json_array_size(t), i;
+	int r;
+
+	if (!json_is_array(t) || !json_is_array(value))
+		return refuse(why, "\"t\" or \"value\" is no array");
+	if (n != json_array_size(value))
+		return refuse(why, "\"t\" and \"value\" differ in length");
+	if (n > SERIES_POINTS_MAX)
+		return refuse(why, "more than 262,144 points");
+	r = make_room(d, n);
+	for (i = 0; i < n && r == 0; i++) {
+		double at = number_of(json_array_get(t, i)),
+		       v = number_of(json_array_get(value, i));
+
+		if (isnan(at) || isnan(v)) {
+			s->left_out++;
+			continue;
+		}
+		d->t_s[s->in.n] = at;
+		d->value[s->in.n++] = v;
+	}
+	s->in.t_s = d->t_s;
+	s->in.value = d->value;
+	return r;
+}
+
+/* Events of other kinds, and what is no event, say nothing about the shape. */
+static void take_events(struct reader *d, const json_t *o, struct series_line *s)
+{
+	const json_t *events = json_object_get(o, "events");
+	size_t i;
+
+	for (i = 0; i < json_array_size(events) && s->in.restart_count < SERIES_RESTARTS_MAX; i++) {
+		const json_t *e = json_array_get(events, i);
+		const char *kind = json_string_value(json_object_get(e, "kind"));
+		double at = number_of(json_object_get(e, "t"));
+
+		if (kind && !strcmp(kind, "restart") && !isnan(at))
+			d->restart_t_s[s->in.restart_count++] = at;
+	}
+	s->in.restart_t_s = d->restart_t_s;
+}
+
+static int take_line(struct reader *d, json_t *o, struct series_line *ret, const char **why)
+{
+	struct series_line s = { .id = json_object_get(o, "id") };
+	const json_t *limit = json_object_get(o, "limit_bytes");
+	int r;
+
+	if (!json_is_object(o))
+		return refuse(why, "no JSON object");
+	if (s.id && !json_is_string(s.id) && !json_is_number(s.id) && !json_is_null(s.id))
+		return refuse(why, "\"id\" is neither a string nor a number");
+	s.limit = (double)d->cfg->limit_bytes;
+	if (limit && !json_is_null(limit)) {
+		s.limit = number_of(limit);
+		if (!(s.limit > 0))
+			return refuse(why, "\"limit_bytes\" is no positive number");
+	}
+	r = take_points(d, o, &s, why);
+	if (r < 0)
+		return r;
+	take_events(d, o, &s);
+	*ret = s;
+	return 0;
+}
+
+static const char *recommendation(const struct shape *s)
+{
+	if (s->pattern == PATTERN_NONE)
+		return "Give more points.";
+	if (s->leak_probability < 0.5)
+		return "Nothing needs to be done.";
+	return recommend_sentence(CLASS_unexplained, LEAK_UNKNOWN, MODULE_OTHER);
+}
+
+static int answer(struct reader *d, const struct series_line *s)
+{
+	struct forecast forecast = {};
+	struct shape shape = {};
+	struct series_answer a = { .id = s->id, .shape = &shape, .left_out = s->left_out };
+	json_auto_t *o = NULL;
+	int r;
+
+	shape_judge(&s->in, &shape);
+	if (shape.pattern == PATTERN_NONE)
+		shape.points = s->in.n;
+	if (s->limit > 0 && shape.pattern != PATTERN_NONE) {
+		forecast_limit(&s->in, &shape, s->limit, &forecast);
+		a.forecast = &forecast;
+	}
+	a.severity = recommend_severity(&d->recommend, MT_SITE_HEAP, shape.total_growth,
+					shape.growth_per_s, NAN, NAN);
+	a.recommendation = recommendation(&shape);
+	r = report_json_series(&a, &o);
+	if (r == 0)
+		r = json_write_line(d->out, o);
+	if (r < 0)
+		return r;
+	d->told->answers++;
+	d->told->leak |=
+		shape.pattern != PATTERN_NONE && shape.leak_probability >= d->leak_probability;
+	return 0;
+}
+
+static void name_refused(struct reader *d, const struct input_line *line, const char *why)
+{
+	if (d->told->refused++ < NAMED_MAX)
+		log_warn("%s: line %llu is no series and was left out: %s", d->cfg->name,
+			 (unsigned long long)line->number, why);
+}
+
+static int take_one(struct reader *d, const struct input_line *line)
+{
+	struct series_line s = {};
+	json_auto_t *o = NULL;
+	const char *why = "no JSON";
+	int r;
+
+	if (!line->len && !line->too_long)
+		return 0;
+	if (line->too_long)
+		r = refuse(&why, "longer than 16 MiB");
+	else
+		r = json_parse(line->bytes, line->len, &o);
+	if (r == 0)
+		r = take_line(d, o, &s, &why);
+	if (r == 0)
+		return answer(d, &s);
+	if (r != -EBADMSG)
+		return r;
+	name_refused(d, line, why);
+	return 0;
+}
+
+static void reader_done(struct reader *d)
+{
+	free(d->t_s);
+	free(d->value);
+	free(d->restart_t_s);
+}
+
+int analyze_series(struct input *in, FILE *out, const struct series_cfg *cfg,
+		   struct series_told *ret, struct err *err)
+{
+	auto_clean(reader_done) struct reader d = {
+		.cfg = cfg,
+		.out = out,
+		.told = ret,
+		.recommend = recommend_defaults(),
+		.leak_probability = growth_defaults().leak_probability,
+	};
+	struct input_line line;
+	int r, told = 0;
+
+	*ret = (struct series_told){};
+	d.restart_t_s = calloc(SERIES_RESTARTS_MAX, sizeof(*d.restart_t_s));
+	if (!d.restart_t_s)
+		return -ENOMEM;
+	while (told == 0 && (r = input_next(in, &line)) > 0)
+		told = take_one(&d, &line);
+	if (ret->refused > NAMED_MAX)
+		log_warn("%s: %llu lines in all are no series and were left out", cfg->name,
+			 (unsigned long long)ret->refused);
+	if (told < 0)
+		return told == -ENOMEM ? told
+				       : err_set(err, told, "cannot write to standard output (%s)",
+						 strerror(-told));
+	return r < 0 ? err_set(err, r, "%s: cannot read (%s)", cfg->name, strerror(-r)) : 0;
+}
