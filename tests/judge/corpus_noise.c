@@ -19,12 +19,29 @@ struct sampling sampling_protocol(struct rng *r)
 	return s;
 }
 
+struct sampling sampling_wide(struct rng *r)
+{
+	struct sampling s = { .dt_s = rng_unit(r) < 0.4 ? 1 : rng_scale(r, 0.1, 300) };
+
+	if (rng_unit(r) < 0.05)
+		s.random = true;
+	else if (rng_unit(r) < 0.4)
+		s.jitter = rng_scale(r, 0.005, 0.4);
+	if (rng_unit(r) < 0.25)
+		s.missing = rng_scale(r, 0.01, 0.3);
+	if (rng_unit(r) < 0.12)
+		s.gap = rng_between(r, 0.02, 0.3);
+	return s;
+}
+
 void sampling_times(const struct sampling *s, struct rng *r, size_t n, double *t_s)
 {
 	size_t gap_at = s->gap > 0 ? 1 + (size_t)rng_below(r, (int)n - 1) : n;
 	double step = 0;
 
 	for (size_t i = 0; i < n; i++) {
+		if (s->random)
+			step += rng_exponential(r, 1) + 1e-3 - 1;
 		t_s[i] = step + (s->jitter > 0 ? s->jitter * rng_between(r, -1, 1) : 0);
 		step += 1;
 		while (s->missing > 0 && rng_unit(r) < s->missing)
@@ -43,7 +60,7 @@ struct noise noise_protocol(struct rng *r, double base, double dt_s, size_t n)
 	bool quiet = kind >= 8;
 	double high = pow(10, quiet ? -4.5 : -1.7), low = pow(10, quiet ? -5.5 : -4.5);
 	double sigma = fmax(2000, base * rng_scale(r, low, high)), memory = 0;
-	struct noise k = { .quiet = quiet, .student = kind == 2 };
+	struct noise k = { .quiet = quiet, .tails = kind == 2 ? TAILS_STUDENT : TAILS_NORMAL };
 
 	if (kind >= 3 && kind <= 5)
 		memory = memories[kind - 3];
@@ -54,6 +71,38 @@ struct noise noise_protocol(struct rng *r, double base, double dt_s, size_t n)
 	k.memory_s = memory * dt_s;
 	k.white = memory > 0 ? 0 : sigma;
 	k.slow = memory > 0 ? sigma : 0;
+	return k;
+}
+
+struct noise noise_wide(struct rng *r, double base, double dt_s, size_t n)
+{
+	double sigma = base * rng_scale(r, 1e-6, 0.06), slow_share = rng_unit(r);
+	double memory = fmin(rng_scale(r, 1, 60), (double)n / 10);
+	struct noise k = { .white = sigma, .memory_s = dt_s };
+
+	k.clean = rng_unit(r) < 0.06;
+	k.quiet = rng_unit(r) < 0.12;
+	k.multiplicative = rng_unit(r) < 0.15;
+	if (rng_unit(r) < 0.35)
+		k.tails = (enum tails)(1 + rng_below(r, 3));
+	if (rng_unit(r) < 0.15)
+		k.drift = rng_scale(r, 0.2, 5);
+	if (rng_unit(r) < 0.1) {
+		k.hold = rng_between(r, 0.2, 0.9);
+		memory = -1 / log(k.hold);
+		slow_share = 1; /* so that whitening knows; noise_add() holds instead */
+	} else if (rng_unit(r) < 0.5 || memory < 0.5) {
+		slow_share = 0;
+	}
+	k.memory_s = memory * dt_s;
+	if (k.clean)
+		sigma = base * 1e-7;
+	k.slow = sigma * sqrt(slow_share);
+	k.white = sigma * sqrt(1 - slow_share);
+	if (rng_unit(r) < 0.06) {
+		k.outliers = rng_scale(r, 0.2 / (double)n, 0.03);
+		k.outlier_size = rng_scale(r, 5, 100);
+	}
 	return k;
 }
 
@@ -69,6 +118,18 @@ static double student3(struct rng *r) /* unit variance */
 	return z / sqrt(a * a + b * b + c * c);
 }
 
+static double white(enum tails tails, struct rng *r) /* unit variance */
+{
+	double u;
+
+	switch (tails) {
+	case TAILS_STUDENT: return student3(r);
+	case TAILS_LAPLACE: u = rng_exponential(r, M_SQRT1_2); return rng_unit(r) < 0.5 ? u : -u;
+	case TAILS_UNIFORM: return rng_between(r, -sqrt(3), sqrt(3));
+	default: return rng_normal(r);
+	}
+}
+
 void noise_slow_path(struct rng *r, const double *t_s, size_t n, double memory_s, double *ret)
 {
 	double z = rng_normal(r), rho;
@@ -82,23 +143,36 @@ void noise_slow_path(struct rng *r, const double *t_s, size_t n, double memory_s
 	}
 }
 
+/* One point; slow is the state of the part with a memory. */
+static double noise_at(const struct noise *k, struct rng *r, double interval_s, double *slow)
+{
+	double e, rho;
+
+	if (k->hold > 0)
+		return noise_sigma(k) * white(k->tails, r);
+	if (k->slow > 0) {
+		rho = exp(-interval_s / k->memory_s);
+		*slow = rho * *slow + sqrt(1 - rho * rho) * rng_normal(r);
+	}
+	e = k->slow * *slow;
+	return k->white > 0 ? e + k->white * white(k->tails, r) : e;
+}
+
 double noise_add(const struct noise *k, struct rng *r, const double *t_s, const double *scale,
 		 size_t n, double *value)
 {
-	double slow = rng_normal(r), rho, e, sigma = noise_sigma(k), largest = 0;
+	double slow = rng_normal(r), e = 0, wild, sigma = noise_sigma(k), largest = 0;
 
+	if (k->clean)
+		return 0;
 	for (size_t i = 0; i < n; i++) {
-		if (i > 0 && k->slow > 0) {
-			rho = exp(-(t_s[i] - t_s[i - 1]) / k->memory_s);
-			slow = rho * slow + sqrt(1 - rho * rho) * rng_normal(r);
-		}
-		e = k->slow * slow;
-		if (k->white > 0)
-			e += k->white * (k->student ? student3(r) : rng_normal(r));
+		if (i == 0 || k->hold <= 0 || rng_unit(r) >= k->hold)
+			e = noise_at(k, r, i ? t_s[i] - t_s[i - 1] : 0, &slow);
+		wild = 0;
 		if (k->outliers > 0 && rng_unit(r) < k->outliers)
-			e += sigma * k->outlier_size * rng_between(r, -1, 1);
-		largest = fmax(largest, fabs(e) / sigma);
-		value[i] += e * (scale ? scale[i] : 1);
+			wild = sigma * k->outlier_size * rng_between(r, -1, 1);
+		largest = fmax(largest, fabs(e + wild) / sigma);
+		value[i] += (e + wild) * (scale ? scale[i] : 1);
 	}
 	return largest;
 }

@@ -12,24 +12,32 @@
  * that are missing, and the length of one long gap as a share of the series. */
 struct sampling {
 	double dt_s, jitter, missing, gap;
+	bool random; /* intervals are exponential: readings at random moments */
 };
 
 struct sampling sampling_protocol(struct rng *r); /* of series A */
+struct sampling sampling_wide(struct rng *r);	  /* whatever real readers do */
 
 /* n rising times, the first at 0. Readings that are missing are skipped, n remain. */
 void sampling_times(const struct sampling *s, struct rng *r, size_t n, double *t_s);
+
+enum tails { TAILS_NORMAL = 0, TAILS_STUDENT, TAILS_LAPLACE, TAILS_UNIFORM };
 
 /* White noise plus noise with a memory (Ornstein-Uhlenbeck); standard deviations in bytes. */
 struct noise {
 	double white, slow;
 	double memory_s;     /* e-folding time of the slow part */
-	bool student;	     /* the white part has the tails of Student's t with 3 degrees */
+	enum tails tails;    /* of the white part; its variance is the same for all */
+	double hold;	     /* chance that a reading repeats the last one's noise */
 	bool multiplicative; /* proportional to the level */
-	bool quiet;
+	bool quiet;	     /* growth is made 20 times as visible */
+	bool clean;	     /* nothing moves but the shape: sigma is nominal and not added */
+	double drift;	     /* the noise at the end over that at the start; 0: does not change */
 	double outliers, outlier_size; /* share of wild points, their size in standard deviations */
 };
 
 struct noise noise_protocol(struct rng *r, double base, double dt_s, size_t n); /* of series A */
+struct noise noise_wide(struct rng *r, double base, double dt_s, size_t n);
 
 double noise_sigma(const struct noise *k); /* of both parts */
 

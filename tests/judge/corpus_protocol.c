@@ -3,73 +3,11 @@
 
 #include "corpus_window.h"
 
-double shape_saturating(double x, double tau)
-{
-	return x > 0 ? 1 - exp(-x / tau) : 0;
-}
-
-double shape_clip(double x, double from, double to)
-{
-	return x <= from ? 0 : x >= to ? 1 : (x - from) / (to - from);
-}
-
-void shape_scale(double *column, size_t n)
-{
-	double low = column[0], high = column[0];
-
-	for (size_t i = 0; i < n; i++) {
-		low = fmin(low, column[i]);
-		high = fmax(high, column[i]);
-	}
-	for (size_t i = 0; i < n && high > low; i++)
-		column[i] = (column[i] - low) / (high - low);
-}
-
-void shape_pulse(struct window *w, double *column, double at, double width, double height,
-		 bool decays)
-{
-	size_t first = 0;
-
-	while (first + 1 < w->n && w->x[first] < at)
-		first++;
-	for (size_t i = first; i < w->n; i++)
-		if (decays)
-			column[i] += height * exp(-(w->x[i] - w->x[first]) / (width / 2));
-		else if (i == first || w->x[i] < at + width)
-			column[i] += height;
-}
-
-static double wave_at(enum wave kind, double phase)
-{
-	if (kind == WAVE_SAW)
-		return phase;
-	if (kind == WAVE_SINE)
-		return 0.5 - 0.5 * cos(2 * M_PI * phase);
-	if (kind == WAVE_SQUARE)
-		return phase < 0.5 ? 0 : 1;
-	return phase < 0.5 ? 2 * phase : 2 - 2 * phase;
-}
-
-void shape_wave(struct window *w, double *column, enum wave kind, double periods,
-		double period_jitter, double height_jitter)
-{
-	double length = 1 / periods, start = -length * rng_unit(w->r), height = 1, here = length;
-
-	for (size_t i = 0; i < w->n; i++) {
-		while (w->x[i] >= start + here) {
-			start += here;
-			here = length * (1 + period_jitter * rng_between(w->r, -1, 1));
-			height = 1 - height_jitter * rng_unit(w->r);
-		}
-		column[i] += height * wave_at(kind, (w->x[i] - start) / here);
-	}
-}
-
 /* --- stable --- */
 
 static void make_flat(struct window *w)
 {
-	w->sigmas = 1e-9;
+	w->sigmas = SIGMAS_NONE;
 }
 
 static void make_warm_up(struct window *w)
@@ -301,12 +239,6 @@ static void make_power(struct window *w)
 		w->shape[i] = pow(w->x[i], p);
 }
 
-/* Periods that can be seen at this sampling. */
-static double draw_periods(struct window *w, double low, double high)
-{
-	return rng_scale(w->r, low, fmax(low * 1.2, fmin(high, 0.22 / w->step)));
-}
-
 static void lift(struct window *w)
 {
 	make_linear(w);
@@ -321,20 +253,20 @@ static void lift(struct window *w)
 static void make_lifted_saw(struct window *w)
 {
 	lift(w);
-	shape_wave(w, w->other, WAVE_SAW, draw_periods(w, 3, 15), 0.1, 0.1);
+	shape_wave(w, w->other, WAVE_SAW, shape_periods(w, 3, 15), 0.1, 0.1);
 }
 
 static void make_lifted_load(struct window *w)
 {
 	lift(w);
-	shape_wave(w, w->other, WAVE_SINE, draw_periods(w, 2.5, 12), 0, 0);
+	shape_wave(w, w->other, WAVE_SINE, shape_periods(w, 2.5, 12), 0, 0);
 }
 
 /* --- oscillating --- */
 
 static void oscillate(struct window *w, enum wave kind, double jitter)
 {
-	shape_wave(w, w->shape, kind, draw_periods(w, 3, 25), jitter, jitter / 2);
+	shape_wave(w, w->shape, kind, shape_periods(w, 3, 25), jitter, jitter / 2);
 	w->sigmas = rng_scale(w->r, 4, 60) * (kind == WAVE_SINE ? 2 : 1);
 }
 

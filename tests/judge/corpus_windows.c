@@ -13,18 +13,7 @@ void labelled_done(struct labelled *l)
 	l->t_s = l->value = NULL;
 }
 
-/* What is known while a window is made; memory is one piece. */
-struct making {
-	struct rng r;
-	struct sampling sampling;
-	struct noise noise;
-	double base, size, other_size, quantum;
-	double *memory; /* owned */
-	double *x, *shape, *other, *scale, *white, *basis;
-	struct window w;
-};
-
-#define COLUMNS (5 + BASIS_MAX + 1)
+#define COLUMNS (6 + BASIS_MAX + 1)
 
 static const struct family *draw_family(struct rng *r, const struct family *families, size_t count)
 {
@@ -41,94 +30,70 @@ static const struct family *draw_family(struct rng *r, const struct family *fami
 	return &families[count - 1];
 }
 
-/* d1 of size * shape from the nuisance, a constant and other; d2 of all that is no noise from a
- * line. */
-static int distances(const struct making *m, double size, double quantum, double *ret_d1,
-		     double *ret_d2)
-{
-	struct basis b = { .n = m->w.n, .column = m->basis };
-	struct whitener whitener;
-
-	if (whitener_init(&m->noise, m->w.t_s, m->scale, b.n, quantum, &whitener))
-		return -ENOMEM;
-	for (size_t i = 0; i < b.n; i++)
-		m->white[i] = 1;
-	whitener_apply(&whitener, m->white, m->white);
-	basis_add(&b, m->white);
-	whitener_apply(&whitener, m->w.other, m->white);
-	basis_add(&b, m->white);
-	whitener_apply(&whitener, m->w.shape, m->white);
-	*ret_d1 = size * basis_distance(&b, m->white, NULL);
-	b.count = 1;
-	whitener_apply(&whitener, m->x, m->white);
-	basis_add(&b, m->white);
-	for (size_t i = 0; i < b.n; i++)
-		m->white[i] = size * m->w.shape[i] + m->other_size * m->w.other[i];
-	whitener_apply(&whitener, m->white, m->white);
-	*ret_d2 = basis_distance(&b, m->white, NULL);
-	whitener_done(&whitener);
-	return 0;
-}
-
-/* Noise that is proportional to the level. */
+/* Noise that is proportional to the level, or changes with time. */
 static void set_scale(struct making *m)
 {
 	for (size_t i = 0; i < m->w.n; i++) {
-		double level = m->base + m->size * m->w.shape[i] + m->other_size * m->w.other[i];
+		double level = m->base + m->size * m->shape[i] + m->other_size * m->other[i];
 
 		m->scale[i] = m->noise.multiplicative ? fmax(level / m->base, 0.01) : 1;
+		if (m->noise.drift > 0)
+			m->scale[i] *= pow(m->noise.drift, m->x[i] - 0.5);
 	}
+}
+
+static double draw_d1(struct making *m)
+{
+	static const double targets[] = { 3, 4, 6, 8, 12, 20, 50, 200 };
+	double target = m->wide ? rng_scale(&m->r, 3, 400) : targets[rng_below(&m->r, 8)];
+
+	return target * (m->noise.quiet ? 20 : 1);
 }
 
 static int choose_size(struct making *m)
 {
-	static const double targets[] = { 3, 4, 6, 8, 12, 20, 50, 200 };
-	double sigma = noise_sigma(&m->noise), d1, d2, target;
+	double sigma = noise_sigma(&m->noise), d1, d2;
 
-	for (size_t i = 0; i < m->w.n; i++)
-		m->scale[i] = 1;
+	set_scale(m);
 	m->size = m->w.sigmas * sigma;
 	if (m->w.sigmas <= 0) {
-		target = targets[rng_below(&m->r, 8)] * (m->noise.quiet ? 20 : 1);
-		if (distances(m, 1, 0, &d1, &d2))
+		if (making_distances(m, 1, 0, &d1, &d2))
 			return -ENOMEM;
-		m->size = target / fmax(d1, 1e-12);
+		m->size = draw_d1(m) / fmax(d1, 1e-12);
 	}
-	m->other_size = m->w.other_share * m->size + m->w.other_sigmas * sigma;
-	/* nothing falls below zero */
-	m->base = fmax(m->base, 0.1 * (m->size + m->other_size));
+	if (m->noise.clean && m->w.sigmas != SIGMAS_NONE)
+		m->size = m->base * rng_scale(&m->r, 1e-3, 2);
+	m->other_size = m->w.other_share * m->size;
+	m->other_size += m->noise.clean && m->w.other_sigmas > 0
+				 ? m->size * rng_scale(&m->r, 0.1, 3)
+				 : m->w.other_sigmas * sigma;
+	if (!m->wide) /* nothing falls below zero */
+		m->base = fmax(m->base, 0.1 * (m->size + m->other_size));
 	set_scale(m);
 	return 0;
 }
 
+/* Rounding; mostly so fine that the shape is seen in spite of it. */
 static void choose_quantum(struct making *m)
 {
 	static const double quanta[] = { 4096, 65536, 135168, 1048576 };
-	double visible = fmax(m->size, m->other_size);
+	static const double more[] = { 0,     0,     0,	     1,	      4096,    4096,	4096,
+				       16384, 65536, 135168, 1048576, 4194304, 67108864 };
+	double visible = fmax(m->size, m->other_size), least = visible / 5;
 
-	m->quantum = quanta[rng_below(&m->r, 4)];
-	if (m->w.sigmas == 1e-9 || rng_unit(&m->r) < 0.1)
+	if (m->wide)
+		m->quantum = more[rng_below(&m->r, sizeof(more) / sizeof(*more))];
+	else
+		m->quantum = quanta[rng_below(&m->r, 4)];
+	if (m->wide && m->base < 1e5)
+		m->quantum = rng_unit(&m->r) < 0.7 ? 1 : 0;
+	m->quantum = fmin(m->quantum, m->base);
+	if (m->w.sigmas == SIGMAS_NONE || rng_unit(&m->r) < 0.1)
 		return;
-	for (int i = 3; i-- > 0 && m->quantum > visible / 5;)
+	for (int i = 3; i-- > 0 && m->quantum > least;)
 		m->quantum = fmin(m->quantum, quanta[i]);
-	if (m->quantum > visible / 5)
-		m->quantum = fmax(1, floor(visible / 5));
-}
-
-static void set_accept(struct making *m, const struct family *f)
-{
-	struct labelled *l = m->w.out;
-
-	l->accept = ACCEPT(f->label) | m->w.also;
-	if (m->w.chance || m->w.sigmas == 1e-9)
-		return;
-	if (l->d1 < 4 || m->size < 2.5 * m->quantum)
-		l->accept |= m->w.hidden ? m->w.hidden : ACCEPT(PATTERN_STABLE);
-	if (m->other_size > 5 * m->size && m->w.hidden)
-		l->accept |= m->w.hidden;
-	if (l->d2 < 5 && (f->leak || f->label == PATTERN_STABLE) &&
-	    m->w.shape[m->w.n - 1] > m->w.shape[0])
-		l->accept |= ACCEPT(PATTERN_LINEAR);
+	if (m->quantum > least)
+		m->quantum = least > 1 ? floor(least) : 0;
 }
 
 static void set_rates(struct making *m, const struct family *f)
@@ -149,6 +114,24 @@ static void set_rates(struct making *m, const struct family *f)
 	l->rate_per_s = m->size * l->rate * exp(end) / expm1(end);
 }
 
+static void set_values(struct making *m, double *ret_largest)
+{
+	struct labelled *l = m->w.out;
+	double low = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		l->value[i] = m->base + m->size * m->shape[i] + m->other_size * m->other[i];
+		low = fmin(low, l->value[i]);
+	}
+	for (size_t i = 0; i < l->n; i++)
+		l->value[i] -= low;
+	m->base -= low;
+	*ret_largest = noise_add(&m->noise, &m->r, l->t_s, m->scale, l->n, l->value);
+	quantise(l->value, l->n, m->quantum);
+	for (size_t i = 0; i < l->n; i++)
+		l->value[i] = fmax(l->value[i], 0);
+}
+
 static int make_window(struct making *m, const struct family *f)
 {
 	struct labelled *l = m->w.out;
@@ -158,13 +141,11 @@ static int make_window(struct making *m, const struct family *f)
 	if (choose_size(m))
 		return -ENOMEM;
 	choose_quantum(m);
-	if (distances(m, m->size, m->quantum, &l->d1, &l->d2))
+	if (making_distances(m, m->size, m->quantum, &l->d1, &l->d2))
 		return -ENOMEM;
-	for (size_t i = 0; i < l->n; i++)
-		l->value[i] = m->base + m->size * m->w.shape[i] + m->other_size * m->w.other[i];
-	largest = noise_add(&m->noise, &m->r, l->t_s, m->scale, l->n, l->value);
-	quantise(l->value, l->n, m->quantum);
-	set_accept(m, f);
+	set_values(m, &largest);
+	if (making_accept(m, f))
+		return -ENOMEM;
 	if (largest > 6 && f->label == PATTERN_STABLE)
 		l->accept |= ACCEPT(PATTERN_SPIKE);
 	set_rates(m, f);
@@ -189,7 +170,8 @@ static int making_init(struct making *m, size_t n, struct labelled *l)
 	m->other = m->shape + n;
 	m->scale = m->other + n;
 	m->white = m->scale + n;
-	m->basis = m->white + n;
+	m->alternative = m->white + n;
+	m->basis = m->alternative + n;
 	sampling_times(&m->sampling, &m->r, n, l->t_s);
 	for (size_t i = 0; i < n; i++)
 		m->x[i] = l->t_s[i] / l->t_s[n - 1];
@@ -199,9 +181,24 @@ static int making_init(struct making *m, size_t n, struct labelled *l)
 				.x = m->x,
 				.shape = m->shape,
 				.other = m->other,
-				.noise = &m->noise,
 				.out = l,
 				.step = m->sampling.dt_s / l->t_s[n - 1] };
+	return 0;
+}
+
+static int finish(struct making *m, const struct family *family, size_t n, struct labelled *ret)
+{
+	struct labelled l = {};
+	int r = making_init(m, n, &l);
+
+	if (r == 0)
+		r = make_window(m, family);
+	free(m->memory);
+	if (r) {
+		labelled_done(&l);
+		return r;
+	}
+	*ret = l;
 	return 0;
 }
 
@@ -209,8 +206,6 @@ int corpus_window(uint64_t seed, uint64_t number, size_t n, struct labelled *ret
 {
 	struct making m = { .r = rng_new(seed, number * 8192 + n) };
 	const struct family *family;
-	struct labelled l = {};
-	int r;
 
 	if (n < 8 || n > CORPUS_POINTS_MAX)
 		return -EINVAL;
@@ -219,14 +214,29 @@ int corpus_window(uint64_t seed, uint64_t number, size_t n, struct labelled *ret
 	m.base = pow(10, rng_between(&m.r, 6.7, 9.6));
 	m.noise = noise_protocol(&m.r, m.base, m.sampling.dt_s, n);
 	family = draw_family(&m.r, corpus_protocol_families, corpus_protocol_count);
-	r = making_init(&m, n, &l);
-	if (r == 0)
-		r = make_window(&m, family);
-	free(m.memory);
-	if (r) {
-		labelled_done(&l);
-		return r;
-	}
-	*ret = l;
-	return 0;
+	return finish(&m, family, n, ret);
+}
+
+int corpus_window_wide(uint64_t seed, uint64_t number, size_t n, struct labelled *ret)
+{
+	struct making m = { .r = rng_new(~seed, number * 8192 + n), .wide = true };
+	const struct family *family;
+	double which;
+
+	if ((n && n < 8) || n > CORPUS_POINTS_MAX)
+		return -EINVAL;
+	m.r.state = rng_bits(&m.r);
+	if (n == 0)
+		n = (size_t)rng_scale(&m.r, 8, 1200);
+	m.sampling = sampling_wide(&m.r);
+	m.base = rng_unit(&m.r) < 0.08 ? rng_scale(&m.r, 1, 1e4) : rng_scale(&m.r, 1e6, 1e11);
+	m.noise = noise_wide(&m.r, m.base, m.sampling.dt_s, n);
+	which = rng_unit(&m.r);
+	if (which < 0.35)
+		family = draw_family(&m.r, corpus_protocol_families, corpus_protocol_count);
+	else if (which < 0.7)
+		family = draw_family(&m.r, corpus_calm_families, corpus_calm_count);
+	else
+		family = draw_family(&m.r, corpus_growth_families, corpus_growth_count);
+	return finish(&m, family, n, ret);
 }
