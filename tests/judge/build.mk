@@ -13,3 +13,7 @@ $(O)/judge/%: $(O)/tests/judge/%.o $(JUDGE_OBJ) $(O)/libmemtrace.a
 .PHONY: evaluate
 evaluate: $(O)/judge/evaluate ## score the judge on labelled series: the tables of the README
 	@$< $(EVALUATE)
+
+.PHONY: evaluate-second
+evaluate-second: $(O)/memtrace ## score `memtrace analyze --series` on series from a generator of its own
+	@BUILD=$(O) /usr/bin/python3 tests/judge/second.py $(EVALUATE)
