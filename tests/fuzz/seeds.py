@@ -273,6 +273,25 @@ def records():
     put("decode", "alloc", record(9, struct.pack("<3Q4I", 4096, 64, 0, 9, 1, 7, 1)))
 
 
+def growth():
+    """Windows, streams and fits: the steps of tests/fuzz/fuzz_growth.c."""
+    def line(noise):
+        return b"".join(bytes((0, 42 + (i * 7 % 5 if noise else 0))) for i in range(60))
+
+    shapes = {
+        "line": line(True), "exact": line(False), "flat": bytes((0, 32)) * 40,
+        "saw": b"".join(bytes((0, 60 if i % 8 else 0)) for i in range(80)),
+        "doubling": bytes((0, 210)) * 50, "spike": bytes((0, 32)) * 30 + b"\0\xa0\0\x40" +
+        b"\0\xa0\0\xc0" + bytes((0, 32)) * 30, "restart": line(True) + b"\xff\x20" + line(True),
+        "long": line(True) + b"\xfe\xff" + line(True) + b"\xfe\xff", "gap": line(True) + b"\x9f\x21" +
+        line(True), "odd": b"".join(bytes((0, 220 + i % 30)) for i in range(60)),
+        "odd_times": b"".join(bytes((200 + i % 56, 40)) + b"\1\2" for i in range(40)),
+        "bits": b"".join(b"\0\xff" + struct.pack("<d", 1e9 + 1.5 ** i) for i in range(60))}
+    for how, kind in enumerate(("window", "stream", "fit")):
+        for name, data in shapes.items():
+            put("growth", f"{kind}_{name}", bytes([how]) + data)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         elf(folder)
@@ -284,6 +303,7 @@ def main():
     proc()
     names()
     records()
+    growth()
 
 
 main()
