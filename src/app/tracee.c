@@ -525,6 +525,21 @@ static void name_frames(struct tracee *t, uint64_t budget_ns, bool final)
 	tell_progress(t);
 }
 
+static struct judge_limits read_limits(const struct tracee *t)
+{
+	struct limits_cfg cfg = { .root = t->run->proc, .cgroup_root = t->run->cgroup_root };
+	uint64_t used;
+
+	if (t->limits.kind == LIMIT_NONE || t->limits.memory_bytes == FACT_UNKNOWN)
+		return (struct judge_limits){ .bytes = NAN, .used_bytes = NAN };
+	return (struct judge_limits){
+		.bytes = (double)t->limits.memory_bytes,
+		.kind = limits_kind_name(t->limits.kind),
+		.used_bytes =
+			limits_read_used(&cfg, t->pid, &t->limits, &used) ? NAN : (double)used,
+	};
+}
+
 static int judge(struct tracee *t, const struct regrouped *told, const struct ledger *ledger,
 		 struct findings *findings, struct patterns *patterns)
 {
@@ -532,6 +547,7 @@ static int judge(struct tracee *t, const struct regrouped *told, const struct le
 		.snap = &told->snap,
 		.owners = told->owners,
 		.ledger = ledger,
+		.limits = read_limits(t),
 		.runtime = t->runtime,
 	};
 

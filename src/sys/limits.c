@@ -191,9 +191,19 @@ static bool leaves_root(const char *path)
 	return false;
 }
 
-/* The limit file of the group and of each group above it. */
-static void walk_groups(const char *mount, const char *group, const char *file, struct limits *l)
+static void keep_bound(struct limits *l, const char *mount, const char *group, bool v1)
 {
+	int n = snprintf(l->bound, sizeof(l->bound), "%s/%s", mount, group);
+
+	if (n < 0 || n >= (int)sizeof(l->bound))
+		l->bound[0] = '\0'; /* cut, it would name another group */
+	l->bound_v1 = v1;
+}
+
+/* The limit file of the group and of each group above it. */
+static void walk_groups(const char *mount, const char *group, bool v1, struct limits *l)
+{
+	const char *file = v1 ? "memory.limit_in_bytes" : "memory.max";
 	char path[LIMITS_CGROUP_BYTES], name[LIMITS_CGROUP_BYTES + 64];
 	char *slash;
 
@@ -206,8 +216,10 @@ static void walk_groups(const char *mount, const char *group, const char *file, 
 
 		snprintf(name, sizeof(name), "%s/%s", path, file);
 		if (procio_open_global(mount, name, &fd) == 0 &&
-		    read_number_after(fd, "", &bytes) == 0)
+		    read_number_after(fd, "", &bytes) == 0 && bytes < l->memory_bytes) {
 			tighten(l, bytes, LIMIT_CGROUP);
+			keep_bound(l, mount, path, v1);
+		}
 		slash = strrchr(path, '/');
 		if (!slash)
 			return;
@@ -222,14 +234,14 @@ static void read_cgroup_limits(const struct limits_cfg *cfg, const struct groups
 
 	if (g->v1[0]) {
 		snprintf(mount, sizeof(mount), "%s/memory", cfg->cgroup_root);
-		walk_groups(mount, g->v1, "memory.limit_in_bytes", l);
+		walk_groups(mount, g->v1, true, l);
 	}
 	if (g->v2[0]) {
 		/* Beside version 1, systemd mounts version 2 one folder down. */
 		snprintf(mount, sizeof(mount), "%s/cgroup.controllers", cfg->cgroup_root);
 		snprintf(mount, sizeof(mount), "%s%s", cfg->cgroup_root,
 			 access(mount, F_OK) == 0 ? "" : "/unified");
-		walk_groups(mount, g->v2, "memory.max", l);
+		walk_groups(mount, g->v2, false, l);
 	}
 }
 
@@ -245,4 +257,72 @@ int limits_read(const struct limits_cfg *cfg, uint32_t pid, struct limits *ret)
 	memcpy(l.cgroup, g.v1[0] ? g.v1 : g.v2, sizeof(l.cgroup));
 	*ret = l;
 	return 0;
+}
+
+static int read_number(const char *folder, const char *file, const char *prefix, uint64_t *ret)
+{
+	auto_close int fd = -1;
+	int r = procio_open_global(folder, file, &fd);
+
+	return r < 0 ? r : read_number_after(fd, prefix, ret);
+}
+
+static int read_group_used(const struct limits *l, uint64_t *ret)
+{
+	uint64_t used, cache;
+	int r;
+
+	if (!l->bound[0])
+		return -ENODATA;
+	r = read_number(l->bound, l->bound_v1 ? "memory.usage_in_bytes" : "memory.current", "",
+			&used);
+	if (r < 0)
+		return r;
+	r = read_number(l->bound, "memory.stat",
+			l->bound_v1 ? "total_inactive_file " : "inactive_file ", &cache);
+	*ret = r == 0 && cache < used ? used - cache : used;
+	return 0;
+}
+
+static int read_process_used(const struct limits_cfg *cfg, uint32_t pid, uint64_t *ret)
+{
+	auto_close int fd = -1;
+	uint64_t kb;
+	int r = procio_open(cfg->root, pid, "status", &fd);
+
+	if (r == 0)
+		r = read_number_after(fd, "VmSize:", &kb);
+	if (r == 0 && __builtin_mul_overflow(kb, UINT64_C(1024), ret))
+		r = -ERANGE;
+	return r;
+}
+
+static int read_machine_used(const struct limits_cfg *cfg, const struct limits *l, uint64_t *ret)
+{
+	uint64_t kb, bytes;
+	int r = read_number(cfg->root, "meminfo", "MemAvailable:", &kb);
+
+	if (r < 0)
+		return r;
+	if (__builtin_mul_overflow(kb, UINT64_C(1024), &bytes))
+		return -ERANGE;
+	*ret = bytes < l->memory_bytes ? l->memory_bytes - bytes : 0;
+	return 0;
+}
+
+int limits_read_used(const struct limits_cfg *cfg, uint32_t pid, const struct limits *l,
+		     uint64_t *ret_bytes)
+{
+	uint64_t used = 0;
+	int r = -ENODATA;
+
+	switch (l->kind) {
+	case LIMIT_MACHINE: r = read_machine_used(cfg, l, &used); break;
+	case LIMIT_CGROUP: r = read_group_used(l, &used); break;
+	case LIMIT_RLIMIT: r = read_process_used(cfg, pid, &used); break;
+	case LIMIT_NONE: break;
+	}
+	if (r == 0)
+		*ret_bytes = used;
+	return r;
 }

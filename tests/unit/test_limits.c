@@ -73,6 +73,60 @@ static void version_2_groups_count_up_to_the_root(void **state)
 	assert_string_equal(l.cgroup, "/a/b/c");
 }
 
+static int read_used(const struct fake_proc *p, uint64_t *ret)
+{
+	char groups[128];
+	struct limits_cfg cfg = { p->root, groups };
+	struct limits l = read_limits(p);
+
+	snprintf(groups, sizeof(groups), "%s/cg", p->root);
+	return limits_read_used(&cfg, 7, &l, ret);
+}
+
+static void what_is_used_is_that_of_the_group_which_binds(void **state)
+{
+	struct fake_proc *p = *state;
+	uint64_t used = 77;
+
+	put_machine(p, "0::/a/b\n");
+	fake_proc_put(p, "cg/cgroup.controllers", "memory\n");
+	fake_proc_put(p, "cg/a/memory.max", "104857600\n");
+	fake_proc_put(p, "cg/a/b/memory.max", "209715200\n");
+	assert_int_equal(read_used(p, &used), -ENOENT);
+	assert_int_equal(used, 77);
+	fake_proc_put(p, "cg/a/memory.current", "83886080\n");
+	fake_proc_put(p, "cg/a/b/memory.current", "1\n");
+	assert_int_equal(read_used(p, &used), 0);
+	assert_int_equal(used, 80 * MB);
+	fake_proc_put(p, "cg/a/memory.stat", "anon 5\ninactive_file 10485760\nslab 3\n");
+	assert_int_equal(read_used(p, &used), 0);
+	assert_int_equal(used, 70 * MB);
+	fake_proc_put(p, "cg/a/memory.stat", "inactive_file 18446744073709551615\n");
+	assert_int_equal(read_used(p, &used), 0);
+	assert_int_equal(used, 80 * MB);
+}
+
+static void what_is_used_of_version_1_the_machine_and_an_rlimit(void **state)
+{
+	struct fake_proc *p = *state;
+	uint64_t used = 0;
+
+	put_machine(p, "4:memory:/a\n");
+	assert_int_equal(read_used(p, &used), -ENODATA);
+	fake_proc_put(p, "meminfo", "MemTotal: 1024000 kB\nMemAvailable: 409600 kB\n");
+	assert_int_equal(read_used(p, &used), 0);
+	assert_int_equal(used, 600 * MB);
+	fake_proc_put(p, "cg/memory/a/memory.limit_in_bytes", "104857600\n");
+	fake_proc_put(p, "cg/memory/a/memory.usage_in_bytes", "52428800\n");
+	fake_proc_put(p, "cg/memory/a/memory.stat", "cache 7\ntotal_inactive_file 1048576\n");
+	assert_int_equal(read_used(p, &used), 0);
+	assert_int_equal(used, 49 * MB);
+	fake_proc_put(p, "7/limits", "Max address space         52428800     209715200  bytes\n");
+	fake_proc_put(p, "7/status", "Name:\tx\nVmSize:\t   40960 kB\n");
+	assert_int_equal(read_used(p, &used), 0);
+	assert_int_equal(used, 40 * MB);
+}
+
 static void version_1_groups_count_up_to_the_root(void **state)
 {
 	struct fake_proc *p = *state;
@@ -212,6 +266,8 @@ int main(void)
 		T(without_other_limits_the_machine_is_the_limit),
 		T(the_soft_address_space_limit_counts),
 		T(version_2_groups_count_up_to_the_root),
+		T(what_is_used_is_that_of_the_group_which_binds),
+		T(what_is_used_of_version_1_the_machine_and_an_rlimit),
 		T(version_1_groups_count_up_to_the_root),
 		T(version_2_beside_version_1_is_one_folder_down),
 		T(a_group_wider_than_the_machine_does_not_count),
