@@ -23,8 +23,8 @@ struct segments {
  */
 double segments_noise(const double *y, size_t n, double least);
 
-/* Levels; noise: from segments_noise(), floor: as of fit_shape(), for bic. -EINVAL with fewer than 5
- * or more than SEGMENTS_POINTS_MAX points. */
+/* Levels; noise: from segments_noise(), floor: as of fit_shape(), for bic. -EINVAL with fewer than
+ * 5 or more than SEGMENTS_POINTS_MAX points. */
 int segments_levels(const double *y, size_t n, double noise, double floor, struct segments *ret);
 
 /*
