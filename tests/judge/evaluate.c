@@ -1,6 +1,6 @@
 /*
- * evaluate [--seed N] [--size SHARE] [--data FOLDER] [SECTION...]: scores the judge on labelled
- * series and prints tables in Markdown. Exit status 1: a bar was missed.
+ * evaluate [--seed N] [--size SHARE] [--data FOLDER] [--tolerance SHARE] [SECTION...]: scores
+ * the judge on labelled series and prints tables in Markdown. Exit status 1: a bar was missed.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -39,6 +39,7 @@ int main(int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },
 		{ "size", required_argument, NULL, 'n' },
 		{ "data", required_argument, NULL, 'd' },
+		{ "tolerance", required_argument, NULL, 't' },
 		{},
 	};
 	struct score_cfg cfg = { .seed = 1, .size = 1, .data = "tests/golden", .out = stdout };
@@ -51,6 +52,8 @@ int main(int argc, char **argv)
 			cfg.size = strtod(optarg, NULL);
 		else if (c == 'd')
 			cfg.data = optarg;
+		else if (c == 't')
+			cfg.tolerance = strtod(optarg, NULL);
 		else
 			return 2;
 	}

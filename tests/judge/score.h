@@ -7,6 +7,7 @@ struct score_cfg {
 	uint64_t seed;	  /* of everything generated */
 	double size;	  /* 1: the figures of the README; less: a quick look */
 	const char *data; /* folder of the recorded series */
+	double tolerance; /* by how much a bar may be missed, as a share: for fresh seeds */
 	FILE *out;	  /* tables in Markdown */
 };
 
