@@ -5,12 +5,17 @@ JUDGE_OBJ   := $(JUDGE_SRC:%.c=$(O)/%.o)
 
 $(O)/tests/judge/%.o: tests/judge/%.c | $(SKEL) $(MADE)
 	@mkdir -p $(@D)
-	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -O2 -g -ffp-contract=off -MMD -MP -c $< -o $@
+	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -O2 -g -ffp-contract=off $(JUDGE_FLAGS) -MMD -MP -c $< -o $@
 $(O)/judge/%: $(O)/tests/judge/%.o $(JUDGE_OBJ) $(O)/libmemtrace.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $^ $(LDLIBS) -o $@
+$(O)/judge/train_pattern: $(O)/tests/judge/train_mlp.o
+# the same network on the same machine, and ten times as soon
+$(O)/tests/judge/train_mlp.o: JUDGE_FLAGS := -O3 -march=native -ffast-math
 
-.PHONY: evaluate
+.PHONY: evaluate train
+train: $(O)/judge/train_pattern ## learn the network of the judge of shapes anew
+	@$< --out src/growth/net_pattern.inc
 evaluate: $(O)/judge/evaluate ## score the judge on labelled series: the tables of the README
 	@$< $(EVALUATE)
 
