@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 #define MLP_INPUTS_MAX 160
-#define MLP_WIDTH_MAX  96
+#define MLP_WIDTH_MAX 96
 
 struct mlp {
 	size_t inputs, hidden[2], outputs;

@@ -10,16 +10,16 @@
 #include <float.h>
 #include <math.h>
 
-#define TIME_MAX     1e12  /* seconds; more is no time */
-#define VALUE_MAX    1e100 /* more is no quantity, and its squares would overflow */
-#define SPAN_MIN_S   1e-9
-#define ENOUGH	     20 /* points after a restart that are judged without what was before */
-#define SAMPLE	     256
+#define TIME_MAX 1e12	/* seconds; more is no time */
+#define VALUE_MAX 1e100 /* more is no quantity, and its squares would overflow */
+#define SPAN_MIN_S 1e-9
+#define ENOUGH 20 /* points after a restart that are judged without what was before */
+#define SAMPLE 256
 #define BLOCK_SAMPLE 64 /* points of a block that its median is taken of */
-#define OUTLIER	     6	/* sigma from the median of five */
-#define OUTLIER_RUN  2
-#define OUTLIERS     0.05 /* share of points; more of them are no outliers */
-#define STRETCHES    3	  /* between restarts, from the last one, that are looked at */
+#define OUTLIER 6	/* sigma from the median of five */
+#define OUTLIER_RUN 2
+#define OUTLIERS 0.05 /* share of points; more of them are no outliers */
+#define STRETCHES 3   /* between restarts, from the last one, that are looked at */
 
 /* Usable points of one stretch, in order. */
 struct cursor {

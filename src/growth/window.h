@@ -12,14 +12,14 @@
 #define WINDOW_POINTS FIT_POINTS_MAX
 
 struct window {
-	size_t n;		 /* points here */
-	size_t raw;		 /* usable points that they stand for */
-	double x[WINDOW_POINTS]; /* time, within 0 to 1 */
-	double y[WINDOW_POINTS]; /* value without outliers, from 0 to 1 */
-	double level[WINDOW_POINTS];			 /* the same with outliers */
+	size_t n;					/* points here */
+	size_t raw;					/* usable points that they stand for */
+	double x[WINDOW_POINTS];			/* time, within 0 to 1 */
+	double y[WINDOW_POINTS];			/* value without outliers, from 0 to 1 */
+	double level[WINDOW_POINTS];			/* the same with outliers */
 	double high[WINDOW_POINTS], low[WINDOW_POINTS]; /* extremes of the block, scaled as y */
-	double start_s, span_s;		/* time = start_s + span_s x */
-	double offset, scale;		/* value = offset + scale y */
+	double start_s, span_s;				/* time = start_s + span_s x */
+	double offset, scale;				/* value = offset + scale y */
 	double sigma;	  /* noise between neighbours of y, never less than rounding makes */
 	double sigma_raw; /* the same between usable points */
 	double quantum;	  /* smallest step between usable points, in units of y */

@@ -4,8 +4,8 @@
 
 #include "growth/window_parts.h"
 
-#define SWINGS_MAX  64
-#define REVERSAL    5	 /* sigma: less is noise */
+#define SWINGS_MAX 64
+#define REVERSAL 5	 /* sigma: less is noise */
 #define REVERSAL_OF 0.35 /* of the range between the third lowest and highest hundredth */
 
 static double autocorrelation(const struct window_grid *g, size_t lag)
@@ -62,7 +62,7 @@ void window_cycle_stats(const struct window *w, const struct window_grid *g, dou
 }
 
 struct swings {
-	size_t n;	       /* turning points */
+	size_t n; /* turning points */
 	double x[SWINGS_MAX], y[SWINGS_MAX];
 	bool first_is_top;
 };
@@ -130,7 +130,8 @@ void window_swing_stats(const struct window *w, double *ret)
 		sorted[i] = w->y[i];
 	low = window_select(sorted, n, n * 3 / 100);
 	high = window_select(sorted, n, n - 1 - n * 3 / 100);
-	find_swings(w, fmax(fmax(REVERSAL * w->sigma, REVERSAL_OF * (high - low)), 1.5 * w->quantum),
+	find_swings(w,
+		    fmax(fmax(REVERSAL * w->sigma, REVERSAL_OF * (high - low)), 1.5 * w->quantum),
 		    &s);
 	ret[STAT_SWINGS] = log1p(s.n);
 	ret[STAT_SWING_TIME] = 0.5;

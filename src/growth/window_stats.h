@@ -12,7 +12,7 @@ enum window_stat {
 	WINDOW_STATS
 };
 
-#define WINDOW_GRID   28 /* block means of the course over time follow the statistics */
+#define WINDOW_GRID 28 /* block means of the course over time follow the statistics */
 #define WINDOW_INPUTS (WINDOW_STATS + WINDOW_GRID)
 
 /* Every kind of shape fitted to y over x, FIT_KINDS of them. */

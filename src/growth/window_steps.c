@@ -18,8 +18,8 @@ static double best_cut(const struct pieces *p, size_t from, size_t until, size_t
 
 	for (size_t k = from + 1; k < until; k++) {
 		double left = p->sum[k] - p->sum[from], right = all - left;
-		double gain = left * left / (k - from) + right * right / (until - k) -
-			      all * all / len;
+		double gain =
+			left * left / (k - from) + right * right / (until - k) - all * all / len;
 
 		if (gain > best) {
 			best = gain;
@@ -128,7 +128,8 @@ void window_step_stats(const struct window *w, double *ret)
 static double local_median(const struct window *w, size_t i)
 {
 	size_t reach = w->n / 10 > 2 ? w->n / 10 : 2;
-	size_t from = i < reach ? 0 : i - reach, until = i + reach + 1 > w->n ? w->n : i + reach + 1;
+	size_t from = i < reach ? 0 : i - reach,
+	       until = i + reach + 1 > w->n ? w->n : i + reach + 1;
 	double v[WINDOW_POINTS];
 
 	for (size_t k = from; k < until; k++)

@@ -8,10 +8,10 @@
 
 #include "rng.h"
 
-#define LAYERS	  3
+#define LAYERS 3
 #define BATCH_MAX 256
-#define BETA1	  0.9f
-#define BETA2	  0.999f
+#define BETA1 0.9f
+#define BETA2 0.999f
 
 static size_t width_of(const struct train_net *net, size_t layer) /* layer 0: inputs */
 {

@@ -22,7 +22,7 @@ struct train_cfg {
 
 struct train_net {
 	size_t inputs, hidden[2], outputs;
-	size_t count;	 /* of parameters */
+	size_t count;	  /* of parameters */
 	float *parameter; /* owned: weights and biases, layer by layer */
 };
 

@@ -15,20 +15,20 @@
 #include "rng.h"
 #include "train_mlp.h"
 
-#define SEED_LEARN     1001
-#define SEED_STOP      1002
+#define SEED_LEARN 1001
+#define SEED_STOP 1002
 #define SEED_CALIBRATE 1003
-#define SEED_TRY       1004
-#define LEARN	       240000
-#define STOP	       16000
-#define CALIBRATE      20000
-#define TRY	       24000
-#define HIDDEN0	       64
-#define HIDDEN1	       32
-#define OUTPUTS	       (PATTERN_MAX - 1) /* pattern i is output i - 1 */
-#define POINTS_LEAST   8
-#define POINTS_MOST    1200
-#define AMBIGUOUS      0.25f /* weight of windows that could be something else, too */
+#define SEED_TRY 1004
+#define LEARN 400000
+#define STOP 24000
+#define CALIBRATE 24000
+#define TRY 40000
+#define HIDDEN0 64
+#define HIDDEN1 32
+#define OUTPUTS (PATTERN_MAX - 1) /* pattern i is output i - 1 */
+#define POINTS_LEAST 8
+#define POINTS_MOST 1200
+#define AMBIGUOUS 0.25f /* weight of windows that could be something else, too */
 
 struct table {
 	size_t n, room;
@@ -39,8 +39,8 @@ struct table {
 		uint32_t accept;
 		char family[32];
 		uint8_t label;
-		bool leak;
-	} *sample; /* owned */
+		bool leak, wide;
+	} * sample; /* owned */
 };
 
 static size_t draw_points(struct rng *r)
@@ -52,7 +52,7 @@ static size_t draw_points(struct rng *r)
 	return rng_scale(r, POINTS_LEAST, POINTS_MOST);
 }
 
-static int table_add(struct table *t, const struct labelled *l)
+static int table_add(struct table *t, const struct labelled *l, bool wide)
 {
 	struct shape_input in = { .t_s = l->t_s,
 				  .value = l->value,
@@ -72,8 +72,10 @@ static int table_add(struct table *t, const struct labelled *l)
 		.accept = l->accept,
 		.label = l->label,
 		.leak = l->leak,
+		.wide = wide,
 	};
-	snprintf(t->sample[t->n++].family, sizeof(l->family), "%s", l->family);
+	snprintf(t->sample[t->n++].family, sizeof(l->family), "%s%.30s", wide ? "~" : "",
+		 l->family);
 	return 0;
 }
 
@@ -88,11 +90,12 @@ static int table_make(uint64_t seed, size_t count, struct table *t)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		struct labelled l;
-		int e = corpus_window(seed, i, draw_points(&r), &l);
+		bool wide = i % 2;
+		int e = (wide ? corpus_window_wide : corpus_window)(seed, i, draw_points(&r), &l);
 
 		if (e)
 			return e;
-		e = table_add(t, &l);
+		e = table_add(t, &l, wide);
 		labelled_done(&l);
 		if (e)
 			return e;
@@ -243,8 +246,8 @@ static void tally_print(const struct tally *s, const char *name)
 	       "sure %.4f fp %.4f, ece %.4f\n",
 	       name, s->n, s->right / s->n, recall[1], recall[2], recall[3], recall[4], recall[5],
 	       recall[6], s->found / s->leaks, s->alarms / s->clean,
-	       s->plain_found / s->plain_leaks, s->sure_leaks / s->leaks,
-	       s->sure_alarms / s->clean, ece);
+	       s->plain_found / s->plain_leaks, s->sure_leaks / s->leaks, s->sure_alarms / s->clean,
+	       ece);
 }
 
 static void confusion_print(const struct tally *s)
@@ -281,7 +284,7 @@ static void family_add(struct family_row *rows, size_t room, const struct sample
 
 static void families_print(const struct mlp *net, const struct table *t, double temperature)
 {
-	struct family_row rows[96] = {};
+	struct family_row rows[192] = {};
 	double p[OUTPUTS];
 	float logit[OUTPUTS];
 
@@ -292,9 +295,9 @@ static void families_print(const struct mlp *net, const struct table *t, double 
 			continue;
 		mlp_run(net, t->stats + k * WINDOW_INPUTS, logit);
 		mlp_softmax(logit, OUTPUTS, temperature, p);
-		family_add(rows, 96, a, p);
+		family_add(rows, 192, a, p);
 	}
-	for (size_t i = 0; i < 96 && rows[i].n; i++) {
+	for (size_t i = 0; i < 192 && rows[i].n; i++) {
 		printf("%-28s %6.0f ", rows[i].name, rows[i].n);
 		for (int k = 1; k < PATTERN_MAX; k++)
 			printf(" %.3f", rows[i].said[k] / rows[i].n);
@@ -303,8 +306,9 @@ static void families_print(const struct mlp *net, const struct table *t, double 
 }
 
 /* A look at windows of a seed that nothing was chosen on. */
-static void try_net(const struct mlp *net, const struct table *t, double temperature)
+static void try_net(const struct mlp *net, const struct table *t, double temperature, bool wide)
 {
+	printf("%s\n", wide ? "wide set" : "series A");
 	static const size_t from[] = { 8, 20, 21, 50, 51, 100, 8 };
 	static const size_t until[] = { 19, 20, 49, 50, 99, 5000, 5000 };
 
@@ -317,7 +321,7 @@ static void try_net(const struct mlp *net, const struct table *t, double tempera
 		for (size_t k = 0; k < t->n; k++) {
 			const struct sample *a = &t->sample[k];
 
-			if (a->accept != 1u << a->label || a->points < from[b] ||
+			if (a->wide != wide || a->accept != 1u << a->label || a->points < from[b] ||
 			    a->points > until[b])
 				continue;
 			mlp_run(net, t->stats + k * WINDOW_INPUTS, logit);
@@ -346,8 +350,9 @@ static int write_net(const char *path, const struct mlp *net, double temperature
 
 	if (!f)
 		return -errno;
-	fprintf(f, "/* Made by `make train` (tests/judge/train_pattern.c, seeds %d to %d), gcc %s.\n"
-		   " * Cross entropy on windows not learned from: %.4f. */\n",
+	fprintf(f,
+		"/* Made by `make train` (tests/judge/train_pattern.c, seeds %d to %d), gcc %s.\n"
+		" * Cross entropy on windows not learned from: %.4f. */\n",
 		SEED_LEARN, SEED_CALIBRATE, __VERSION__, loss);
 	fprintf(f, "#define NET_INPUTS %zu\n#define NET_HIDDEN0 %zu\n#define NET_HIDDEN1 %zu\n",
 		width[0], width[1], width[2]);
@@ -373,11 +378,9 @@ struct options {
 
 static int learn(const struct options *o, struct train_net *net, float *mean, float *scale)
 {
-	struct train_cfg cfg = { .seed = SEED_LEARN,
-				 .epochs = o->epochs,
-				 .batch = 128,
-				 .rate = 2e-3f,
-				 .decay = 1e-2f };
+	struct train_cfg cfg = {
+		.seed = SEED_LEARN, .epochs = o->epochs, .batch = 128, .rate = 2e-3f, .decay = 1e-2f
+	};
 	struct table learn = {}, stop = {};
 	struct train_set a = {}, b = {};
 	struct mlp view;
@@ -409,11 +412,11 @@ static int finish(const struct options *o, const struct mlp *net)
 	if (r == 0) {
 		temperature = calibrate(net, &calibration);
 		printf("temperature %.3f\n", temperature);
-		try_net(net, &try, temperature);
+		try_net(net, &try, temperature, false);
+		try_net(net, &try, temperature, true);
 		families_print(net, &try, temperature);
-		r = o->out ? write_net(o->out, net, temperature,
-				       loss_at(net, &try, temperature)) :
-			     0;
+		r = o->out ? write_net(o->out, net, temperature, loss_at(net, &try, temperature))
+			   : 0;
 	}
 	table_done(&calibration);
 	table_done(&try);
