@@ -11,7 +11,9 @@
 #define NOISE_TIMES 5	  /* of the noise */
 #define RISING_T 3.5	  /* slope over its standard error */
 #define RISING_SHARE 0.25 /* of the amplitude: growth of the floor over the series */
-#define RANGE_POINTS 128  /* of which the range is taken */
+#define PRIOR_TROUGHS 2
+#define UNEVEN 0.05	 /* of the amplitude */
+#define RANGE_POINTS 128 /* of which the range is taken */
 
 static int by_value(const void *a, const void *b)
 {
@@ -112,31 +114,34 @@ static void step(struct zigzag *z, const double *t, const double *v, size_t i, s
 	}
 }
 
-static void line_through(struct floors *f, double end)
+/* Few troughs say little about how far they scatter: noise and uneven teeth are taken as
+ * PRIOR_TROUGHS more of them. */
+static void line_through(struct floors *f, double noise)
 {
-	double n = f->count, mt = 0, mv = 0, tt = 0, tv = 0, left = 0;
+	double n = f->count, tt = 0, tv = 0, usual, left;
 
 	for (size_t i = 0; i < f->count; i++) {
-		mt += f->t[i] / n;
-		mv += f->value[i] / n;
+		f->middle += f->t[i] / n;
+		f->level += f->value[i] / n;
 	}
 	for (size_t i = 0; i < f->count; i++) {
-		tt += (f->t[i] - mt) * (f->t[i] - mt);
-		tv += (f->t[i] - mt) * (f->value[i] - mv);
+		tt += (f->t[i] - f->middle) * (f->t[i] - f->middle);
+		tv += (f->t[i] - f->middle) * (f->value[i] - f->level);
 	}
 	f->slope = tv / tt;
+	usual = noise * noise + pow(UNEVEN * f->amplitude, 2);
+	left = PRIOR_TROUGHS * usual;
 	for (size_t i = 0; i < f->count; i++)
-		left += pow(f->value[i] - mv - f->slope * (f->t[i] - mt), 2);
-	left /= n - 2;
+		left += pow(f->value[i] - f->level - f->slope * (f->t[i] - f->middle), 2);
+	left /= n - 2 + PRIOR_TROUGHS;
 	f->slope_error = sqrt(left / tt);
-	f->at_end = mv + f->slope * (end - mt);
-	f->at_end_error = sqrt(left / n + left / tt * (end - mt) * (end - mt));
+	f->level_error = sqrt(left / n);
 }
 
 static void describe(struct floors *f, const struct zigzag *z, double start, double end,
 		     double noise)
 {
-	double some[FLOORS_MAX], least;
+	double some[FLOORS_MAX];
 
 	for (size_t i = 0; i < f->count; i++)
 		some[i] = z->above[i];
@@ -144,10 +149,7 @@ static void describe(struct floors *f, const struct zigzag *z, double start, dou
 	for (size_t i = 0; i + 1 < f->count; i++)
 		some[i] = f->t[i + 1] - f->t[i];
 	f->period = median_of(some, f->count - 1);
-	line_through(f, end);
-	/* Three troughs on a line by chance are no proof: noise moves each of them. */
-	least = noise / (f->t[f->count - 1] - f->t[0]);
-	f->slope_error = fmax(f->slope_error, least);
+	line_through(f, noise);
 	f->rising = f->slope > RISING_T * f->slope_error &&
 		    f->slope * (end - start) > RISING_SHARE * f->amplitude;
 }
@@ -170,7 +172,7 @@ int floors_fit(const double *t, const double *v, size_t n, double noise, double 
 	if (f.count < 3 || !(f.t[f.count - 1] > f.t[0]))
 		return -EINVAL;
 	describe(&f, &z, t[0], t[n - 1], noise);
-	if (!isfinite(f.slope) || !isfinite(f.slope_error) || !isfinite(f.at_end_error))
+	if (!isfinite(f.slope) || !isfinite(f.slope_error) || !isfinite(f.level_error))
 		return -EINVAL;
 	*ret = f;
 	return 0;

@@ -14,8 +14,8 @@ struct floors {
 	double period;		   /* median time between them; 0 with fewer than 2 */
 	double amplitude;	   /* median height of peaks above the troughs beside them */
 	double slope, slope_error; /* of the floor, per unit of t */
-	double at_end;		   /* the floor at the last point */
-	double at_end_error;
+	double middle, level;	   /* the floor is at level, +- level_error, when t is middle */
+	double level_error;
 	bool rising; /* surely, and by a good part of the amplitude */
 };
 

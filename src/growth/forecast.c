@@ -1,19 +1,220 @@
-/* Along a line; other shapes are not there yet. */
+/* Usable points become means of blocks, these become futures, and those a distribution of the time
+ * at which the limit is reached. */
 #include "growth/forecast.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "growth/future.h"
+#include "growth/segments.h"
+
+#define LARGEST 1e150
+#define LEAST_WEIGHT 0.02 /* shapes less probable than this are left out */
+#define FARTHEST 1e6	  /* spans of the window: beyond that is never */
+#define TAIL 0.05	  /* on either side of the interval */
+#define LONE_NOISES 6	  /* how far a lone point is off */
+
+/* Usable points after a moment, in order. */
+struct reader {
+	const struct shape_input *in;
+	double from_s, last_s;
+	size_t at;
+};
+
+static bool next_point(struct reader *r, double *t_s, double *value)
+{
+	for (; r->at < r->in->n; r->at++) {
+		double t = r->in->t_s[r->at], v = r->in->value[r->at];
+
+		if (!(t >= r->from_s && t > r->last_s) || !(fabs(v) <= LARGEST) || !isfinite(t))
+			continue;
+		r->last_s = *t_s = t;
+		*value = v;
+		r->at++;
+		return true;
+	}
+	return false;
+}
+
+struct raw {
+	size_t count;
+	double first_s, last_s, last, low, high;
+	double step; /* least between neighbours that differ */
+};
+
+static struct raw survey(struct reader r)
+{
+	struct raw w = { .step = INFINITY };
+	double t, v;
+
+	while (next_point(&r, &t, &v)) {
+		if (!w.count++) {
+			w.first_s = t;
+			w.low = w.high = v;
+		} else if (v != w.last) {
+			w.step = fmin(w.step, fabs(v - w.last));
+		}
+		w.low = fmin(w.low, v);
+		w.high = fmax(w.high, v);
+		w.last_s = t;
+		w.last = v;
+	}
+	return w;
+}
+
+/* Means of blocks of time order; their noise is that of rounding over the root of their size. */
+static void gather(struct reader r, const struct raw *w, struct future_points *p)
+{
+	double scale = w->high > w->low ? w->high - w->low : 1, span = w->last_s - w->first_s, t, v;
+	size_t n = w->count < FIT_POINTS_MAX ? w->count : FIT_POINTS_MAX, i = 0, block = 0,
+	       size = 0;
+
+	*p = (struct future_points){ .n = n };
+	while (block < n && next_point(&r, &t, &v)) {
+		p->x[block] += (t - w->first_s) / span;
+		p->y[block] += (v - w->low) / scale;
+		size++;
+		if (++i < (block + 1) * w->count / n)
+			continue;
+		p->x[block] /= size;
+		p->y[block++] /= size;
+		size = 0;
+	}
+	if (isfinite(w->step))
+		p->floor = fmin(w->step / scale, 0.2) / sqrt(12.0 * w->count / n);
+	p->noise = segments_noise(p->y, n, fmax(p->floor, 1e-9));
+}
+
+static double middle_of(const double *y, size_t n) /* at most 5 */
+{
+	double v[5];
+
+	for (size_t i = 0; i < n; i++) {
+		size_t k = i;
+
+		for (; k > 0 && v[k - 1] > y[i]; k--)
+			v[k] = v[k - 1];
+		v[k] = y[i];
+	}
+	return v[n / 2];
+}
+
+/* A point far above or below what was before and what comes after: a burst. */
+static bool is_lone(const struct future_points *p, size_t i)
+{
+	size_t width = p->n / 8 > 5 ? p->n / 8 : 5;
+	double before[5], after[5], far = LONE_NOISES * p->noise;
+
+	if (i < width || i + width >= p->n)
+		return false;
+	for (size_t k = 0; k < 5; k++) { /* not the nearest: they may be of the same burst */
+		before[k] = p->y[i - width + k];
+		after[k] = p->y[i + width - k];
+	}
+	far = fmax(far, fabs(middle_of(after, 5) - middle_of(before, 5)));
+	return (p->y[i] > middle_of(before, 5) + far && p->y[i] > middle_of(after, 5) + far) ||
+	       (p->y[i] < middle_of(before, 5) - far && p->y[i] < middle_of(after, 5) - far);
+}
+
+static void drop_bursts(struct future_points *p)
+{
+	struct future_points kept = *p;
+
+	kept.n = 0;
+	for (size_t i = 0; i < p->n; i++) {
+		if (is_lone(p, i))
+			continue;
+		kept.x[kept.n] = p->x[i];
+		kept.y[kept.n++] = p->y[i];
+	}
+	if (kept.n * 5 >= p->n * 4)
+		*p = kept;
+}
+
+/* Shapes by their probabilities; those that are no growth do not count here. */
+static void add_futures(const struct shape *shape, const struct future_points *points,
+			struct futures *f)
+{
+	double linear = shape->p[PATTERN_LINEAR], bent = shape->p[PATTERN_EXPONENTIAL];
+	double sustained = shape->p[PATTERN_SUSTAINED], sum = linear + bent + sustained;
+	struct future_points smooth = *points;
+
+	f->count = 0;
+	drop_bursts(&smooth);
+	if (linear > LEAST_WEIGHT * sum)
+		future_add_line(f, &smooth, linear / sum);
+	if (bent > LEAST_WEIGHT * sum)
+		future_add_exponential(f, &smooth, bent / sum);
+	if (sustained > LEAST_WEIGHT * sum)
+		future_add_sustained(f, points, sustained / sum);
+}
+
+/* The first moment, in spans after the last point, by which it is reached with a probability. */
+static double quantile(const struct futures *f, double height, double probability)
+{
+	double low = 0, high = 1e-6;
+
+	if (futures_reached(f, height, 1) >= probability)
+		return 0;
+	while (futures_reached(f, height, 1 + high) < probability) {
+		low = high;
+		high *= 2;
+		if (high > FARTHEST)
+			return INFINITY;
+	}
+	for (int i = 0; i < 40; i++) {
+		double middle = (low + high) / 2;
+
+		*(futures_reached(f, height, 1 + middle) < probability ? &low : &high) = middle;
+	}
+	return high;
+}
+
+static bool grows(const struct shape *shape)
+{
+	return shape->pattern == PATTERN_LINEAR || shape->pattern == PATTERN_EXPONENTIAL ||
+	       shape->pattern == PATTERN_SUSTAINED;
+}
+
+static void predict(const struct raw *w, struct reader r, const struct shape *shape, double limit,
+		    struct forecast *ret)
+{
+	double scale = w->high > w->low ? w->high - w->low : 1, span = w->last_s - w->first_s;
+	double height = (limit - w->low) / scale, seconds;
+	struct future_points points;
+	struct futures futures;
+
+	gather(r, w, &points);
+	add_futures(shape, &points, &futures);
+	if (!futures.count)
+		return;
+	seconds = span * quantile(&futures, height, 0.5);
+	if (!isfinite(seconds))
+		return;
+	ret->known = true;
+	ret->seconds = seconds;
+	ret->low_s = span * quantile(&futures, height, TAIL);
+	ret->high_s = span * quantile(&futures, height, 1 - TAIL);
+}
 
 void forecast_limit(const struct shape_input *in, const struct shape *shape, double limit,
 		    struct forecast *ret)
 {
-	double left = in->n ? limit - in->value[in->n - 1] : NAN;
+	struct reader r = { .in = in, .from_s = -INFINITY, .last_s = -INFINITY };
+	struct raw w;
 
 	*ret = (struct forecast){ .limit = limit, .seconds = NAN, .low_s = NAN, .high_s = NAN };
-	if (!(shape->growth_low_per_s > 0) || !isfinite(left))
+	if (shape->pattern != PATTERN_NONE && isfinite(shape->start_s))
+		r.from_s = shape->start_s;
+	w = survey(r);
+	if (!w.count || !(fabs(limit) <= LARGEST))
 		return;
-	left = fmax(left, 0);
-	ret->known = true;
-	ret->seconds = left / shape->growth_per_s;
-	ret->low_s = left / shape->growth_high_per_s;
-	ret->high_s = left / shape->growth_low_per_s;
+	if (w.last >= limit) {
+		ret->known = true;
+		ret->seconds = ret->low_s = ret->high_s = 0;
+		return;
+	}
+	if (grows(shape) && w.count >= SHAPE_POINTS_MIN && w.last_s > w.first_s &&
+	    isfinite(w.last_s - w.first_s))
+		predict(&w, r, shape, limit, ret);
 }

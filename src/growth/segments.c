@@ -213,14 +213,25 @@ static double deviance_of(const double *x, const double *y, const struct line_su
 			  size_t at, size_t n, double floor)
 {
 	double e[N_MAX], mx = x[n / 2], my = y[n / 2];
-	struct line l[2] = { line_of(s, from, at), line_of(s, at < n ? at : from, n) };
+	bool cut = at > from && at < n;
+	struct line l[2] = { line_of(s, from, cut ? at : n), line_of(s, cut ? at : from, n) };
 
 	for (size_t i = from; i < n; i++) {
 		const struct line *k = &l[i >= at];
 
 		e[i - from] = y[i] - my - k->level - k->slope * (x[i] - mx);
 	}
-	return deviance(e, n - from, at < n ? 4 : 2, floor);
+	return deviance(e, n - from, cut ? 4 : 2, floor);
+}
+
+void segments_break_deviance(const double *x, const double *y, size_t n, double floor,
+			     const size_t *at, size_t count, double *ret)
+{
+	struct line_sums s;
+
+	sum_up(x, y, n, &s);
+	for (size_t i = 0; i < count; i++)
+		ret[i] = deviance_of(x, y, &s, 0, at[i], n, floor);
 }
 
 static size_t best_break(const struct line_sums *s, size_t from, size_t n, size_t least)

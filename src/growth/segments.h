@@ -33,3 +33,10 @@ int segments_levels(const double *y, size_t n, double noise, double floor, struc
  * fit_shape(). 0 with too few points to say.
  */
 size_t segments_last_line(const double *x, const double *y, size_t n, size_t least, double floor);
+
+/*
+ * -2 log likelihoods of two straight stretches with a break at each of count points, 0: of one
+ * stretch; without constants, noise with a memory allowed for. n: 5 to SEGMENTS_POINTS_MAX.
+ */
+void segments_break_deviance(const double *x, const double *y, size_t n, double floor,
+			     const size_t *at, size_t count, double *ret);

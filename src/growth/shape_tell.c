@@ -125,8 +125,8 @@ static bool floor_line(const struct window *w, const struct fit *line, struct fi
 	*ret = *line;
 	ret->b = f.slope;
 	ret->b_error = f.slope_error;
-	ret->a = f.at_end - f.slope;
-	ret->a_error = f.at_end_error;
+	ret->a = f.level - f.slope * f.middle;
+	ret->a_error = hypot(f.level_error, f.slope_error * f.middle);
 	return true;
 }
 

@@ -1,0 +1,51 @@
+/*
+ * Ways in which a growing series may go on, each with a weight: a list of them is a distribution of
+ * what is to come (model averaging). What is not linear in a curve (its rate, where it began, where
+ * a line broke) is on a grid, weighted by likelihood; what is linear has its covariance. Pure.
+ */
+#pragma once
+#include <stddef.h>
+
+#include "growth/fit.h"
+
+#define FUTURES_MAX 96
+
+/* Points of a series on scales without units, at most FIT_POINTS_MAX (means of blocks). */
+struct future_points {
+	size_t n;
+	double x[FIT_POINTS_MAX], y[FIT_POINTS_MAX]; /* both from 0 to 1; the last x is 1 */
+	double noise;				     /* between neighbours */
+	double floor;				     /* least noise: of rounding */
+};
+
+enum future_kind {
+	FUTURE_LINE,	    /* k0 + k1 x */
+	FUTURE_EXPONENTIAL, /* k0 + k1 (e^(curve max(x - from, 0)) - 1) */
+	FUTURE_POWER,	    /* k0 + k1 x^curve */
+	FUTURE_WALK,	    /* k0 + k1 (x - 1) and a random walk from x = 1 on */
+};
+
+struct future {
+	enum future_kind kind;
+	double weight;
+	double from, curve;
+	double k0, k1, v00, v01, v11; /* and their covariance */
+	double walk;		      /* variance per unit of x */
+	double freedom;		      /* degrees of freedom of the variances */
+};
+
+struct futures {
+	size_t count;
+	struct future one[FUTURES_MAX];
+};
+
+/* Each adds futures whose weights sum to weight; nothing when that shape does not rise clearly (by
+ * FUTURE_CLEAR standard errors). */
+#define FUTURE_CLEAR 4
+
+void future_add_line(struct futures *f, const struct future_points *p, double weight);
+void future_add_exponential(struct futures *f, const struct future_points *p, double weight);
+void future_add_sustained(struct futures *f, const struct future_points *p, double weight);
+
+/* Probability that the series has reached a height at x >= 1; 0 to 1. */
+double futures_reached(const struct futures *f, double height, double x);
