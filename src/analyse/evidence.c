@@ -122,6 +122,41 @@ static int add_growth(const struct evidence *e, struct finding *f)
 			    bytes_text(s->high_per_s).s);
 }
 
+/* What the process as a whole has to say of it. */
+static int add_process(const struct evidence *e, struct finding *f)
+{
+	struct text grown = bytes_text(e->s->growth_bytes);
+
+	switch (e->fusion) {
+	case FUSION_AGREES:
+		return evidence_add(f, "external memory of the process grows with it, %s/s",
+				    bytes_text(e->process->shape.growth_per_s).s);
+	case FUSION_MASKED:
+		return evidence_add(f,
+				    "a masked leak: external memory grew only %s while this grew "
+				    "%s, since memory was freed elsewhere or is not touched",
+				    bytes_text(e->external_growth_bytes).s, grown.s);
+	case FUSION_UNTOUCHED:
+		if (e->kind == MT_SITE_HEAP)
+			return evidence_add(f,
+					    "external memory grew %s while this grew %s: most of "
+					    "it is not touched yet, or takes the place of memory "
+					    "freed elsewhere",
+					    bytes_text(e->external_growth_bytes).s, grown.s);
+		return evidence_add(f,
+				    "%s were mapped in that time, of which at most %s became "
+				    "resident: only that is counted above",
+				    grown.s, bytes_text(fmax(e->external_growth_bytes, 0)).s);
+	case FUSION_CLASS:
+		return evidence_add(f,
+				    "its class as a whole grew %s/s: memory of other call sites "
+				    "was freed, or this is not touched",
+				    bytes_text(e->class_bytes_per_s).s);
+	case FUSION_ALONE: break;
+	}
+	return 0;
+}
+
 int evidence_write(const struct evidence *e, struct finding *f)
 {
 	int r = add_lifetimes(e, f);
@@ -135,18 +170,5 @@ int evidence_write(const struct evidence *e, struct finding *f)
 				 e->s->third_ratio);
 	if (r == 0 && e->paths > 1)
 		r = evidence_add(f, "%zu call paths of one owner taken together", e->paths);
-	if (r == 0 && e->contradicted && e->kind != MT_SITE_HEAP)
-		r = evidence_add(
-			f,
-			"%s were mapped in that time, of which at most %s became resident: "
-			"only that is counted above",
-			bytes_text(e->s->growth_bytes).s,
-			bytes_text(fmax(e->external_growth_bytes, 0)).s);
-	else if (r == 0 && e->contradicted)
-		r = evidence_add(f,
-				 "external memory grew %s while this grew %s: most of it is not "
-				 "touched yet, or takes the place of memory freed elsewhere",
-				 bytes_text(e->external_growth_bytes).s,
-				 bytes_text(e->s->growth_bytes).s);
-	return r;
+	return r == 0 ? add_process(e, f) : r;
 }

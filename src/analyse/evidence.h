@@ -1,6 +1,7 @@
 /* The sentences that say why something is called a leak, each with its figures. */
 #pragma once
 #include "analyse/analysis.h"
+#include "analyse/fusion.h"
 #include "analyse/suspect.h"
 
 struct evidence {
@@ -9,8 +10,10 @@ struct evidence {
 	double allocated_count, freed_count; /* since tracing began */
 	size_t paths;			     /* call paths of one owner judged together */
 	bool process_level;		     /* the whole process, no site is known */
-	bool contradicted;		     /* external memory grew much less */
+	enum fusion_kind fusion;	     /* what the process says of it, with these figures: */
 	double external_growth_bytes;	     /* over the same window; NAN when not known */
+	double class_bytes_per_s;
+	const struct growth_opinion *process; /* may be NULL */
 };
 
 /* Appends sentences to f->evidence (owned by it). -ENOMEM: some may have been added. */

@@ -14,39 +14,49 @@
 #include "analyse/evidence.h"
 #include "analyse/fold.h"
 #include "analyse/patterns.h"
+#include "analyse/recommend.h"
 #include "analyse/records.h"
 #include "analyse/subjects.h"
 #include "base/cleanup.h"
 
 #define FEW 16 /* fewer things than this are followed by their bytes */
+#define SURE_OF_SHAPE 0.5
 
 struct judge {
 	struct records records;
 	struct subjects subjects;
+	struct whole_reserve reserve;
 	double last_tick_s; /* NAN before the first */
 };
 
 struct tick {
 	struct judge *j;
 	const struct judge_cfg *cfg;
-	const struct snapshot *snap;
+	const struct judge_input *in;
+	const struct snapshot *snap; /* of in, as are owners */
 	const struct owner *owners;
-	const struct ledger *ledger;
 	double now_s;
-	double external[ROBUST_GRID]; /* when external_points > 0 */
+	const struct growth_opinion *process; /* NULL: no shape yet */
+	double external[ROBUST_GRID];	      /* when external_points > 0 */
 	size_t external_points;
 	bool sparse;	  /* ticks are far apart: one must do */
 	bool pending;	  /* something is suspect */
 	bool settling;	  /* something reported has stopped, not yet for long */
 	bool unexplained; /* the process grows steadily and no site does */
 	double known_in_s;
+	bool bounded[CLASS_MAX]; /* see whole.h */
+	double bounded_per_s;
+	enum resource_class growing; /* the class that is most of the growth */
 };
 
 struct judge_cfg judge_defaults(void)
 {
 	return (struct judge_cfg){
 		.suspect = suspect_defaults(),
-		.recommend = recommend_defaults(),
+		.severity = severity_defaults(),
+		.fusion = fusion_defaults(),
+		.whole = whole_defaults(),
+		.slack = { 16e6, 0.3 }, /* less is what any program leaves behind */
 		.min_elapsed_s = 10,	/* start-up and warm-up take seconds everywhere */
 		.hold_s = 3,		/* independent enough to square a chance of 1 % */
 		.sparse_tick_s = 10,	/* few looks give few chances of a false alarm */
@@ -57,12 +67,6 @@ struct judge_cfg judge_defaults(void)
 		.settled_share = 2,
 		.gone_share = 0.5,
 		.idle_s = 3,
-		.process_bytes = 1 << 20, /* heap tops and arenas move in steps of 132 KiB */
-		.process_confidence = 0.6,
-		.covered_share = 0.5,
-		.contradicted_bytes = 1 << 20,
-		.contradicted_share = 0.25,
-		.contradicted_factor = 0.7,
 	};
 }
 
@@ -105,6 +109,7 @@ struct group {
 	enum mt_site_kind kind;
 	struct fold_totals totals;
 	struct suspicion s;
+	enum resource_class class;	   /* where no site is known */
 	size_t largest[FINDING_PATHS_MAX]; /* indices into snapshot.sites */
 	size_t largest_count;		   /* 0: no site is known */
 };
@@ -135,18 +140,7 @@ static double external_growth(const struct tick *t, double window_s)
 	       t->external[ROBUST_GRID - 1 - (size_t)ceil(fmax(cells, 1))];
 }
 
-/* Memory that grows while the process does not: said only where residency is known. */
-static bool contradicted(const struct tick *t, const struct group *g, double external)
-{
-	bool known = t->snap->residency_known && isfinite(external) &&
-		     (!t->ledger || isfinite(t->ledger->coverage_ratio));
-
-	return known && !suspect_counts_things(g->kind) &&
-	       g->s.growth_bytes >= t->cfg->contradicted_bytes &&
-	       external < t->cfg->contradicted_share * g->s.growth_bytes;
-}
-
-static uint64_t whole(double v)
+static uint64_t to_u64(double v)
 {
 	return v >= 1 && v < 1.8e19 ? (uint64_t)v : 0;
 }
@@ -174,6 +168,78 @@ static const struct owner *set_paths(const struct tick *t, const struct group *g
 	return t->owners ? &t->owners[f->site] : NULL;
 }
 
+/* What its growth looks like, where that is clearer than the windows of suspect.h saw it. */
+static int set_pattern(const struct tick *t, const struct group *g, struct finding *f)
+{
+	const struct growth_opinion *o;
+	int r = subjects_site(&t->j->subjects, t->snap, f->site, &o);
+
+	if (r < 0)
+		return r;
+	f->pattern = g->s.pattern;
+	if (!o || o->shape.confidence < SURE_OF_SHAPE)
+		return 0;
+	switch (o->shape.pattern) {
+	case PATTERN_LINEAR:
+	case PATTERN_EXPONENTIAL:
+	case PATTERN_SUSTAINED: f->pattern = o->shape.pattern; break;
+	default: break; /* of all its memory, which this leak is a part of */
+	}
+	return 0;
+}
+
+/* Kind, severity and advice, from the figures that f has. */
+static int set_words(const struct tick *t, const struct group *g, const struct owner *owner,
+		     struct finding *f)
+{
+	enum module_kind module = owner ? owner->kind : MODULE_OTHER;
+	bool things = suspect_counts_things(g->kind);
+	struct recommend_who who;
+	struct recommend_facts facts = {
+		.class = f->class,
+		.module = module,
+		.pattern = f->pattern,
+		.runtime = t->in->runtime,
+		.peer = who.peer,
+		.site = who.site,
+		.owner = who.owner,
+		.size_bytes = (double)f->size_bytes,
+		.bytes_per_s = f->growth_bytes_per_s,
+		.count = (double)f->count,
+	};
+
+	recommend_find_who(t->snap, f->site, owner, &who);
+	f->type = facts.type = recommend_leak_type(f->class, g->kind, module);
+	f->severity = severity_judge(
+		&t->cfg->severity,
+		&(struct severity_figures){ (double)f->size_bytes, f->growth_bytes_per_s,
+					    things ? (double)f->count : 0,
+					    things ? f->growth_count_per_s : 0, f->confidence });
+	return recommend_write(&facts, &f->recommendation);
+}
+
+/* What the process, and the class, say of it. */
+static struct fusion fuse(const struct tick *t, const struct group *g, const struct finding *f,
+			  struct evidence *e)
+{
+	struct fusion_input in = {
+		.s = &g->s,
+		.kind = g->kind,
+		.process = t->process,
+		.residency_known = t->snap->residency_known &&
+				   (!t->in->ledger || isfinite(t->in->ledger->coverage_ratio)),
+		.external_growth_bytes = external_growth(t, g->s.window_s),
+		.class_bytes_per_s = subjects_class_rate(&t->j->subjects, f->class, g->s.window_s),
+	};
+	struct fusion fusion = fusion_judge(&t->cfg->fusion, &in);
+
+	e->fusion = fusion.kind;
+	e->external_growth_bytes = in.external_growth_bytes;
+	e->class_bytes_per_s = in.class_bytes_per_s;
+	e->process = t->process;
+	return fusion;
+}
+
 /* The finding as this tick sees it, in place of what the record held. */
 static int renew_finding(const struct tick *t, const struct group *g, struct record *r)
 {
@@ -186,45 +252,34 @@ static int renew_finding(const struct tick *t, const struct group *g, struct rec
 		.freed_count = g->totals.freed_count,
 		.paths = g->count,
 		.process_level = g->largest_count == 0,
-		.external_growth_bytes = external_growth(t, g->s.window_s),
 	};
 	auto_clean(finding_done) struct finding f = {
 		.leak_id = g->key,
 		.site = SIZE_MAX,
-		.class = CLASS_unexplained,
-		.pattern = g->s.pattern,
+		.class = g->largest_count ? CLASS_unexplained : g->class,
 		.active = true,
-		.size_bytes = whole(g->s.size_bytes),
-		.count = whole(g->s.count),
-		.growth_bytes_per_s = g->s.bytes_per_s,
+		.count = to_u64(g->s.count),
 		.growth_count_per_s = g->s.count_per_s,
 		.confidence = g->s.confidence,
 		.first_seen_s = r->reported ? r->f.first_seen_s : r->hit_since_s,
 	};
-	enum module_kind module = MODULE_OTHER;
 	int res;
 
 	if (g->largest_count)
 		owner = set_paths(t, g, &f);
-	if (owner) {
+	if (owner)
 		f.class = owner->class;
-		module = owner->kind;
-	}
-	e.contradicted = contradicted(t, g, e.external_growth_bytes);
-	if (e.contradicted && g->kind == MT_SITE_HEAP) {
-		f.confidence *= t->cfg->contradicted_factor;
-	} else if (e.contradicted) {
+	if (g->largest_count)
+		f.confidence = fuse(t, g, &f, &e).confidence;
+	if (e.fusion == FUSION_UNTOUCHED && g->kind != MT_SITE_HEAP)
 		count_resident(&s, e.external_growth_bytes);
-		f.size_bytes = whole(s.size_bytes);
-		f.growth_bytes_per_s = s.bytes_per_s;
-	}
-	f.type = recommend_leak_type(f.class, g->kind, module);
-	f.severity = recommend_severity(&t->cfg->recommend, g->kind, s.size_bytes, s.bytes_per_s,
-					s.count, s.count_per_s);
-	f.recommendation = strdup(recommend_sentence(f.class, f.type, module));
-	if (!f.recommendation)
-		return -ENOMEM;
-	res = evidence_write(&e, &f);
+	f.size_bytes = to_u64(s.size_bytes);
+	f.growth_bytes_per_s = s.bytes_per_s;
+	res = set_pattern(t, g, &f);
+	if (res == 0)
+		res = set_words(t, g, owner, &f);
+	if (res == 0)
+		res = evidence_write(&e, &f);
 	if (res < 0)
 		return res;
 	finding_done(&r->f);
@@ -328,8 +383,8 @@ static void note_miss(struct tick *t, const struct group *g, struct record *r)
 		t->settling = t->settling || r->unsettled;
 	}
 	if (!survives) {
-		r->f.size_bytes = whole(g->totals.live_bytes);
-		r->f.count = whole(g->totals.live_count);
+		r->f.size_bytes = to_u64(g->totals.live_bytes);
+		r->f.count = to_u64(g->totals.live_count);
 	}
 }
 
@@ -421,71 +476,56 @@ static double explained_pace(const struct tick *t)
 	return sum;
 }
 
-/*
- * External memory that grew lately, or whose lows are above all former highs, keeps a process
- * without allocator probes from acquittal.
- */
-static bool process_grows(const struct tick *t)
+/* Which class is most of the growth, and how much of it fills mappings that were there before. */
+static void look_at_classes(struct tick *t)
 {
-	size_t last = ROBUST_GRID - 1;
-	double high = 0, low = INFINITY;
-	struct robust_trend trend;
+	double highest = t->process ? t->process->shape.growth_per_s / 2 : INFINITY;
 
-	for (size_t i = 0; i <= last / 2; i++)
-		high = fmax(high, t->external[i]);
-	for (size_t i = last * 3 / 4; i <= last; i++)
-		low = fmin(low, t->external[i]);
-	if (low - high >= t->cfg->process_bytes)
-		return true;
-	return robust_trend_fit(t->external, last / 2, last, false, &trend) == 0 &&
-	       trend.growth >= t->cfg->process_bytes &&
-	       trend.significance >= t->cfg->suspect.min_significance;
+	t->growing = CLASS_unexplained;
+	whole_find_bounded(&t->j->reserve, t->snap, t->bounded);
+	for (int c = 1; c < CLASS_MAX && t->in->ledger; c++) {
+		const struct growth_opinion *o =
+			subjects_opinion(&t->j->subjects, SUBJECT_CLASS, (uint64_t)c);
+
+		if (!o || c == CLASS_kernel_socket_buffers ||
+		    t->in->ledger->rows[c].bytes == FACT_UNKNOWN)
+			continue;
+		if (t->bounded[c])
+			t->bounded_per_s += fmax(o->shape.growth_per_s, 0);
+		if (o->shape.growth_per_s > fmax(highest, 0)) {
+			highest = o->shape.growth_per_s;
+			t->growing = (enum resource_class)c;
+		}
+	}
 }
 
-/* Straight growth that is still going on keeps a process from acquittal whatever its sites say:
- * a buffer that doubles, file mappings, arenas that fragment have no site that grows steadily. */
-static bool process_grows_steadily(const struct tick *t)
-{
-	const struct suspect_cfg *cfg = &t->cfg->suspect;
-	double least = t->snap->heap_traced ? t->cfg->process_bytes : cfg->min_bytes;
-	size_t last = ROBUST_GRID - 1;
-	struct robust_trend trend;
-
-	return robust_trend_fit(t->external, last / 2, last, false, &trend) == 0 &&
-	       trend.growth >= least && trend.significance >= cfg->min_significance_shape &&
-	       trend.weakest_third >= cfg->min_weakest_third && trend.recent >= cfg->min_recent &&
-	       trend.slowing + trend.slowing_error < cfg->max_slowing_shape;
-}
-
-/* The process as a whole, where allocator probes tell nothing of sites. */
+/* The process as a whole: what no site explains. */
 static int judge_process(struct tick *t)
 {
 	struct group g = { .key = fold_mix(3, CLASS_unexplained), .kind = MT_SITE_MMAP };
-	struct suspect_cfg cfg = t->cfg->suspect;
-	struct suspect_unit unit = { .kind = g.kind, .now_s = t->now_s };
 	struct record *r = records_find(&t->j->records, g.key);
+	struct whole_input in = {
+		.growth = t->process,
+		.external = t->external_points < 4 ? NULL : t->external,
+		.now_s = t->now_s,
+		.heap_traced = t->snap->heap_traced,
+		.explained_per_s = explained_pace(t),
+	};
+	struct whole w;
 
-	if (t->external_points < 4)
-		return 0;
-	if (t->snap->heap_traced) {
-		t->unexplained = process_grows_steadily(t);
-		return 0;
-	}
-	cfg.min_bytes = t->cfg->process_bytes;
-	memcpy(unit.bytes, t->external, sizeof(unit.bytes));
-	unit.live_bytes = t->external[ROBUST_GRID - 1];
-	g.totals.live_bytes = unit.live_bytes;
-	suspect_judge(&cfg, &unit, &g.s);
-	g.s.size_bytes = g.s.growth_bytes;
-	g.s.confidence = fmin(g.s.confidence, t->cfg->process_confidence);
-	if (g.s.opinion != SUSPECT_NONE &&
-	    explained_pace(t) >= t->cfg->covered_share * g.s.bytes_per_s)
-		g.s.opinion = SUSPECT_NONE;
-	if (g.s.opinion > SUSPECT_WATCH)
+	look_at_classes(t);
+	in.bounded_per_s = t->bounded_per_s;
+	g.class = t->growing;
+	w = whole_judge(&t->cfg->whole, &in);
+	g.s = w.s;
+	g.totals.live_bytes = t->external_points ? t->external[ROBUST_GRID - 1] : 0;
+	if (w.kind == WHOLE_LEAK)
 		return note_hit(t, &g, r);
-	if (g.s.opinion == SUSPECT_WATCH || process_grows(t) || process_grows_steadily(t)) {
+	if (w.kind == WHOLE_GROWS && t->snap->heap_traced) {
+		t->unexplained = true;
+	} else if (w.kind == WHOLE_GROWS) {
 		t->pending = true;
-		t->known_in_s = fmax(t->known_in_s, cfg.shape_window_s - t->now_s);
+		t->known_in_s = fmax(t->known_in_s, w.known_in_s);
 	}
 	if (r)
 		note_miss(t, &g, r);
@@ -529,6 +569,21 @@ static void pronounce(const struct tick *t, struct findings *f)
 	}
 }
 
+static int tell_patterns(const struct tick *t, const struct findings *f, struct patterns *ret)
+{
+	struct patterns_input p = {
+		.cfg = t->cfg,
+		.in = t->in,
+		.subjects = &t->j->subjects,
+		.findings = f,
+		.bounded = t->bounded,
+		.bounded_per_s = t->bounded_per_s,
+		.class = t->growing,
+	};
+
+	return patterns_build(&p, ret);
+}
+
 int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct judge_input *in,
 	       struct findings *ret, struct patterns *ret_patterns)
 {
@@ -537,9 +592,9 @@ int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct judge_
 	struct tick t = {
 		.j = j,
 		.cfg = cfg,
+		.in = in,
 		.snap = snap,
 		.owners = in->owners,
-		.ledger = in->ledger,
 		.now_s = snap->elapsed_s,
 	};
 	int res;
@@ -548,6 +603,9 @@ int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct judge_
 	t.sparse = isnan(j->last_tick_s) || t.now_s - j->last_tick_s >= cfg->sparse_tick_s;
 	j->last_tick_s = t.now_s;
 	res = subjects_feed(&j->subjects, snap, in->ledger);
+	if (res == 0 && in->final)
+		subjects_judge(&j->subjects);
+	t.process = subjects_opinion(&j->subjects, SUBJECT_PROCESS, 0);
 	if (res == 0)
 		res = judge_sites(&t);
 	if (res == 0)
@@ -560,7 +618,7 @@ int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct judge_
 	companions_mark(snap, in->owners, &f);
 	pronounce(&t, &f);
 	if (ret_patterns)
-		res = patterns_build(cfg, &j->subjects, in, &f, ret_patterns);
+		res = tell_patterns(&t, &f, ret_patterns);
 	if (res < 0)
 		return res;
 	*ret = f;

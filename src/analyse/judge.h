@@ -5,16 +5,26 @@
  */
 #pragma once
 #include "analyse/analysis.h"
-#include "analyse/recommend.h"
+#include "analyse/fusion.h"
 #include "analyse/records.h"
+#include "analyse/severity.h"
 #include "analyse/suspect.h"
+#include "analyse/whole.h"
 
 #define JUDGE_RECORDS_MAX 4096 /* suspects remembered; more are refused and counted */
+
+/* What an allocator keeps after a peak, and from when it is worth a word. */
+struct slack_cfg {
+	double min_bytes, min_share; /* of external memory */
+};
 
 /* Every threshold of the verdict; judge_defaults() says why each has its value. */
 struct judge_cfg {
 	struct suspect_cfg suspect;
-	struct recommend_cfg recommend;
+	struct severity_cfg severity;
+	struct fusion_cfg fusion;
+	struct whole_cfg whole;
+	struct slack_cfg slack;
 	double min_elapsed_s;	 /* no verdict before */
 	double hold_s;		 /* an opinion must hold this long, over two ticks at least */
 	double sparse_tick_s;	 /* ticks this far apart need not be two ... */
@@ -25,12 +35,6 @@ struct judge_cfg {
 	double settled_share;	 /* survivors quiet for this share of their growth: a full cache */
 	double gone_share;	 /* freed share of what was held at the highest */
 	double idle_s;		 /* a program with no allocation elsewhere for this long idles */
-	double process_bytes;	 /* least growth of a whole process to speak of */
-	double process_confidence;  /* highest, without a site */
-	double covered_share;	    /* of process growth: sites that explain it */
-	double contradicted_bytes;  /* growth from which external memory must show it */
-	double contradicted_share;  /* ... at least this share of it */
-	double contradicted_factor; /* on confidence otherwise */
 };
 
 struct judge_cfg judge_defaults(void);
@@ -55,6 +59,7 @@ struct judge_input {
 	const struct ledger *ledger; /* may be NULL */
 	struct judge_limits limits;
 	const char *runtime; /* "v8", "jvm", "cpython", "go"; NULL or "none" without */
+	bool final;	     /* the last tick: patterns are judged with every point there is */
 };
 
 /*

@@ -1,10 +1,18 @@
 /*
- * Tables from what leaks to what to do. Rows are tried in order; a field of value ANY fits all,
- * and the last row fits everything, so there is always a sentence.
+ * Tables from what leaks to what to do (advice.def). Rows are tried in order; a field of value ANY
+ * fits all, and the last row fits everything, so there is always a sentence.
  */
 #include "analyse/recommend.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "base/str.h"
+
 #define ANY (-1)
+#define TEXT_BYTES (NUM_TEXT_BYTES + 8)
 
 struct type_row {
 	int class, kind, module;
@@ -32,90 +40,53 @@ static const struct type_row type_table[] = {
 	{ ANY, ANY, ANY, LEAK_UNKNOWN },
 };
 
-struct sentence_row {
+struct advice_row {
 	int class, type, module;
-	const char *text;
+	const char *runtime, *text;
 };
 
-static const struct sentence_row sentence_table[] = {
-	{ ANY, LEAK_CONNECTION_POOL, ANY,
-	  "Release every database connection on all paths (also after errors and timeouts), and "
-	  "give the pool a maximum and an idle timeout." },
-	{ ANY, LEAK_WEBSOCKET, ANY,
-	  "Close websockets on error and on missed pings, and remove their listeners and entries "
-	  "in maps of clients." },
-	{ ANY, LEAK_SOCKET, ANY,
-	  "Close sockets on every path, set timeouts on idle peers, and read responses to their "
-	  "end "
-	  "so that connections can be used again." },
-	{ ANY, LEAK_FILE_HANDLE, ANY,
-	  "Close the descriptor on every path out of the function that opens it, error paths "
-	  "included; in scripts use with, using or finally." },
-	{ ANY, LEAK_THREAD, ANY,
-	  "Join or detach every thread, and use a pool of fixed size instead of a thread for each "
-	  "request." },
-	{ ANY, LEAK_CRYPTO_CONTEXT, ANY,
-	  "Free every context, key and certificate that was made (EVP_*_CTX_free, SSL_free, "
-	  "X509_free), also on error paths, and make shared contexts once." },
-	{ CLASS_buffers, ANY, ANY,
-	  "Look for buffers that stay referenced: maps without eviction, closures, event "
-	  "listeners, "
-	  "queues that nobody drains; bound or weaken whatever keeps them." },
-	{ CLASS_runtime, ANY, ANY,
-	  "The runtime itself keeps this: look for ever new classes, scripts, contexts or handles "
-	  "made at run time, and compare with a newer release of the runtime." },
-	{ CLASS_mapped_files, ANY, ANY,
-	  "Unmap files after use (munmap), and make sure that the length unmapped is the length "
-	  "that was mapped." },
-	{ CLASS_shared_memory, ANY, ANY,
-	  "Detach and remove shared segments after use (munmap and shm_unlink, shmdt and "
-	  "IPC_RMID)." },
-	{ ANY, LEAK_MAPPING, ANY,
-	  "Find the munmap that should follow this mmap; arenas and pools need an upper bound." },
-	{ ANY, ANY, MODULE_DATABASE,
-	  "Free what the database library hands out: results (PQclear, mysql_free_result), "
-	  "prepared "
-	  "statements (DEALLOCATE, sqlite3_finalize), cursors; prepare a statement once, not for "
-	  "each "
-	  "call." },
-	{ ANY, ANY, MODULE_NETWORK,
-	  "Free requests, responses and handles of the network library when a transfer ends "
-	  "(curl_easy_cleanup, header lists, DNS results), also after errors." },
-	{ ANY, ANY, MODULE_COMPRESSION,
-	  "End every stream that was begun (deflateEnd, inflateEnd, ZSTD_freeCCtx), also when the "
-	  "data is broken or the peer goes away." },
-	{ ANY, ANY, MODULE_IMAGE,
-	  "Free decoded images and decoder objects after use, and bound the number of images held "
-	  "in memory." },
-	{ ANY, LEAK_NATIVE_MODULE, ANY,
-	  "Look at the calls into this library from your code: for each object that it makes there "
-	  "is a call that frees it; check for a newer release of the library." },
-	{ ANY, LEAK_HEAP, ANY,
-	  "Find where the blocks of this call path should be freed; if a table keeps them on "
-	  "purpose, give it a limit or an age." },
-	{ CLASS_unexplained, ANY, ANY,
-	  "Find out who asks for it: with allocator probes (--mode full), with --alloc for an "
-	  "allocator of the program's own, or with room for more call paths (--sites-max)." },
-	{ ANY, ANY, ANY,
-	  "Look at the call path of this finding for things that are made and never released." },
+static const struct advice_row advice_table[] = {
+#define ADVICE(class, type, module, runtime, text) { class, type, module, runtime, text },
+#include "analyse/advice.def"
+#undef ADVICE
 };
 
-#define MB 1e6
-#define KB 1e3
+struct whole_row {
+	const char *runtime, *text;
+};
 
-struct recommend_cfg recommend_defaults(void)
-{
-	/* Things are measured against the usual limit of 1024 descriptors. */
-	return (struct recommend_cfg){
-		.medium = { 20 * MB, 100 * KB, 100, 1 },
-		.high = { 50 * MB, 500 * KB, 500, 10 },
-		.critical = { 100 * MB, 1 * MB, 5000, 100 },
-	};
-}
+static const struct whole_row whole_table[] = {
+#define WHOLE(runtime, text) { runtime, text },
+#include "analyse/advice.def"
+#undef WHOLE
+};
+
+static const char *const shape_text[PATTERN_MAX] = {
+#define SHAPE(pattern, text) [pattern] = text,
+#include "analyse/advice.def"
+#undef SHAPE
+};
+
+static const char *const calm_text[PATTERN_MAX] = {
+#define CALM(pattern, text) [pattern] = text,
+#include "analyse/advice.def"
+#undef CALM
+};
+
+static const char slack_text[] =
+#define SLACK(text) text
+#include "analyse/advice.def"
+#undef SLACK
+	;
 
 static bool fits(int wanted, int value)
 {
 	return wanted == ANY || wanted == value;
+}
+
+static bool runs_on(const char *wanted, const char *runtime)
+{
+	return !wanted || (runtime && strcmp(wanted, runtime) == 0);
 }
 
 enum leak_type recommend_leak_type(enum resource_class class, enum mt_site_kind kind,
@@ -128,33 +99,137 @@ enum leak_type recommend_leak_type(enum resource_class class, enum mt_site_kind 
 	return row->type;
 }
 
-static bool exceeds(const struct recommend_limit *l, bool things, double bytes, double bytes_per_s,
-		    double count, double count_per_s)
+/* A figure, or "" when it is not known. */
+static const char *bytes_text(double bytes, const char *unit, char buf[static TEXT_BYTES])
 {
-	return bytes > l->bytes || bytes_per_s > l->bytes_per_s ||
-	       (things && (count > l->things || count_per_s > l->things_per_s));
+	char number[NUM_TEXT_BYTES];
+
+	buf[0] = '\0';
+	if (bytes >= 1 && bytes < 1e18)
+		snprintf(buf, TEXT_BYTES, "%s%s", num_format_bytes((uint64_t)bytes, number), unit);
+	return buf;
 }
 
-enum severity recommend_severity(const struct recommend_cfg *cfg, enum mt_site_kind kind,
-				 double bytes, double bytes_per_s, double count, double count_per_s)
+static const char *count_text(double count, char buf[static TEXT_BYTES])
 {
-	bool things = kind == MT_SITE_FD || kind == MT_SITE_SOCKET || kind == MT_SITE_THREAD;
+	char number[NUM_TEXT_BYTES];
 
-	if (exceeds(&cfg->critical, things, bytes, bytes_per_s, count, count_per_s))
-		return SEVERITY_CRITICAL;
-	if (exceeds(&cfg->high, things, bytes, bytes_per_s, count, count_per_s))
-		return SEVERITY_HIGH;
-	if (exceeds(&cfg->medium, things, bytes, bytes_per_s, count, count_per_s))
-		return SEVERITY_MEDIUM;
-	return SEVERITY_LOW;
+	buf[0] = '\0';
+	if (count >= 1 && count < 1e18)
+		snprintf(buf, TEXT_BYTES, "%s", num_format_count((uint64_t)count, number));
+	return buf;
 }
 
-const char *recommend_sentence(enum resource_class class, enum leak_type type,
-			       enum module_kind module)
+/* What stands for a placeholder; "" when it is not known, NULL when there is no such. */
+static const char *value_of(const struct recommend_facts *f, const char *name, size_t len,
+			    char buf[static TEXT_BYTES])
 {
-	const struct sentence_row *row = sentence_table;
+	const struct {
+		const char *name, *text;
+	} texts[] = { { "peer", f->peer },
+		      { "site", f->site },
+		      { "owner", f->owner },
+		      { "class", f->class_name } };
 
-	while (!fits(row->class, class) || !fits(row->type, type) || !fits(row->module, module))
-		row++;
-	return row->text;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (strlen(texts[i].name) == len && memcmp(texts[i].name, name, len) == 0)
+			return texts[i].text ? texts[i].text : "";
+	if (len == 4 && memcmp(name, "size", 4) == 0)
+		return bytes_text(f->size_bytes, "", buf);
+	if (len == 4 && memcmp(name, "rate", 4) == 0)
+		return bytes_text(f->bytes_per_s, "/s", buf);
+	if (len == 5 && memcmp(name, "count", 5) == 0)
+		return count_text(f->count, buf);
+	return NULL;
+}
+
+/* The next placeholder of a text, NULL when there is none; *ret_end: behind it. */
+static const char *next_placeholder(const char *text, const char **ret_end)
+{
+	const char *open = strchr(text, '{'), *close = open ? strchr(open, '}') : NULL;
+
+	if (!close)
+		return NULL;
+	*ret_end = close + 1;
+	return open;
+}
+
+static const char *value_at(const struct recommend_facts *f, const char *open, const char *end,
+			    char buf[static TEXT_BYTES])
+{
+	return value_of(f, open + 1, (size_t)(end - open - 2), buf);
+}
+
+static bool all_known(const struct recommend_facts *f, const char *text)
+{
+	const char *open, *end, *value;
+	char buf[TEXT_BYTES];
+
+	for (; (open = next_placeholder(text, &end)); text = end) {
+		value = value_at(f, open, end, buf);
+		if (!value || !*value)
+			return false;
+	}
+	return true;
+}
+
+/* Adds text with its placeholders filled in; false, with nothing added, when one is not known. */
+static bool fill(const struct recommend_facts *f, const char *text, struct strbuf *b)
+{
+	const char *open, *end;
+	char buf[TEXT_BYTES];
+
+	if (!all_known(f, text))
+		return false;
+	for (; (open = next_placeholder(text, &end)); text = end) {
+		strbuf_add_bytes(b, text, (size_t)(open - text));
+		strbuf_add(b, value_at(f, open, end, buf));
+	}
+	strbuf_add(b, text);
+	return true;
+}
+
+static void add_advice(const struct recommend_facts *f, struct strbuf *b)
+{
+	for (const struct advice_row *row = advice_table;; row++)
+		if (fits(row->class, f->class) && fits(row->type, f->type) &&
+		    fits(row->module, f->module) && runs_on(row->runtime, f->runtime) &&
+		    fill(f, row->text, b))
+			return;
+}
+
+static void add_whole(const struct recommend_facts *f, struct strbuf *b)
+{
+	for (const struct whole_row *row = whole_table;; row++)
+		if (runs_on(row->runtime, f->runtime) && fill(f, row->text, b))
+			return;
+}
+
+int recommend_write(const struct recommend_facts *f, char **ret)
+{
+	enum pattern pattern = f->pattern < PATTERN_MAX ? f->pattern : PATTERN_NONE;
+	auto_strbuf struct strbuf b = {};
+
+	if (f->subject && calm_text[pattern]) {
+		strbuf_add(&b, calm_text[pattern]);
+		return strbuf_take(&b, ret);
+	}
+	if (f->subject == SUBJECT_PROCESS)
+		add_whole(f, &b);
+	else
+		add_advice(f, &b);
+	if (shape_text[pattern]) {
+		strbuf_add(&b, " ");
+		strbuf_add(&b, shape_text[pattern]);
+	}
+	return strbuf_take(&b, ret);
+}
+
+int recommend_slack(const struct recommend_facts *f, char **ret)
+{
+	auto_strbuf struct strbuf b = {};
+
+	if (!fill(f, slack_text, &b))
+		return -ENODATA;
+	return strbuf_take(&b, ret);
 }

@@ -1,30 +1,41 @@
 /*
- * The words and grades of a finding: what kind of leak it is, how bad, and what to do about it.
- * Pure tables and comparisons; every string is static.
+ * The words of a finding or a pattern: what kind of leak it is, and what to do about it. Tables
+ * (advice.def) with placeholders, filled from what is known.
  */
 #pragma once
 #include "analyse/analysis.h"
 
-/* Above either figure of a row a leak has that severity. */
-struct recommend_limit {
-	double bytes, bytes_per_s;
-	double things, things_per_s; /* descriptors, sockets, threads */
-};
-
-struct recommend_cfg {
-	struct recommend_limit medium, high, critical;
-};
-
-struct recommend_cfg recommend_defaults(void);
-
 enum leak_type recommend_leak_type(enum resource_class class, enum mt_site_kind kind,
 				   enum module_kind module);
 
-/* Bytes or things that are not known (NAN) do not raise it. */
-enum severity recommend_severity(const struct recommend_cfg *cfg, enum mt_site_kind kind,
-				 double bytes, double bytes_per_s, double count,
-				 double count_per_s);
+/* What the sentence is made of. Texts may be NULL and figures NAN or 0: not known. */
+struct recommend_facts {
+	enum subject_kind subject; /* 0: a leak */
+	enum resource_class class;
+	enum leak_type type;
+	enum module_kind module;
+	enum pattern pattern;
+	const char *runtime;			      /* "v8", ...; "none" and NULL are none */
+	const char *peer, *site, *owner, *class_name; /* foreign text, not cleaned */
+	double size_bytes, bytes_per_s, count;
+};
 
-/* One sentence, never NULL. */
-const char *recommend_sentence(enum resource_class class, enum leak_type type,
-			       enum module_kind module);
+/* *ret is the caller's and never empty. -ENOMEM. */
+int recommend_write(const struct recommend_facts *f, char **ret);
+
+/* Of what an allocator keeps when its peak is over. -ENODATA when size_bytes is not known. */
+int recommend_slack(const struct recommend_facts *f, char **ret);
+
+#define RECOMMEND_PEER_BYTES 192
+#define RECOMMEND_SITE_BYTES 160
+
+/* Who asked, and whom it is connected to, as text; "" where that is not known. */
+struct recommend_who {
+	char site[RECOMMEND_SITE_BYTES];  /* "open_conn at db.c:12", "libpq.so.5+0x4321" */
+	char owner[RECOMMEND_SITE_BYTES]; /* a module's name */
+	char peer[RECOMMEND_PEER_BYTES];  /* "PostgreSQL at 10.0.0.5:5432" */
+};
+
+/* Of one call site of the snapshot; owner (its own, not the array) may be NULL. */
+void recommend_find_who(const struct snapshot *snap, size_t site, const struct owner *owner,
+			struct recommend_who *ret);

@@ -18,10 +18,16 @@ static const size_t most_of_kind[SUBJECT_SITE + 1] = {
 	[SUBJECT_SITE] = SUBJECTS_SITES_MAX,
 };
 
+static void subject_done(struct subject *x)
+{
+	growth_free(x->growth);
+	free(x->past);
+}
+
 void subjects_done(struct subjects *s)
 {
 	for (size_t i = 0; i < s->count; i++)
-		growth_free(s->list[i].growth);
+		subject_done(&s->list[i]);
 	free(s->list);
 	*s = (struct subjects){};
 }
@@ -68,7 +74,7 @@ const struct subject *subjects_find(const struct subjects *s, enum subject_kind 
 
 static void remove_at(struct subjects *s, size_t at)
 {
-	growth_free(s->list[at].growth);
+	subject_done(&s->list[at]);
 	s->kinds[s->list[at].kind]--;
 	s->count--;
 	memmove(&s->list[at], &s->list[at + 1], (s->count - at) * sizeof(*s->list));
@@ -108,8 +114,14 @@ static int add(struct subjects *s, enum subject_kind kind, uint64_t id, struct s
 		return -ENOSPC;
 	}
 	r = growth_new(&cfg, &x.growth);
-	if (r < 0)
+	if (r == 0 && kind == SUBJECT_CLASS) {
+		x.past = calloc(1, sizeof(*x.past));
+		r = x.past ? 0 : -ENOMEM;
+	}
+	if (r < 0) {
+		subject_done(&x);
 		return r;
+	}
 	at = place_of(s, kind, id);
 	memmove(&s->list[at + 1], &s->list[at], (s->count - at) * sizeof(*s->list));
 	s->list[at] = x;
@@ -127,9 +139,18 @@ static int add_point(struct subject *x, double t_s, double value)
 	if (!isfinite(t_s) || !isfinite(value) || !(t_s > x->fed_s))
 		return 0;
 	r = growth_add(x->growth, t_s, value);
-	if (r == 0)
-		x->fed_s = t_s;
-	return r == -ENOMEM ? r : 0;
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	x->fed_s = t_s;
+	x->last = value;
+	x->peak = fmax(x->peak, value);
+	if (x->past) {
+		size_t at = x->past->count++ % SUBJECTS_PAST;
+
+		x->past->t_s[at] = t_s;
+		x->past->value[at] = value;
+	}
+	return 0;
 }
 
 static int add_series(struct subject *x, const struct snap_series *series)
@@ -273,12 +294,52 @@ int subjects_feed(struct subjects *s, const struct snapshot *snap, const struct 
 	return r == 0 ? feed_sites(s, snap) : r;
 }
 
-const struct growth_opinion *subjects_site(struct subjects *s, const struct snapshot *snap,
-					   size_t site)
+int subjects_site(struct subjects *s, const struct snapshot *snap, size_t site,
+		  const struct growth_opinion **ret)
 {
+	const struct growth_opinion *o = NULL;
 	struct subject *x;
+	int r = 0;
 
-	if (site >= snap->site_count || watch_site(s, snap, &snap->sites[site], &x) < 0)
-		return NULL;
-	return growth_opinion(x->growth);
+	if (site < snap->site_count) {
+		r = watch_site(s, snap, &snap->sites[site], &x);
+		if (r == 0)
+			o = growth_opinion(x->growth);
+	}
+	if (r < 0 && r != -ENOSPC)
+		return r;
+	*ret = o && o->shape.pattern != PATTERN_NONE ? o : NULL;
+	return 0;
+}
+
+double subjects_class_rate(const struct subjects *s, enum resource_class class, double window_s)
+{
+	const struct subject *x = find(s, SUBJECT_CLASS, class);
+	const struct subject_past *p = x ? x->past : NULL;
+	uint64_t i = p && p->count > SUBJECTS_PAST ? p->count - SUBJECTS_PAST : 0;
+	double span;
+
+	if (!p || p->count < 2 || !(window_s > 0))
+		return NAN;
+	while (i + 1 < p->count && p->t_s[i % SUBJECTS_PAST] < x->fed_s - window_s)
+		i++;
+	span = x->fed_s - p->t_s[i % SUBJECTS_PAST];
+	if (!(span >= window_s / 2))
+		return NAN;
+	return (x->last - p->value[i % SUBJECTS_PAST]) / span;
+}
+
+const struct growth_opinion *subjects_opinion(const struct subjects *s, enum subject_kind kind,
+					      uint64_t id)
+{
+	const struct subject *x = find(s, kind, id);
+	const struct growth_opinion *o = x ? growth_opinion(x->growth) : NULL;
+
+	return o && o->shape.pattern != PATTERN_NONE ? o : NULL;
+}
+
+void subjects_judge(struct subjects *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		growth_judge(s->list[i].growth);
 }

@@ -541,7 +541,7 @@ static struct judge_limits read_limits(const struct tracee *t)
 }
 
 static int judge(struct tracee *t, const struct regrouped *told, const struct ledger *ledger,
-		 struct findings *findings, struct patterns *patterns)
+		 bool final, struct findings *findings, struct patterns *patterns)
 {
 	struct judge_input in = {
 		.snap = &told->snap,
@@ -549,13 +549,15 @@ static int judge(struct tracee *t, const struct regrouped *told, const struct le
 		.ledger = ledger,
 		.limits = read_limits(t),
 		.runtime = t->runtime,
+		.final = final,
 	};
 
 	return judge_tick(t->judge, &t->run->judge_cfg, &in, findings, patterns);
 }
 
 /* All of it or nothing: after a failure what was found before stands. */
-static int analyse(struct tracee *t, uint64_t now_ns, const struct snap_counters *counters)
+static int analyse(struct tracee *t, uint64_t now_ns, const struct snap_counters *counters,
+		   bool final)
 {
 	enum fold_mode fold = t->run->opts->fold == FOLD_BY_OWNER ? FOLD_OWNER : FOLD_NONE;
 	auto_clean(regrouped_done) struct regrouped told = { 0 };
@@ -578,7 +580,7 @@ static int analyse(struct tracee *t, uint64_t now_ns, const struct snap_counters
 	if (!r)
 		r = regroup_sites(snap, owners, fold, &told);
 	if (!r && t->judge)
-		r = judge(t, &told, &ledger, &findings, &patterns);
+		r = judge(t, &told, &ledger, final, &findings, &patterns);
 	if (r) {
 		ledger_done(&ledger);
 		snapshot_free(snap);
@@ -609,7 +611,7 @@ int tracee_tick(struct tracee *t, uint64_t now_ns, const struct snap_counters *c
 		java_look(t, NULL);
 	code_names_update(t, now_ns);
 	name_frames(t, final ? FINAL_BUDGET_NS : NAMES_BUDGET_NS, final);
-	return analyse(t, now_ns, counters);
+	return analyse(t, now_ns, counters, final);
 }
 
 bool tracee_analysis(const struct tracee *t, struct analysis *ret)

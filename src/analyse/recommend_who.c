@@ -1,0 +1,130 @@
+/* The names that a recommendation needs: the asking function, its module, the other end. */
+#include "analyse/recommend.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "analyse/peers.h"
+
+/* Products as they write themselves. */
+static const char *const products[][2] = {
+	{ "postgresql", "PostgreSQL" },
+	{ "pgbouncer", "PgBouncer" },
+	{ "mysql", "MySQL" },
+	{ "redis", "Redis" },
+	{ "mongodb", "MongoDB" },
+	{ "mssql", "SQL Server" },
+	{ "oracle", "Oracle" },
+	{ "cassandra", "Cassandra" },
+	{ "memcached", "memcached" },
+	{ "elasticsearch", "Elasticsearch" },
+	{ "cockroachdb", "CockroachDB" },
+	{ "clickhouse", "ClickHouse" },
+};
+
+static const char *product_name(const char *product)
+{
+	for (size_t i = 0; i < sizeof(products) / sizeof(products[0]); i++)
+		if (strcmp(products[i][0], product) == 0)
+			return products[i][1];
+	return product;
+}
+
+static void write_site(const struct snapshot *snap, const struct snap_site *site,
+		       const struct owner *owner, struct recommend_who *w)
+{
+	size_t at = owner && owner->frame < site->stack.count ? owner->frame : 0;
+	const struct snap_frame *f;
+	const char *base;
+
+	if (!site->stack.count)
+		return;
+	f = &site->stack.frames[at];
+	if (f->symbol && *f->symbol && f->file && f->line) {
+		base = strrchr(f->file, '/');
+		snprintf(w->site, sizeof(w->site), "%.90s at %.50s:%u", f->symbol,
+			 base ? base + 1 : f->file, f->line);
+	} else if (f->symbol && *f->symbol) {
+		snprintf(w->site, sizeof(w->site), "%.120s", f->symbol);
+	} else if (f->module < snap->module_count && snap->modules[f->module].name) {
+		snprintf(w->site, sizeof(w->site), "%.100s+0x%llx", snap->modules[f->module].name,
+			 (unsigned long long)f->offset);
+	}
+}
+
+static bool same_peer(const struct fd_fact *a, const struct fd_fact *b)
+{
+	return a->family == b->family && a->peer_port == b->peer_port &&
+	       memcmp(a->peer_addr, b->peer_addr, sizeof(a->peer_addr)) == 0 &&
+	       strncmp(a->path, b->path, sizeof(a->path)) == 0;
+}
+
+/* Sockets that a listening one of the process accepted: their peers are its clients. */
+static bool accepted(const struct snapshot *snap, const struct fd_fact *f)
+{
+	for (size_t i = 0; i < snap->fd_count; i++) {
+		const struct fd_fact *l = &snap->fds[i].fact;
+
+		if (l->kind == FD_SOCKET && l->listening && l->local_port &&
+		    l->local_port == f->local_port)
+			return true;
+	}
+	return false;
+}
+
+/* The peer of most sockets that this site opened (a vote by pairs); NULL when there is none. */
+static const struct fd_fact *most_common_peer(const struct snapshot *snap, uint64_t site_id)
+{
+	const struct fd_fact *winner = NULL;
+	size_t lead = 0, votes = 0, all = 0;
+
+	for (size_t i = 0; i < snap->fd_count; i++) {
+		const struct fd_fact *f = &snap->fds[i].fact;
+
+		if (snap->fds[i].site_id != site_id || f->kind != FD_SOCKET || f->listening)
+			continue;
+		if (lead == 0)
+			winner = f;
+		lead += same_peer(winner, f) ? 1 : -1;
+	}
+	for (size_t i = 0; winner && i < snap->fd_count; i++) {
+		const struct fd_fact *f = &snap->fds[i].fact;
+
+		if (snap->fds[i].site_id != site_id || f->kind != FD_SOCKET || f->listening)
+			continue;
+		all++;
+		votes += same_peer(winner, f);
+	}
+	return votes * 2 > all ? winner : NULL;
+}
+
+static void write_peer(const struct snapshot *snap, uint64_t site_id, struct recommend_who *w)
+{
+	const struct fd_fact *f = site_id ? most_common_peer(snap, site_id) : NULL;
+	char address[PEERS_ADDRESS_BYTES];
+	struct peer peer;
+
+	if (!f || accepted(snap, f) || peers_format_address(f, address, sizeof(address)) < 0)
+		return;
+	peer = peers_find(f);
+	if (peer.product)
+		snprintf(w->peer, sizeof(w->peer), "%s at %s", product_name(peer.product), address);
+	else
+		snprintf(w->peer, sizeof(w->peer), "%s", address);
+}
+
+void recommend_find_who(const struct snapshot *snap, size_t site, const struct owner *owner,
+			struct recommend_who *ret)
+{
+	struct recommend_who w = {};
+
+	if (site < snap->site_count) {
+		write_site(snap, &snap->sites[site], owner, &w);
+		if (snap->sites[site].kind == MT_SITE_SOCKET ||
+		    snap->sites[site].kind == MT_SITE_FD)
+			write_peer(snap, snap->sites[site].id, &w);
+	}
+	if (owner && owner->module < snap->module_count && snap->modules[owner->module].name)
+		snprintf(w.owner, sizeof(w.owner), "%.150s", snap->modules[owner->module].name);
+	*ret = w;
+}
