@@ -52,10 +52,11 @@ struct opts {
 	bool json;
 	const char *output; /* NULL: standard output */
 	double interval_s;
-	uint32_t top;	   /* call sites in a report */
-	enum fold_by fold; /* what makes several call sites one */
-	bool events;	   /* report single events too */
-	bool fail_on_leak; /* exit status 3 when a leak was found */
+	uint32_t top;	      /* call sites in a report */
+	enum fold_by fold;    /* what makes several call sites one */
+	bool events;	      /* report single events too */
+	bool fail_on_leak;    /* exit status 3 when a leak was found */
+	const char *severity; /* not parsed here: see severity_parse() */
 
 	const char *file;   /* CLI_REPORT: the recording; NULL: standard input */
 	const char *folded; /* files to write; "-" is standard output, NULL: not asked for */

@@ -82,6 +82,10 @@ static const struct opt opt_table[] = {
 	  "none", TRACING },
 	{ "events", 0, OPT_FLAG, AT(events), NULL, GROUP,
 	  "report every single allocation and resource event; expensive", NULL, TRACING },
+	{ "severity", 0, OPT_TEXT, AT(severity), "TABLE", GROUP,
+	  "from which size or growth per second a leak has which severity, never above how sure "
+	  "it is; any of critical, high, medium",
+	  "critical=100MB:1MB,high=50MB:.5MB,medium=20MB:.1MB", TRACING },
 	{ "fail-on-leak", 0, OPT_FLAG, AT(fail_on_leak), NULL, GROUP,
 	  "exit with status 3 when a leak was found", NULL, TRACING | CMD(ANALYZE) },
 #undef GROUP

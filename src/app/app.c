@@ -57,6 +57,7 @@ struct app {
 	size_t born_count;
 
 	struct snap_counters counters;
+	struct judge_cfg judge_cfg;
 	uint64_t started_ns, account_due_ns, tick_due_ns, report_due_ns, tick_ns;
 	enum end_reason end_reason;
 	int output_error; /* first failure of the sink */
@@ -507,7 +508,7 @@ static int start_user_side(struct app *a)
 			       .symbolizer = a->symbolizer,
 			       .specs = a->specs,
 			       .spec_count = a->opts->alloc_count,
-			       .judge_cfg = judge_defaults(),
+			       .judge_cfg = a->judge_cfg,
 			       .proc = "/proc",
 			       .cgroup_root = "/sys/fs/cgroup" };
 	return r;
@@ -579,6 +580,11 @@ static int start(struct app *a, struct err *err)
 	uint64_t now;
 	int r = parse_specs(a, err);
 
+	a->judge_cfg = judge_defaults();
+	if (!r)
+		r = severity_parse(a->opts->severity, &a->judge_cfg.severity, err);
+	if (r)
+		return err_set(err, r, "cannot start (%s)", strerror(-r));
 	if (a->opts->mode == MODE_SAMPLE)
 		return err_set(err, -EINVAL,
 			       "--mode sample is not in this version; full, watch and auto are");

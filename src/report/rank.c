@@ -249,3 +249,25 @@ int rank_sites(const struct analysis *a, size_t top, struct ranked_site **ret, s
 	*ret_count = n;
 	return 0;
 }
+
+static const struct pattern_row *find_pattern(const struct analysis *a, enum subject_kind kind,
+					      uint64_t site_id)
+{
+	for (size_t i = 0; a->patterns && i < a->patterns->count; i++) {
+		const struct pattern_row *row = &a->patterns->list[i];
+
+		if (row->kind == kind && (kind != SUBJECT_SITE || row->site_id == site_id))
+			return row;
+	}
+	return NULL;
+}
+
+const struct pattern_row *rank_site_pattern(const struct analysis *a, uint64_t site_id)
+{
+	return find_pattern(a, SUBJECT_SITE, site_id);
+}
+
+const struct pattern_row *rank_process_pattern(const struct analysis *a)
+{
+	return find_pattern(a, SUBJECT_PROCESS, 0);
+}

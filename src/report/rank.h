@@ -45,6 +45,10 @@ const struct snap_site *rank_finding_site(const struct analysis *a, const struct
 /* The same for one of the call paths of a finding, i < path_count. */
 const struct snap_site *rank_path_site(const struct analysis *a, const struct finding *f, size_t i);
 
+/* How a site grows, and the process; NULL when it is not known. */
+const struct pattern_row *rank_site_pattern(const struct analysis *a, uint64_t site_id);
+const struct pattern_row *rank_process_pattern(const struct analysis *a);
+
 /* NULL when nobody is known. */
 const struct owner *rank_owner(const struct analysis *a, const struct snap_site *site);
 const struct snap_module *rank_module(const struct snapshot *s, uint32_t index);

@@ -202,6 +202,8 @@ int report_json_end(const struct end_info *info, json_t **ret)
 	r |= json_put_string(o, "why", info->why);
 	r |= json_put_string(o, "verdict", names_verdict(f ? f->verdict : VERDICT_INCONCLUSIVE));
 	r |= json_put_string(o, "verdict_why", f ? f->why : "nothing was measured");
+	if (f && f->verdict == VERDICT_INCONCLUSIVE)
+		r |= json_put_double_if_known(o, "known_in_s", f->known_in_s);
 	r |= json_put(o, "leaks", active_leaks(f));
 	r |= json_put_double_or_null(o, "duration_s", info->duration_s);
 	r |= json_put_double_or_null(o, "coverage_ratio",

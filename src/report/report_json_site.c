@@ -132,6 +132,18 @@ static int put_pattern(json_t *o, const struct finding *f)
 	return r | json_put_double_or_null(o, "confidence", f ? f->confidence : NAN);
 }
 
+/* Of the site's own curve where it is known, of the leak that it is else. */
+static int put_site_pattern(json_t *o, const struct analysis *a, uint64_t site_id,
+			    const struct finding *f)
+{
+	const struct pattern_row *row = rank_site_pattern(a, site_id);
+
+	if (!row)
+		return put_pattern(o, f);
+	return json_put_string(o, "pattern", names_pattern(row->opinion.shape.pattern)) |
+	       json_put_double_or_null(o, "confidence", row->opinion.shape.confidence);
+}
+
 int report_json_site(const struct analysis *a, const struct ranked_site *ranked, json_t **ret)
 {
 	const struct snap_site *site = &a->snap->sites[ranked->site];
@@ -150,7 +162,7 @@ int report_json_site(const struct analysis *a, const struct ranked_site *ranked,
 	r |= json_put_double_or_null(o, "growth_bytes_per_s", ranked->growth_bytes_per_s);
 	r |= put_ages(o, site, a->snap->elapsed_s);
 	r |= json_put(o, "estimated", json_false());
-	r |= put_pattern(o, ranked->finding);
+	r |= put_site_pattern(o, a, site->id, ranked->finding);
 	r |= put_stack(o, a->snap, &site->stack);
 	if (r < 0)
 		return r;

@@ -94,6 +94,7 @@ static uint64_t mix(uint64_t hash, uint64_t value)
 /* Changes when findings, verdict or losses do, not when figures move. */
 static uint64_t state_of(const struct analysis *a)
 {
+	const struct pattern_row *process = rank_process_pattern(a);
 	uint64_t hash = mix(0xcbf29ce484222325, a->findings->verdict);
 	struct loss losses[NAMES_LOSS_MAX];
 	size_t i, n;
@@ -102,6 +103,7 @@ static uint64_t state_of(const struct analysis *a)
 		hash = mix(hash, a->findings->list[i].leak_id);
 		hash = mix(hash, a->findings->list[i].active);
 	}
+	hash = mix(hash, process ? process->opinion.verdict : GROWTH_TOO_SHORT);
 	n = names_losses(&a->snap->counters, losses);
 	for (i = 0; i < n; i++)
 		hash = mix(hash, losses[i].count > 0);
@@ -248,6 +250,7 @@ static int text_tick(void *priv, const struct record_head *head, const struct an
 	}
 	add_summary(t, &b, head, a);
 	text_add_classes(&b, &t->ink, a, first);
+	text_add_growth(&b, a, false);
 	r = add_sites(t, &b, a);
 	add_findings(t, &b, a, true);
 	add_findings(t, &b, a, false);

@@ -20,6 +20,10 @@ void text_add_stack(struct strbuf *b, size_t indent, const struct snapshot *s,
 void text_add_other_path(struct strbuf *b, size_t indent, const struct snapshot *s,
 			 const struct snap_stack *stack, const struct snap_stack *than);
 
+/* How the process grows and when that meets its limit; nothing while it is not known. classes:
+ * also those of them that grow. */
+void text_add_growth(struct strbuf *b, const struct analysis *a, bool classes);
+
 /* What tracing costs and what was lost; nothing is added for what is not known or zero. */
 void text_add_cost(struct strbuf *b, const struct overhead_info *overhead);
 void text_add_losses(struct strbuf *b, const struct snap_counters *counters);

@@ -236,6 +236,7 @@ void text_add_end(struct strbuf *b, const struct ink *ink, const struct sink_cfg
 	text_add_labelled(b, "ended", strbuf_text(&t));
 	if (a) {
 		memory_line(b, a);
+		text_add_growth(b, a, true);
 		text_add_losses(b, &a->snap->counters);
 	}
 	text_add_cost(b, info->overhead);

@@ -10,6 +10,7 @@
 
 #include "analyse/severity.h"
 #include "base/err.h"
+#include "cli.h"
 
 static enum severity judge(double bytes, double bytes_per_s, double confidence)
 {
@@ -77,6 +78,25 @@ static void a_user_can_set_any_row(void **state)
 	assert_string_equal(err.text, "");
 }
 
+static void the_table_of_the_help_is_the_default(void **state)
+{
+	const struct severity_cfg wanted = severity_defaults();
+	struct severity_cfg cfg = {};
+	size_t count;
+	const struct opt *rows = cli_options(&count);
+
+	(void)state;
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(rows[i].name, "severity"))
+			assert_int_equal(severity_parse(rows[i].preset, &cfg, NULL), 0);
+	assert_true(cfg.critical.bytes == wanted.critical.bytes);
+	assert_true(cfg.critical.bytes_per_s == wanted.critical.bytes_per_s);
+	assert_true(cfg.high.bytes == wanted.high.bytes);
+	assert_true(cfg.high.bytes_per_s == wanted.high.bytes_per_s);
+	assert_true(cfg.medium.bytes == wanted.medium.bytes);
+	assert_true(cfg.medium.bytes_per_s == wanted.medium.bytes_per_s);
+}
+
 static void what_is_no_table_is_refused_whole(void **state)
 {
 	static const char *const wrong[] = { "",
@@ -115,6 +135,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_known_raises_nothing),
 		cmocka_unit_test(things_are_graded_by_count),
 		cmocka_unit_test(a_user_can_set_any_row),
+		cmocka_unit_test(the_table_of_the_help_is_the_default),
 		cmocka_unit_test(what_is_no_table_is_refused_whole),
 	};
 

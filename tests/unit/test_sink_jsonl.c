@@ -620,6 +620,41 @@ static void a_pattern_says_who_and_how_fast_and_until_when(void **state)
 	assert_true(number_of(site, "known_in_s") == 30);
 }
 
+static void a_site_and_its_curve_say_the_same(void **state)
+{
+	struct fixture *f = *state;
+	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_jsonl);
+	json_auto_t *before = NULL, *after = NULL;
+
+	f->finding.pattern = PATTERN_SUSTAINED;
+	tick(f, s);
+	before = record(f, "site", 0);
+	assert_string_equal(text_of(before, "pattern"), "sustained");
+	fix_patterns(f);
+	f->pattern_rows[4].opinion.shape.confidence = 0.77;
+	tick(f, s);
+	after = record(f, "site", 3);
+	assert_string_equal(text_of(after, "site_id"), "feedfacecafe0001");
+	assert_string_equal(text_of(after, "pattern"), "linear");
+	assert_true(number_of(after, "confidence") == 0.77);
+}
+
+static void an_open_verdict_says_when_it_would_be_known(void **state)
+{
+	struct fixture *f = *state;
+	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_jsonl);
+	json_auto_t *leak = NULL, *open = NULL;
+
+	f->findings.known_in_s = 12;
+	s->ops->end(s->priv, &f->head, &f->end);
+	leak = record(f, "end", 0);
+	assert_null(json_object_get(leak, "known_in_s"));
+	f->findings.verdict = VERDICT_INCONCLUSIVE;
+	s->ops->end(s->priv, &f->head, &f->end);
+	open = record(f, "end", 1);
+	assert_true(number_of(open, "known_in_s") == 12);
+}
+
 static void a_pattern_is_told_again_only_when_it_says_something_else(void **state)
 {
 	struct fixture *f = *state;
@@ -698,6 +733,8 @@ int main(void)
 		WITH_FIXTURE(a_closed_pipe_is_an_error_and_stays_one),
 		WITH_FIXTURE(nothing_is_written_after_an_error),
 		WITH_FIXTURE(a_pattern_says_who_and_how_fast_and_until_when),
+		WITH_FIXTURE(a_site_and_its_curve_say_the_same),
+		WITH_FIXTURE(an_open_verdict_says_when_it_would_be_known),
 		WITH_FIXTURE(a_pattern_is_told_again_only_when_it_says_something_else),
 		WITH_FIXTURE(a_full_disk_is_an_error),
 	};

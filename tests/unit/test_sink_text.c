@@ -347,6 +347,57 @@ static void colour_appears_only_when_asked_for(void **state)
 	assert_non_null(strstr(fix_text(f), "\x1b[1;31m"));
 }
 
+static void growth_is_told_with_its_limit(void **state)
+{
+	static char advice[] = "The allocator keeps 50 MB after a peak: malloc_trim(3).";
+	struct fixture *f = *state;
+
+	fix_patterns(f);
+	f->pattern_rows[2].class = CLASS_allocator_slack;
+	f->pattern_rows[2].counted = false;
+	f->pattern_rows[2].recommendation = advice;
+	whole_report(f);
+	assert_int_equal(occurrences(fix_text(f),
+				     "  growth        linear, 1.2 MB/s (1.14 to 1.26), reaches the "
+				     "cgroup limit of 512 MB in 5 min 23 s (4\n"
+				     "                min 50 s to 6 min 0 s)\n"),
+			 2);
+	assert_int_equal(occurrences(fix_text(f), "  by class      application: linear, 1.2 MB/s "
+						  "(1.14 to 1.26)\n"),
+			 1);
+	assert_int_equal(occurrences(fix_text(f), "  unused        The allocator keeps 50 MB"), 1);
+}
+
+static void growth_that_is_not_understood_says_so(void **state)
+{
+	struct fixture *f = *state;
+	struct pattern_row *process = &f->pattern_rows[0];
+
+	fix_patterns(f);
+	process->forecast.high_s = INFINITY;
+	process->opinion.verdict = GROWTH_SUSPECT;
+	process->opinion.known_in_s = 120;
+	whole_report(f);
+	assert_non_null(strstr(fix_text(f),
+			       "limit of 512 MB in 5 min 23 s (4\n"
+			       "                min 50 s at the earliest); may be "
+			       "start-up, a cache or load, known in about 2 min 0 s\n"));
+	process->forecast.known = false;
+	process->opinion.verdict = GROWTH_TOO_SHORT;
+	process->opinion.known_in_s = NAN;
+	whole_report(f);
+	assert_non_null(strstr(fix_text(f), "to 1.26); too early to say why\n"));
+	process->opinion.shape.pattern = PATTERN_STABLE;
+	whole_report(f);
+	assert_non_null(strstr(fix_text(f), "  growth        stable\n"));
+	process->opinion.shape.pattern = PATTERN_LINEAR;
+	process->opinion.shape.growth_low_per_s = NAN;
+	process->forecast = (struct forecast){ true, 512e6, 0, 0, 0 };
+	whole_report(f);
+	assert_non_null(strstr(fix_text(f), "linear, 1.2 MB/s, has reached the cgroup limit of "
+					    "512 MB; too early"));
+}
+
 static void only_the_top_sites_are_told(void **state)
 {
 	struct fixture *f = *state;
@@ -418,6 +469,8 @@ int main(void)
 		WITH_FIXTURE(what_was_not_measured_is_not_printed_as_zero),
 		WITH_FIXTURE(losses_are_named),
 		WITH_FIXTURE(colour_appears_only_when_asked_for),
+		WITH_FIXTURE(growth_is_told_with_its_limit),
+		WITH_FIXTURE(growth_that_is_not_understood_says_so),
 		WITH_FIXTURE(only_the_top_sites_are_told),
 		WITH_FIXTURE(a_full_disk_is_an_error_and_stays_one),
 		WITH_FIXTURE(a_process_event_is_one_line),
