@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "analyse/recommend.h"
+#include "analyse/severity.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -20,7 +21,7 @@ struct reader {
 	const struct series_cfg *cfg;
 	FILE *out;
 	struct series_told *told;
-	struct recommend_cfg recommend;
+	struct severity_cfg severity;
 	double leak_probability;
 	double *t_s, *value, *restart_t_s; /* owned: of the line */
 	size_t cap;
@@ -135,13 +136,21 @@ static int take_line(struct reader *d, json_t *o, struct series_line *ret, const
 	return 0;
 }
 
-static const char *recommendation(const struct shape *s)
+/* *ret is the caller's. */
+static int recommend(const struct shape *s, char **ret)
 {
-	if (s->pattern == PATTERN_NONE)
-		return "Give more points.";
-	if (s->leak_probability < 0.5)
-		return "Nothing needs to be done.";
-	return recommend_sentence(CLASS_unexplained, LEAK_UNKNOWN, MODULE_OTHER);
+	struct recommend_facts f = { .class = CLASS_unexplained,
+				     .type = LEAK_UNKNOWN,
+				     .pattern = s->pattern,
+				     .bytes_per_s = s->growth_per_s };
+	const char *text = s->pattern == PATTERN_NONE  ? "Give more points."
+			   : s->leak_probability < 0.5 ? "Nothing needs to be done."
+						       : NULL;
+
+	if (!text)
+		return recommend_write(&f, ret);
+	*ret = strdup(text);
+	return *ret ? 0 : -ENOMEM;
 }
 
 static int answer(struct reader *d, const struct series_line *s)
@@ -149,6 +158,7 @@ static int answer(struct reader *d, const struct series_line *s)
 	struct forecast forecast = {};
 	struct shape shape = {};
 	struct series_answer a = { .id = s->id, .shape = &shape, .left_out = s->left_out };
+	auto_free char *advice = NULL;
 	json_auto_t *o = NULL;
 	int r;
 
@@ -159,9 +169,14 @@ static int answer(struct reader *d, const struct series_line *s)
 		forecast_limit(&s->in, &shape, s->limit, &forecast);
 		a.forecast = &forecast;
 	}
-	a.severity = recommend_severity(&d->recommend, MT_SITE_HEAP, shape.total_growth,
-					shape.growth_per_s, NAN, NAN);
-	a.recommendation = recommendation(&shape);
+	a.severity = severity_judge(
+		&d->severity, &(struct severity_figures){ .bytes = shape.total_growth,
+							  .bytes_per_s = shape.growth_per_s,
+							  .confidence = shape.leak_probability });
+	r = recommend(&shape, &advice);
+	if (r < 0)
+		return r;
+	a.recommendation = advice;
 	r = report_json_series(&a, &o);
 	if (r == 0)
 		r = json_write_line(d->out, o);
@@ -217,7 +232,7 @@ int analyze_series(struct input *in, FILE *out, const struct series_cfg *cfg,
 		.cfg = cfg,
 		.out = out,
 		.told = ret,
-		.recommend = recommend_defaults(),
+		.severity = severity_defaults(),
 		.leak_probability = growth_defaults().leak_probability,
 	};
 	struct input_line line;

@@ -378,10 +378,8 @@ static void growth_that_is_not_understood_says_so(void **state)
 	process->opinion.verdict = GROWTH_SUSPECT;
 	process->opinion.known_in_s = 120;
 	whole_report(f);
-	assert_non_null(strstr(fix_text(f),
-			       "limit of 512 MB in 5 min 23 s (4\n"
-			       "                min 50 s at the earliest); may be "
-			       "start-up, a cache or load, known in about 2 min 0 s\n"));
+	assert_non_null(strstr(fix_text(f), "min 50 s at the earliest); may be start-up, a cache"));
+	assert_non_null(strstr(fix_text(f), "2 min 0 s\n"));
 	process->forecast.known = false;
 	process->opinion.verdict = GROWTH_TOO_SHORT;
 	process->opinion.known_in_s = NAN;
