@@ -45,7 +45,7 @@ HOST     := $(patsubst tests/bpf_host/%.c,$(O)/bpf_host/%,$(wildcard tests/bpf_h
 TABLES   := $(wildcard tests/tables/*.c)
 BPF_LOAD := $(O)/bpf_load/check_stack
 FUZZ     := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_OBJ := $(patsubst %.c,$(O)/fuzz/%.o,$(wildcard $(addsuffix /*.c,$(addprefix src/,base decode growth profile symbol sys unwind))))
+FUZZ_OBJ := $(patsubst %.c,$(O)/fuzz/%.o,$(wildcard $(addsuffix /*.c,$(addprefix src/,analyse base decode growth model profile report symbol sys unwind))))
 FUZZ_SAN := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 TARGETS  := $(patsubst tests/targets/%.c,$(O)/targets/%,$(wildcard tests/targets/*.c)) \
             $(patsubst tests/targets/%.cc,$(O)/targets/%,$(wildcard tests/targets/*.cc)) \
@@ -147,8 +147,8 @@ $(O)/tables/san-tables: $(TABLES) tests/tables/theirs.h $(O)/san/libmemtrace.a
 $(O)/fuzz/src/%.o: src/%.c | $(SKEL) $(MADE)
 	@mkdir -p $(@D)
 	$(call say,CC-FUZZ,$@)$(CLANG) $(ALL_CFLAGS) $(FUZZ_SAN) -MMD -MP -c $< -o $@
-$(O)/fuzz/libmemtrace.a: $(FUZZ_OBJ) $(PROTO).o
-	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+$(O)/fuzz/libmemtrace.a: $(FUZZ_OBJ) $(PROTO).o Makefile # which says what is in it
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 $(O)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(O)/fuzz/libmemtrace.a
 	$(call say,FUZZ,$@)$(CLANG) $(ALL_CFLAGS) $(FUZZ_SAN) -fsanitize=fuzzer -MMD -MP -MF $@.d $< \
 		$(O)/fuzz/libmemtrace.a $(LDLIBS) -o $@

@@ -292,6 +292,23 @@ def growth():
             put("growth", f"{kind}_{name}", bytes([how]) + data)
 
 
+def series():
+    """Lines for `memtrace analyze --series`; the first byte says how they are read."""
+    t, rising = list(range(0, 60, 2)), [4096 * (i * i % 7 + 3 * i) for i in range(30)]
+    lines = {
+        "several": [{"id": "a", "t": t, "value": rising}, {"id": 7, "t": t, "value": [5e6] * 30}],
+        "restart": [{"id": "r", "t": t, "value": rising, "events": [{"t": 20, "kind": "restart"},
+                                                                    {"t": "x"}, 3]}],
+        "holes": [{"id": None, "t": [None, *t[1:]], "value": [*rising[:-1], None], "limit_bytes": 1e6}],
+        "short": [{"t": [1, 2], "value": [3, 4]}, {"id": 1.5, "t": [], "value": []}],
+        "odd": [{"id": "o", "t": [1e308, -1e308, *t], "value": [1e308, -1e308, *rising]}, {}, [1],
+                {"id": [], "t": t, "value": rising}, {"t": t, "value": rising[1:]}]}
+    for how, (name, rows) in enumerate(lines.items()):
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        put("analyze", name, bytes([63 + how * 33]) + text.encode())
+    put("analyze", "no_json", b"\3{\"t\":[1e999,1,\n\0\n\xff\xfe\n{\"id\":\"\\ud800\",\"t\":[],\"value\":[]}")
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         elf(folder)
@@ -304,6 +321,7 @@ def main():
     names()
     records()
     growth()
+    series()
 
 
 main()
