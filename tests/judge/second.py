@@ -203,7 +203,7 @@ def worst(all_, most=25):
     wrong.sort(key=lambda w: -w[0])
     count = Counter(s.family for sure, s, _ in wrong if sure >= 0.9)
     table("Worst confident errors", ("sure", "said", "accepted", "series", "points", "noise", "times", "d'"),
-          [(f"{sure:.3f}", said, ", ".join(s.accept), s.id, s.n, s.noise, s.spacing,
+          [(f"{sure:.3f}", said, ", ".join(map(str, s.accept)), s.id, s.n, s.noise, s.spacing,
             "" if s.visibility is None else f"{s.visibility:.0f}") for sure, s, said in wrong[:most]])
     print("\nErrors at 0.9 or more by family: " +
           (", ".join(f"{k} {n}" for k, n in count.most_common()) or "none") + ".")

@@ -20,7 +20,7 @@ TURNS = (*LABELS, "stable") # more families are stable than anything else
 
 def stable_flat(c):
     c.says("stable")
-    if c.noise_kind in ("heavy", "lumpy") and max(map(abs, c.noise)) > 6:
+    if c.noise_kind in ("heavy", "lumpy") and max(map(abs, c.noise)) > 4:
         c.also("spike")
     return [0.0] * c.n
 
@@ -71,9 +71,8 @@ def stable_log_fill(c):
     tau, size = c.scale(0.001, 0.1), c.sigma * c.scale(5, 300)
     out = [size * math.log1p(x / tau) / math.log1p(1 / tau) for x in c.x]
     c.says("stable")
-    late = [v for v, x in zip(out, c.x) if x > 0.5]
-    if late[-1] - late[0] > 2 * c.spread():
-        c.nobody_can_tell("sustained")
+    if c.seen([max(v, out[c.n // 3]) for v in out]) > 2:
+        c.nobody_can_tell("sustained", "linear")
     return out
 
 
@@ -101,7 +100,7 @@ def stable_collected_heap(c):
             v, top = 0.0, c.r.uniform(0.7, 1.3)
         out.append(size * saturating(0.05)(x) + tooth * v)
     c.says("stable", "oscillating")
-    if c.n < 30:
+    if c.n < 8 * per:
         c.nobody_can_tell("sustained", "linear")
     return out
 
@@ -133,7 +132,7 @@ def stable_restart(c):
     c.events = [{"t": c.t[i], "kind": "restart"}]
     c.says("stable")
     if c.n - i < 12:
-        c.nobody_can_tell(*GROWTH)
+        c.nobody_can_tell(*GROWTH, None)
     tau = 0.06 * (1 - at)
     if c.n - i < 30:
         c.also("sustained")
@@ -159,7 +158,8 @@ def linear_after_warm_up(c):
     rest = [warm * saturating(tau)(x) for x in c.x]
     out = [size * x for x in c.x]
     c.says("linear", "sustained", leak=True)
-    c.grows(out, rest)
+    # nobody is told how fast it warms up: two that differ stand for all between
+    c.grows(out, *([saturating(tau * k)(x) for x in c.x] for k in (0.7, 1, 1.6)))
     if c.n < 30:
         c.nobody_can_tell("stable")
     return [a + b for a, b in zip(out, rest)]
@@ -219,6 +219,8 @@ def linear_after_restart(c):
     c.visibility = c.seen(out[i:])
     if c.visibility < 2 * CLEAR or c.n - i < 16:
         c.also("stable", "sustained")
+    if c.n - i < 12:
+        c.nobody_can_tell(None)
     return out
 
 
@@ -490,5 +492,5 @@ def make(seed, number):
     value = [max(0, round((begin + s + c.sigma * e) / c.quantum) * c.quantum)
              for s, e in zip(signal, c.noise)]
     return {"id": f"{seed}-{number}-{family}", "t": c.t, "value": value, "events": c.events,
-            "family": family, "label": label, "accept": sorted(c.accept), "leak": c.leak,
+            "family": family, "label": label, "accept": sorted(c.accept, key=str), "leak": c.leak,
             "visibility": c.visibility, "noise": c.noise_kind, "spacing": c.spacing, "n": c.n}
