@@ -1,6 +1,8 @@
 /*
  * The judge of one series that is still being written: history, a quick test for the onset of a
- * ramp (SUSPECT), and a verdict that waits until start-up, caches and load have had their time.
+ * ramp (onset.h, SUSPECT), and a verdict that waits until start-up, caches and load have had their
+ * time: a network over the whole life so far (life.h), learned from prefixes of generated series
+ * (tests/judge, `make train`), whose probability must hold.
  * No lifetimes are known here: what they say comes on top (analyse/survival.h).
  */
 #pragma once
@@ -17,17 +19,21 @@ enum growth_verdict {
 };
 
 struct growth_cfg {
-	double min_points, hold_points; /* of the verdict; growth_defaults() says why */
-	double leak_probability;	/* from which it is a leak, when held */
+	double min_points;	    /* of a verdict other than TOO_SHORT, and of a SUSPECT */
+	double leak_points;	    /* of LEAK */
+	double hold_share;	    /* of the life: for so long the probability must hold */
+	double leak_probability;    /* from which it is a leak, when held */
+	double suspect_probability; /* from which it is suspect at once */
+	double leave_share;	    /* of these probabilities: below, the verdict is taken back */
 	double alarm_points; /* mean points between false suspicions: ln of it bounds the CUSUM */
 };
 
-struct growth_cfg growth_defaults(void);
+struct growth_cfg growth_defaults(void); /* growth.c says why */
 
 struct growth_opinion {
 	enum growth_verdict verdict;
-	double leak_probability; /* that this is a leak, with all that was seen so far; calibrated
-				  */
+	double leak_probability; /* that this is a leak, with all that was seen so far; calibrated;
+				    0 while too short */
 	double since_s;		 /* SUSPECT, LEAK: onset of the growth as far as seen; else NAN */
 	double known_in_s;  /* TOO_SHORT, SUSPECT: seconds until it should be known; NAN: never */
 	struct shape shape; /* of the window that says most */
@@ -39,7 +45,8 @@ int growth_new(const struct growth_cfg *cfg, struct growth **ret); /* cfg is cop
 void growth_free(struct growth *g);
 void growth_freep(struct growth **g);
 
-/* O(1) amortised, O(HISTORY_RING log HISTORY_RING) at worst. Errors of history_add(). */
+/* O(HISTORY_RING) each; judges now and then: after max(4, count/32) points, or when the growth sets
+ * in. Errors of history_add(), which also says what happens when the clock is set back. */
 int growth_add(struct growth *g, double t_s, double value);
 
 /* The process began anew at t_s: what was seen before is forgotten. */
@@ -51,4 +58,6 @@ const struct growth_opinion *growth_opinion(const struct growth *g);
 /* Judges what is there now, however few points came since the last time. */
 const struct growth_opinion *growth_judge(struct growth *g);
 
-size_t growth_bytes(const struct growth *g); /* memory it takes */
+uint64_t growth_count(const struct growth *g);	 /* points since the start */
+uint64_t growth_refused(const struct growth *g); /* points refused, ever */
+size_t growth_bytes(const struct growth *g);	 /* memory it takes */

@@ -191,10 +191,9 @@ int history_add(struct history *h, double t_s, double value)
 	return coarsen(h, 0);
 }
 
-size_t history_level(const struct history *h, unsigned int level, double *t_s, double *value)
+static size_t newest_of(const struct ring *r, size_t most, double *t_s, double *value)
 {
-	const struct ring *r = &h->rings[level < HISTORY_LEVELS ? level : 0];
-	size_t n = level < HISTORY_LEVELS ? held(r) : 0;
+	size_t n = held(r) < most ? held(r) : most;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct point *p = at(r, r->count - n + i);
@@ -203,6 +202,16 @@ size_t history_level(const struct history *h, unsigned int level, double *t_s, d
 		value[i] = p->v;
 	}
 	return n;
+}
+
+size_t history_level(const struct history *h, unsigned int level, double *t_s, double *value)
+{
+	return level < HISTORY_LEVELS ? newest_of(&h->rings[level], HISTORY_RING, t_s, value) : 0;
+}
+
+size_t history_last(const struct history *h, size_t n, double *t_s, double *value)
+{
+	return newest_of(&h->rings[0], n, t_s, value);
 }
 
 unsigned int history_whole_level(const struct history *h)

@@ -31,6 +31,9 @@ int history_add(struct history *h, double t_s, double value);
  * coarsest); returns how many. */
 size_t history_level(const struct history *h, unsigned int level, double *t_s, double *value);
 
+/* The newest points as added, oldest of them first: the smaller of n, HISTORY_RING and all. */
+size_t history_last(const struct history *h, size_t n, double *t_s, double *value);
+
 /* The finest level that still reaches back to the first point. */
 unsigned int history_whole_level(const struct history *h);
 

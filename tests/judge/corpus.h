@@ -40,3 +40,8 @@ int corpus_window(uint64_t seed, uint64_t number, size_t n, struct labelled *ret
 int corpus_window_wide(uint64_t seed, uint64_t number, size_t n, struct labelled *ret);
 /* Streams (series B): 1,800 points, half of them leak. */
 int corpus_stream(uint64_t seed, uint64_t number, struct labelled *ret);
+
+/* Other lengths, and nuisances that last as long as what is seen of them. Of streams with a leak:
+ * d1 is 900 samples after the onset (or at the end), d2 the growth by then over the larger of sigma
+ * and quantum, rate_per_s its mean over 900 samples. */
+int corpus_stream_wide(uint64_t seed, uint64_t number, struct labelled *ret);
