@@ -4,10 +4,10 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "growth/life_parts.h"
+#include "growth/window.h"
 
 /* A window of points, cut into blocks. */
 static void cut(const double *x, const double *y, size_t n, struct blocks *b, size_t count)
@@ -20,19 +20,14 @@ static void cut(const double *x, const double *y, size_t n, struct blocks *b, si
 		b->low[k] = INFINITY;
 		b->high[k] = -INFINITY;
 		for (size_t i = from; i < to; i++) {
-			b->x[k] += x[i] / (double)(to - from);
-			b->mean[k] += y[i] / (double)(to - from);
+			b->x[k] += x[i];
+			b->mean[k] += y[i];
 			b->low[k] = fmin(b->low[k], y[i]);
 			b->high[k] = fmax(b->high[k], y[i]);
 		}
+		b->x[k] /= (double)(to - from);
+		b->mean[k] /= (double)(to - from);
 	}
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
 }
 
 /* Standard deviation of noise between neighbours. */
@@ -42,8 +37,7 @@ static double noise_of(const double *y, size_t n)
 
 	for (size_t i = 1; i < n; i++)
 		d[i - 1] = fabs(y[i] - y[i - 1]);
-	qsort(d, n - 1, sizeof(*d), compare);
-	return 1.4826 * d[(n - 1) / 2] / M_SQRT2;
+	return 1.4826 * window_select(d, n - 1, (n - 1) / 2) / M_SQRT2;
 }
 
 double life_log(double v) /* keeps the sign */

@@ -11,9 +11,11 @@ struct line life_line(const double *x, const double *y, size_t n)
 	struct line l = {};
 
 	for (size_t i = 0; i < n; i++) {
-		mx += x[i] / (double)n;
-		my += y[i] / (double)n;
+		mx += x[i];
+		my += y[i];
 	}
+	mx /= (double)n;
+	my /= (double)n;
 	for (size_t i = 0; i < n; i++) {
 		xx += (x[i] - mx) * (x[i] - mx);
 		xy += (x[i] - mx) * (y[i] - my);
@@ -43,9 +45,11 @@ static double left(const double *f, const double *y, size_t n)
 	double mf = 0, my = 0, ff = 0, fy = 0, yy = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		mf += f[i] / (double)n;
-		my += y[i] / (double)n;
+		mf += f[i];
+		my += y[i];
 	}
+	mf /= (double)n;
+	my /= (double)n;
 	for (size_t i = 0; i < n; i++) {
 		ff += (f[i] - mf) * (f[i] - mf);
 		fy += (f[i] - mf) * (y[i] - my);
@@ -56,24 +60,25 @@ static double left(const double *f, const double *y, size_t n)
 	return fmax(yy, 0) / (double)n + LEAST;
 }
 
+/* In single precision: the data are no better, and this is most of the cost. */
 static double saturating(double x, double c)
 {
-	return 1 - exp(-c * x);
+	return 1 - expf((float)(-c * x));
 }
 
 static double power(double x, double c)
 {
-	return pow(x, c);
+	return x > 0 ? expf((float)c * logf((float)x)) : 0;
 }
 
 static double logarithm(double x, double c)
 {
-	return log1p(c * x);
+	return logf((float)(1 + c * x));
 }
 
 static double exponential(double x, double c)
 {
-	return expm1(c * x);
+	return expf((float)(c * x));
 }
 
 static double hinge(double x, double c)
@@ -209,19 +214,30 @@ void life_curves(const struct life *l, double points, double *ret)
 	ret[LIFE_FIT_WARM_LINE] -= line;
 }
 
-/* Autocorrelation of what a line leaves: its first zero, the highest peak after that and where. */
-static void cycle(const double *x, const double *y, size_t n, double *zero, double *peak,
-		  double *lag, double *lag1)
-{
-	double rest[HISTORY_RING], mx = 0, my = 0, all = 0;
-	struct line line = life_line(x, y, n);
+#define CYCLE_POINTS 64
 
+/* Autocorrelation of what a line leaves: its first zero, the highest peak after that and where. */
+static void cycle(const double *all_x, const double *all_y, size_t all_n, double *zero,
+		  double *peak, double *lag, double *lag1)
+{
+	size_t each = (all_n + CYCLE_POINTS - 1) / CYCLE_POINTS, n = all_n / each;
+	double x[CYCLE_POINTS] = {}, y[CYCLE_POINTS] = {}, rest[CYCLE_POINTS], mx = 0, my = 0,
+	       all = 0;
+	struct line line;
+
+	for (size_t i = 0; i < n; i++) { /* each: 1 or 2 */
+		x[i] = (all_x[i * each] + all_x[i * each + each - 1]) / 2;
+		y[i] = (all_y[i * each] + all_y[i * each + each - 1]) / 2;
+	}
+	line = life_line(x, y, n);
 	*zero = 0.5;
 	*peak = *lag = *lag1 = 0;
 	for (size_t i = 0; i < n; i++) {
-		mx += x[i] / (double)n;
-		my += y[i] / (double)n;
+		mx += x[i];
+		my += y[i];
 	}
+	mx /= (double)n;
+	my /= (double)n;
 	for (size_t i = 0; i < n; i++) {
 		rest[i] = y[i] - my - line.slope * (x[i] - mx);
 		all += rest[i] * rest[i];

@@ -1,7 +1,8 @@
 /*
- * train_growth [--runs N] [--epochs N] > src/growth/net_growth.inc: learns, from prefixes of running
- * series (seeds from 1000 on), the probability that a series leaks, and writes the network's
- * constants. Standard error gets what a threshold would do on other seeds than those learned from.
+ * train_growth [--runs N] [--epochs N] > src/growth/net_growth.inc: learns, from prefixes of
+ * running series (seeds from 1000 on), the probability that a series leaks, and writes the
+ * network's constants. Standard error gets what a threshold would do on other seeds than those
+ * learned from.
  */
 #include <math.h>
 #include <stdio.h>
@@ -10,12 +11,14 @@
 
 #include "corpus.h"
 #include "growth/life.h"
+#include "rng.h"
 #include "train_mlp.h"
 
 #define SEED_TRAIN 1000
 #define SEED_VALID 1001
 #define SEED_SWEEP 1002
-#define ROWS_PER_RUN 128
+#define ROWS_PER_RUN 64
+#define ROWS_SHARE 0.4
 
 struct rows {
 	size_t n, room;
@@ -38,7 +41,7 @@ static void add_row(struct rows *rows, const double *input, bool leaks, double w
 	rows->weight[rows->n++] = (float)weight;
 }
 
-/* All prefixes at which the judge would look. */
+/* A share of the prefixes at which the judge would look: neighbours say much the same. */
 static int run_rows(uint64_t seed, uint64_t number, struct rows *rows)
 {
 	struct labelled l;
@@ -46,6 +49,7 @@ static int run_rows(uint64_t seed, uint64_t number, struct rows *rows)
 	double input[LIFE_INPUTS];
 	uint64_t judged = 0;
 	size_t first = rows->n;
+	struct rng r = rng_new(seed, number ^ 0x770000000000);
 
 	if (corpus_mixed(seed, number, &l) || history_new(&h))
 		return -1;
@@ -58,7 +62,7 @@ static int run_rows(uint64_t seed, uint64_t number, struct rows *rows)
 		if (!life_due(judged, history_count(h)))
 			continue;
 		judged = history_count(h);
-		if (life_stats(h, input) == 0)
+		if (rng_unit(&r) < ROWS_SHARE && life_stats(h, input) == 0)
 			add_row(rows, input, l.leak && l.t_s[i] >= l.onset_s, 1);
 	}
 	history_free(h);
@@ -231,9 +235,10 @@ static void sweep_line(const struct track *tracks, size_t n, size_t least, doubl
 			delays[found++] = (double)at - (double)k->onset;
 	}
 	qsort(delays, found, sizeof(*delays), by_size);
-	fprintf(stderr, "%5zu %.3f %.2f: recall %.3f clean alarmed %.3f early %zu delay %.0f %.0f\n",
-		least, p, hold, (double)found / (double)detectable, (double)alarmed / (double)clean,
-		early, found ? delays[found / 2] : 0, found ? delays[found * 9 / 10] : 0);
+	fprintf(stderr,
+		"%5zu %.3f %.2f: recall %.3f clean alarmed %.3f early %zu delay %.0f %.0f\n", least,
+		p, hold, (double)found / (double)detectable, (double)alarmed / (double)clean, early,
+		found ? delays[found / 2] : 0, found ? delays[found * 9 / 10] : 0);
 	free(delays);
 }
 
@@ -262,7 +267,7 @@ static void sweep(const struct mlp *net, uint64_t seed, size_t n,
 int main(int argc, char **argv)
 {
 	size_t runs = argc > 1 ? strtoul(argv[1], NULL, 0) : 6000;
-	struct train_cfg cfg = { 7, argc > 2 ? strtoul(argv[2], NULL, 0) : 14, 128, 2e-3f, 1e-4f,
+	struct train_cfg cfg = { 7,    argc > 2 ? strtoul(argv[2], NULL, 0) : 14, 128, 2e-3f, 1e-4f,
 				 0.05f };
 	static float mean[LIFE_INPUTS], scale[LIFE_INPUTS];
 	struct rows train, valid;
