@@ -20,7 +20,8 @@ struct labelled {
 	double restart_t_s[4];
 	size_t restart_count;
 	enum pattern label;
-	uint32_t accept; /* bit 1 << enum pattern: answers that no observer could exclude */
+	uint32_t accept; /* bit 1 << enum pattern: answers that no observer could exclude; that of
+			  * PATTERN_NONE: a restart has just been */
 	bool leak;	 /* the truth: memory is lost */
 	double d1, d2;
 	double sigma, quantum;

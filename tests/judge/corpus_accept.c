@@ -72,7 +72,8 @@ enum curve {
 	CURVE_POWER,
 	CURVE_SATURATING,
 	CURVE_RAMP,
-	CURVE_STEP
+	CURVE_STEP,
+	CURVE_STEPS
 };
 
 static const struct alternative {
@@ -96,6 +97,9 @@ static const struct alternative {
 	{ PATTERN_STABLE, CURVE_RAMP, 0, 0.6 },
 	{ PATTERN_STABLE, CURVE_RAMP, 0.15, 0.5 },
 	{ PATTERN_STABLE, CURVE_RAMP, 0.25, 0.65 },
+	{ PATTERN_STABLE, CURVE_STEPS, 0.1, 0.4 },
+	{ PATTERN_STABLE, CURVE_STEPS, 0.25, 0.5 },
+	{ PATTERN_STABLE, CURVE_STEPS, 0.3, 0.6 },
 	{ PATTERN_STABLE, CURVE_STEP, 0.2, 0 },
 	{ PATTERN_STABLE, CURVE_STEP, 0.4, 0 },
 	{ PATTERN_STABLE, CURVE_STEP, 0.6, 0 },
@@ -112,6 +116,7 @@ static double curve_at(const struct alternative *a, double x)
 	case CURVE_SATURATING: return shape_saturating(x, a->a);
 	case CURVE_RAMP: return shape_clip(x, a->a, a->b);
 	case CURVE_STEP: return x >= a->a;
+	case CURVE_STEPS: return (x >= a->a) + (x >= a->b);
 	}
 	return 0;
 }
@@ -175,19 +180,42 @@ static int accept_neighbours(struct making *m, const struct family *f)
 	return 0;
 }
 
+/* Growth, or whatever else there is to see, that is not to be seen. */
+static void accept_hidden(struct making *m)
+{
+	struct labelled *l = m->w.out;
+
+	if (l->d1 < 4 || m->size < 2.5 * m->quantum) {
+		l->accept |= m->w.hidden ? m->w.hidden : ALSO_STABLE;
+		if (m->other_size < 4 * m->quantum)
+			l->accept |= ALSO_STABLE;
+	}
+	if (m->w.hidden && m->other_size > (m->wide ? 3 : 5) * m->size)
+		l->accept |= m->w.hidden;
+}
+
+/* Too few points since the last restart. */
+static bool begins(const struct labelled *l)
+{
+	size_t since = 0;
+
+	for (size_t i = 0; l->restart_count && i < l->n; i++)
+		since += l->t_s[i] >= l->restart_t_s[l->restart_count - 1];
+	return l->restart_count && since < 10;
+}
+
 int making_accept(struct making *m, const struct family *f)
 {
 	bool grows = f->leak || f->label == PATTERN_STABLE, rises;
 	struct labelled *l = m->w.out;
 
 	l->accept = ACCEPT(f->label) | m->w.also;
+	if (begins(l))
+		l->accept |= ACCEPT(PATTERN_NONE) | ALSO_STABLE | ALSO_LINEAR | ALSO_SUSTAINED;
 	if (m->w.sigmas == SIGMAS_NONE || m->w.chance)
 		return 0;
 	rises = m->shape[m->w.n - 1] > m->shape[0] || l->restart_count > 0;
-	if (l->d1 < 4 || m->size < 2.5 * m->quantum)
-		l->accept |= m->w.hidden ? m->w.hidden : ALSO_STABLE;
-	if (m->w.hidden && m->other_size > 5 * m->size)
-		l->accept |= m->w.hidden;
+	accept_hidden(m);
 	if (l->d2 < 5 && grows && rises)
 		l->accept |= ALSO_LINEAR;
 	return m->wide && grows && rises ? accept_neighbours(m, f) : 0;

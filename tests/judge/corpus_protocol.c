@@ -60,13 +60,15 @@ static void make_ramp(struct window *w)
 	w->sigmas = rng_scale(w->r, 8, 150);
 }
 
+/* The highest level so far of noise whose memory is short beside the window: rises ever more
+ * seldom. */
 static void make_ratchet(struct window *w)
 {
-	double memory = rng_scale(w->r, 3, 25) * w->step * w->t_s[w->n - 1];
+	double memory = fmin(rng_scale(w->r, 3, 25), (double)w->n / 12) * w->step;
 	int rises = 0;
 	size_t last = 0;
 
-	noise_slow_path(w->r, w->t_s, w->n, memory, w->shape);
+	noise_slow_path(w->r, w->t_s, w->n, memory * w->t_s[w->n - 1], w->shape);
 	for (size_t i = 1; i < w->n; i++) {
 		if (w->shape[i] > w->shape[i - 1]) {
 			rises++;
@@ -77,8 +79,7 @@ static void make_ratchet(struct window *w)
 	shape_scale(w->shape, w->n);
 	w->sigmas = rng_scale(w->r, 3, 30);
 	if (rises >= 4 && w->x[last] > 0.8) /* may be a staircase */
-		w->also |= ACCEPT(PATTERN_SUSTAINED);
-	w->chance = true;
+		w->also |= ALSO_SUSTAINED;
 }
 
 static void make_shrink(struct window *w)
@@ -106,7 +107,6 @@ static void make_restart(struct window *w)
 	w->sigmas = rng_scale(w->r, 10, 200);
 	w->out->restart_t_s[0] = at * w->t_s[w->n - 1];
 	w->out->restart_count = 1;
-	w->chance = true;
 }
 
 static void make_wander(struct window *w)
@@ -151,7 +151,7 @@ static void make_linear_burst(struct window *w)
 	shape_pulse(w, w->other, rng_between(w->r, 0.1, 0.9 - width), width, 1,
 		    rng_unit(w->r) < 0.3);
 	w->other_sigmas = rng_scale(w->r, 5, 40);
-	w->hidden = ACCEPT(PATTERN_SPIKE);
+	w->hidden = ALSO_SPIKE;
 }
 
 /* --- exponential --- */
@@ -228,7 +228,7 @@ static void make_staircase(struct window *w)
 	}
 	shape_scale(w->shape, w->n);
 	if (stairs >= 10)
-		w->also |= ACCEPT(PATTERN_LINEAR);
+		w->also |= ALSO_LINEAR;
 }
 
 static void make_power(struct window *w)
@@ -243,11 +243,11 @@ static void lift(struct window *w)
 {
 	make_linear(w);
 	w->other_share = rng_scale(w->r, 0.3, 2);
-	w->hidden = ACCEPT(PATTERN_OSCILLATING) | ACCEPT(PATTERN_STABLE);
+	w->hidden = ALSO_OSCILLATING | ALSO_STABLE;
 	if (w->other_share < 0.4)
-		w->also |= ACCEPT(PATTERN_LINEAR);
+		w->also |= ALSO_LINEAR;
 	if (w->other_share > 1.5)
-		w->also |= ACCEPT(PATTERN_OSCILLATING);
+		w->also |= ALSO_OSCILLATING;
 }
 
 static void make_lifted_saw(struct window *w)

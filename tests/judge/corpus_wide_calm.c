@@ -119,7 +119,7 @@ static void stable_wander(struct window *w)
 	trend = sum / sqrt(size * (double)w->n / 12);
 	w->sigmas = rng_scale(w->r, 1, 15);
 	w->also |= ALSO_OSCILLATING;
-	if (trend > 0.7) /* nobody can know that this comes back */
+	if (trend > 0.6) /* nobody can know that this comes back */
 		w->also |= ALSO_LINEAR | ALSO_SUSTAINED;
 	w->chance = true;
 }
@@ -146,7 +146,6 @@ static void stable_restarts(struct window *w)
 	w->out->restart_count = (size_t)count;
 	shape_scale(w->shape, w->n);
 	w->sigmas = rng_scale(w->r, 10, 300);
-	w->chance = true;
 }
 
 /* Fills to a bound, then evicts in bursts. */
@@ -306,11 +305,15 @@ static void wave_telegraph(struct window *w)
 
 static void wave_stepped(struct window *w)
 {
+	double at = rng_between(w->r, 0.1, 0.6);
+
 	shape_any_wave(w, w->shape, shape_periods(w, 4, 40));
-	shape_step(w, w->other, rng_between(w->r, 0.1, 0.6), 1);
+	shape_step(w, w->other, at, 1);
 	size_wave(w);
 	w->other_share = rng_scale(w->r, 0.3, 3);
 	w->also |= ALSO_STABLE;
+	if (at > 0.4) /* too late to see that it was the only one */
+		w->also |= ALSO_SUSTAINED;
 }
 
 #define FAMILY(label, leak, name, make)              \

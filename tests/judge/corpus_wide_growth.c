@@ -59,14 +59,16 @@ static void linear_spikes(struct window *w)
 	w->hidden = ALSO_SPIKE;
 }
 
+/* Down by less than the line gains. */
 static void linear_stepped(struct window *w)
 {
+	bool down = chance(w, 0.3);
+
 	linear_plain(w);
 	for (int k = 1 + rng_below(w->r, 2); k > 0; k--)
 		shape_step(w, w->other, rng_between(w->r, 0.1, 0.9),
-			   chance(w, 0.7) ? rng_between(w->r, 0.3, 1)
-					  : rng_between(w->r, -1, -0.3));
-	w->other_share = rng_scale(w->r, 0.1, 0.9);
+			   rng_between(w->r, 0.3, 1) * (down ? -1 : 1));
+	w->other_share = rng_scale(w->r, 0.05, down ? 0.25 : 0.7);
 	w->also |= ALSO_SUSTAINED;
 }
 

@@ -146,8 +146,8 @@ static int make_window(struct making *m, const struct family *f)
 	set_values(m, &largest);
 	if (making_accept(m, f))
 		return -ENOMEM;
-	if (largest > 6 && f->label == PATTERN_STABLE)
-		l->accept |= ACCEPT(PATTERN_SPIKE);
+	if (largest > 6 && l->accept & ALSO_STABLE)
+		l->accept |= ALSO_SPIKE;
 	set_rates(m, f);
 	l->sigma = noise_sigma(&m->noise);
 	l->quantum = m->quantum;
