@@ -22,3 +22,7 @@ evaluate: $(O)/judge/evaluate ## score the judge on labelled series: the tables 
 .PHONY: evaluate-second
 evaluate-second: $(O)/memtrace ## score `memtrace analyze --series` on series from a generator of its own
 	@BUILD=$(O) /usr/bin/python3 tests/judge/second.py $(EVALUATE)
+
+.PHONY: check-judge
+check-judge: $(O)/judge/evaluate ## the bars of the judge of shapes, from a fresh seed, 1.5 points of tolerance; no root
+	@tests/judge/check.sh $<

@@ -204,6 +204,22 @@ static bool begins(const struct labelled *l)
 	return l->restart_count && since < 10;
 }
 
+/* Nothing but noise, of which little is seen: steps of rounding, held values, few points, or a
+ * memory that looks like a wave. */
+static uint32_t accept_of_noise(const struct making *m)
+{
+	const struct noise *k = &m->noise;
+	double sigma = noise_sigma(k), memory = k->memory_s / m->sampling.dt_s;
+
+	if (!m->wide)
+		return 0;
+	if (k->hold > 0 || m->quantum > 2 * sigma)
+		return ALSO_OSCILLATING | ALSO_SPIKE;
+	if (m->w.n < 16 || (k->slow > 0.5 * sigma && memory > fmax(3, (double)m->w.n / 25)))
+		return ALSO_OSCILLATING;
+	return 0;
+}
+
 int making_accept(struct making *m, const struct family *f)
 {
 	bool grows = f->leak || f->label == PATTERN_STABLE, rises;
@@ -212,6 +228,8 @@ int making_accept(struct making *m, const struct family *f)
 	l->accept = ACCEPT(f->label) | m->w.also;
 	if (begins(l))
 		l->accept |= ACCEPT(PATTERN_NONE) | ALSO_STABLE | ALSO_LINEAR | ALSO_SUSTAINED;
+	if (m->w.sigmas == SIGMAS_NONE)
+		l->accept |= accept_of_noise(m);
 	if (m->w.sigmas == SIGMAS_NONE || m->w.chance)
 		return 0;
 	rises = m->shape[m->w.n - 1] > m->shape[0] || l->restart_count > 0;

@@ -187,7 +187,7 @@ static void spike_box(struct window *w)
 
 	shape_pulse(w, w->shape, rng_between(w->r, 0.1, 0.85 - width), width, 1, false);
 	w->sigmas = rng_scale(w->r, 6, 200);
-	if (width > 0.12)
+	if (width > 0.09)
 		w->also |= ALSO_STABLE;
 }
 
@@ -300,7 +300,7 @@ static void wave_telegraph(struct window *w)
 		w->shape[i] = level;
 	}
 	size_wave(w);
-	w->also |= ALSO_STABLE | (flips < 6 ? ALSO_SPIKE : 0);
+	w->also |= ALSO_STABLE | (flips < 10 ? ALSO_SPIKE : 0);
 }
 
 static void wave_stepped(struct window *w)
