@@ -1,6 +1,7 @@
 # The judge's corpora: evaluation, and learning of its constants.
 JUDGE_LEARN := $(wildcard tests/judge/train*.c)
-JUDGE_SRC   := $(filter-out tests/judge/evaluate.c $(JUDGE_LEARN),$(wildcard tests/judge/*.c))
+JUDGE_TEST  := $(patsubst tests/judge/%.c,$(O)/judge/%,$(wildcard tests/judge/test_*.c))
+JUDGE_SRC   := $(filter-out tests/judge/evaluate.c tests/judge/test_%.c $(JUDGE_LEARN),$(wildcard tests/judge/*.c))
 JUDGE_OBJ   := $(JUDGE_SRC:%.c=$(O)/%.o)
 
 $(O)/tests/judge/%.o: tests/judge/%.c | $(SKEL) $(MADE)
@@ -9,6 +10,13 @@ $(O)/tests/judge/%.o: tests/judge/%.c | $(SKEL) $(MADE)
 $(O)/judge/%: $(O)/tests/judge/%.o $(JUDGE_OBJ) $(O)/libmemtrace.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $^ $(LDLIBS) -o $@
+# The measure itself, with sanitizers.
+$(O)/san/tests/judge/%.o: tests/judge/%.c | $(SKEL) $(MADE)
+	@mkdir -p $(@D)
+	$(call say,CC-SAN,$@)$(CC) $(ALL_CFLAGS) $(SAN) -MMD -MP -c $< -o $@
+$(O)/judge/test_%: $(O)/san/tests/judge/test_%.o $(JUDGE_SRC:%.c=$(O)/san/%.o) $(O)/san/libmemtrace.a
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)$(CC) $(SAN) $^ $(LDLIBS) -lcmocka -o $@
 $(O)/judge/train_pattern: $(O)/tests/judge/train_mlp.o
 # the same network on the same machine, and ten times as soon
 $(O)/tests/judge/train_mlp.o: JUDGE_FLAGS := -O3 -march=native -ffast-math
@@ -24,5 +32,8 @@ evaluate-second: $(O)/memtrace ## score `memtrace analyze --series` on series fr
 	@BUILD=$(O) /usr/bin/python3 tests/judge/second.py $(EVALUATE)
 
 .PHONY: check-judge
-check-judge: $(O)/judge/evaluate ## the bars of the judge of shapes, from a fresh seed, 1.5 points of tolerance; no root
+check-judge: $(O)/judge/evaluate $(JUDGE_TEST) ## the measure, and the bars from a fresh seed with 1.5 points of tolerance; no root
+	@tools/run-tests.sh judge $(JUDGE_TEST)
 	@tests/judge/check.sh $<
+check: check-judge
+test-programs: $(O)/judge/evaluate $(JUDGE_TEST)
