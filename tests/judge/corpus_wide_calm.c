@@ -163,6 +163,42 @@ static void stable_evicting(struct window *w)
 	w->also |= ALSO_OSCILLATING;
 }
 
+/* A cache filled by popularity: each key that is new comes more seldom. Its end is not in sight. */
+static void stable_popular(struct window *w)
+{
+	double bend = rng_scale(w->r, 40, 2000);
+
+	for (size_t i = 0; i < w->n; i++)
+		w->shape[i] = log1p(bend * w->x[i]) / log1p(bend);
+	w->sigmas = rng_scale(w->r, 5, 300);
+	w->also |= ALSO_SUSTAINED;
+}
+
+/* Load that came and went. */
+static void stable_hump(struct window *w)
+{
+	double middle = rng_between(w->r, 0.3, 0.6), half = rng_between(w->r, 0.15, 0.3), away;
+	bool round = chance(w, 0.6);
+
+	for (size_t i = 0; i < w->n; i++) {
+		away = fmin(fabs(w->x[i] - middle) / half, 1);
+		w->shape[i] = round ? 0.5 + 0.5 * cos(M_PI * away) : 1 - away;
+	}
+	w->sigmas = rng_scale(w->r, 6, 200);
+	w->also |= ALSO_SPIKE | ALSO_OSCILLATING;
+}
+
+static void stable_dips(struct window *w)
+{
+	for (int k = 1 + rng_below(w->r, 3); k > 0; k--)
+		shape_pulse(w, w->shape, rng_between(w->r, 0.05, 0.85),
+			    rng_between(w->r, 0.3 * w->step, 0.08), -rng_between(w->r, 0.4, 1),
+			    chance(w, 0.4));
+	shape_scale(w->shape, w->n);
+	w->sigmas = rng_scale(w->r, 6, 200);
+	w->also |= ALSO_SPIKE;
+}
+
 /* --- spike --- */
 
 static void spike_any(struct window *w)
@@ -316,6 +352,20 @@ static void wave_stepped(struct window *w)
 		w->also |= ALSO_SUSTAINED;
 }
 
+/* Short work at regular times. */
+static void wave_jobs(struct window *w)
+{
+	double periods = shape_periods(w, 4, 20), phase = rng_unit(w->r);
+	double duty = rng_between(w->r, 0.06, 0.25), decay = chance(w, 0.5) ? duty : 0, at;
+
+	for (size_t i = 0; i < w->n; i++) {
+		at = fmod(periods * w->x[i] + phase, 1);
+		w->shape[i] = decay > 0 ? exp(-at / decay) : at < duty;
+	}
+	size_wave(w);
+	w->also |= ALSO_SPIKE | ALSO_STABLE;
+}
+
 #define FAMILY(label, leak, name, make)              \
 	{                                            \
 		name, PATTERN_##label, leak, 1, make \
@@ -333,6 +383,9 @@ const struct family corpus_calm_families[] = {
 	FAMILY(STABLE, false, "any wander", stable_wander),
 	FAMILY(STABLE, false, "restarts", stable_restarts),
 	FAMILY(STABLE, false, "evicting cache", stable_evicting),
+	FAMILY(STABLE, false, "popularity", stable_popular),
+	FAMILY(STABLE, false, "hump", stable_hump),
+	FAMILY(STABLE, false, "dips", stable_dips),
 	{ "any pulse", PATTERN_SPIKE, false, 2.5, spike_any },
 	FAMILY(SPIKE, false, "up and down", spike_box),
 	FAMILY(SPIKE, false, "several pulses", spike_several),
@@ -344,6 +397,7 @@ const struct family corpus_calm_families[] = {
 	FAMILY(OSCILLATING, false, "drifting wave", wave_drifting),
 	FAMILY(OSCILLATING, false, "telegraph", wave_telegraph),
 	FAMILY(OSCILLATING, false, "wave with a step", wave_stepped),
+	FAMILY(OSCILLATING, false, "jobs", wave_jobs),
 };
 
 const size_t corpus_calm_count = sizeof(corpus_calm_families) / sizeof(*corpus_calm_families);

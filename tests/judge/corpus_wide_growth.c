@@ -21,7 +21,7 @@ static void linear_plain(struct window *w)
 
 static void linear_from(struct window *w)
 {
-	double from = rng_between(w->r, 0, 0.6);
+	double from = rng_between(w->r, 0, 0.8);
 
 	for (size_t i = 0; i < w->n; i++)
 		w->shape[i] = shape_clip(w->x[i], from, 1);
@@ -39,7 +39,7 @@ static void linear_warm(struct window *w)
 	for (int k = rng_below(w->r, 3); k > 0; k--)
 		shape_step(w, w->other, rng_between(w->r, 0.01, 0.3), rng_between(w->r, 0.1, 0.5));
 	shape_scale(w->other, w->n);
-	w->other_share = rng_scale(w->r, 0.1, 2);
+	w->other_share = rng_scale(w->r, 0.1, 5);
 	if (w->other_share > 0.5)
 		w->also |= ALSO_SUSTAINED;
 }
@@ -206,19 +206,22 @@ static void sustained_wave(struct window *w)
 		   (w->other_share > 1.2 ? ALSO_OSCILLATING : 0);
 }
 
-/* Grows, pauses, grows. */
+/* Grows, pauses, grows; evenly, or ever more often. */
 static void sustained_bursts(struct window *w)
 {
-	int bursts = 2 + rng_below(w->r, 7);
-	double share = rng_between(w->r, 0.15, 0.6), from;
+	double share = rng_between(w->r, 0.15, 0.6), from, length;
+	double often = chance(w, 0.3) ? rng_between(w->r, 0.4, 0.8) : 1;
+	int bursts = 2 + rng_below(w->r, often < 1 ? 14 : 7);
 
 	for (int k = 0; k < bursts; k++) {
-		from = (k + rng_between(w->r, 0, 1 - share)) / bursts;
+		from = pow((k + rng_between(w->r, 0, 1 - share)) / bursts, often);
+		length = pow((k + 1.0) / bursts, often) - pow((double)k / bursts, often);
 		for (size_t i = 0; i < w->n; i++)
-			w->shape[i] += shape_clip(w->x[i], from, from + share / bursts);
+			w->shape[i] += shape_clip(w->x[i], from, from + share * length);
 	}
 	shape_scale(w->shape, w->n);
-	w->also |= (bursts >= 5 || share > 0.5 ? ALSO_LINEAR : 0) | (bursts == 2 ? ALSO_STABLE : 0);
+	w->also |= (bursts >= 5 || share > 0.5 ? ALSO_LINEAR : 0) |
+		   (often < 0.75 ? ALSO_EXPONENTIAL : 0) | (bursts == 2 ? ALSO_STABLE : 0);
 }
 
 /* Logistic, still on its way. */

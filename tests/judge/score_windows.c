@@ -102,7 +102,7 @@ static const struct corpus corpora[] = {
 	    { 100, 4000 },
 	    { 300, 4000 },
 	    { 600, 4000 } } },
-	{ "The wide set: any length, sampling, base, rounding and noise, 70 families",
+	{ "The wide set: any length, sampling, base, rounding and noise, 75 families",
 	  corpus_window_wide,
 	  { { 8, 2000 },
 	    { 12, 2000 },
@@ -233,25 +233,37 @@ static void print_visibility(FILE *out, const struct results *r)
 		100 * tally_ratio(r->all[OURS].false_positive_any));
 }
 
+static void print_shares(FILE *out, const struct tally_bin *b, bool with_label)
+{
+	if (b->of <= 0)
+		fprintf(out, with_label ? " 0 | | | |" : " 0 | | |");
+	else
+		fprintf(out, " %.0f | %.3f | %.3f |", b->of, b->sum / b->of, b->right / b->of);
+	if (b->of > 0 && with_label)
+		fprintf(out, " %.3f |", b->strict / b->of);
+}
+
 static void print_calibration(FILE *out, const struct tally *t)
 {
+	const struct tally_bin *nine = &t->confidence_09;
+
 	fprintf(out, "Calibration, all windows:\n\n| said | windows | P(leak), mean | leaks | "
 		     "windows | confidence, mean | accepted | the label |\n"
 		     "| --- | --- | --- | --- | --- | --- | --- | --- |\n");
-	for (int k = 0; k < TALLY_BINS; k++)
-		fprintf(out, "| %.1f to %.1f | %.0f | %.3f | %.3f | %.0f | %.3f | %.3f | %.3f |\n",
-			0.1 * k, 0.1 * (k + 1), t->leak_bin[k].of,
-			t->leak_bin[k].sum / t->leak_bin[k].of,
-			t->leak_bin[k].right / t->leak_bin[k].of, t->confidence_bin[k].of,
-			t->confidence_bin[k].sum / t->confidence_bin[k].of,
-			t->confidence_bin[k].right / t->confidence_bin[k].of,
-			t->confidence_bin[k].strict / t->confidence_bin[k].of);
-	fprintf(out,
-		"\nOf %.0f verdicts given at 0.85 to 0.95 (mean %.3f), %.3f are right and %.3f are "
-		"the label itself. Expected calibration error of the confidence: %.3f.\n\n",
-		t->confidence_09.of, t->confidence_09.sum / t->confidence_09.of,
-		t->confidence_09.right / t->confidence_09.of,
-		t->confidence_09.strict / t->confidence_09.of, tally_confidence_error(t));
+	for (int k = 0; k < TALLY_BINS; k++) {
+		fprintf(out, "| %.1f to %.1f |", 0.1 * k, 0.1 * (k + 1));
+		print_shares(out, &t->leak_bin[k], false);
+		print_shares(out, &t->confidence_bin[k], true);
+		fprintf(out, "\n");
+	}
+	if (nine->of > 0)
+		fprintf(out,
+			"\nOf %.0f verdicts given at 0.85 to 0.95 (mean %.3f), %.3f are right and "
+			"%.3f are the label itself.",
+			nine->of, nine->sum / nine->of, nine->right / nine->of,
+			nine->strict / nine->of);
+	fprintf(out, "\nExpected calibration error of the confidence: %.3f.\n\n",
+		tally_confidence_error(t));
 }
 
 static int by_ratio(const void *a, const void *b)

@@ -15,6 +15,10 @@ struct tally_share {
 	double right, of; /* counts */
 };
 
+struct tally_bin {
+	double sum, right, strict, of; /* of what was said; counts; strict: the label itself */
+};
+
 struct tally {
 	double windows, accepted;
 	double confusion[PATTERN_MAX][PATTERN_MAX]; /* truth, answer; one label only */
@@ -23,9 +27,8 @@ struct tally {
 	struct tally_share recall_any, false_positive_any; /* of all windows */
 	struct tally_share recall_d1[TALLY_D1_BINS];	   /* of all leaks */
 	struct tally_share recall_seen;			   /* d1 >= 9, and clear */
-	struct {
-		double sum, right, strict, of;
-	} leak_bin[TALLY_BINS], confidence_bin[TALLY_BINS], confidence_09;
+	struct tally_bin leak_bin[TALLY_BINS], confidence_bin[TALLY_BINS];
+	struct tally_bin confidence_09; /* said 0.85 to 0.95 */
 };
 
 extern const double tally_thresholds[TALLY_THRESHOLDS];
