@@ -5,10 +5,6 @@
 
 #define S2_MIN 1e-24 /* of rows of size 1: what is left of rounding */
 
-struct sums {
-	double z, y, zz, zy;
-};
-
 /* Over one usual step: 1; weight makes rows after a gap as noisy as the others. */
 struct step {
 	double phi, weight;
@@ -25,32 +21,78 @@ static struct step step_over(double gap, double rho)
 	return s;
 }
 
-static void means(const struct ar1_rows *r, double *z, double *y)
+/* Sums over rows of columns c (the constant), z and s (the side), and of y. */
+struct normal {
+	double cc, cz, cs, zz, zs, ss, cy, zy, sy;
+	double logs; /* of the variances of rows, beside s2 */
+};
+
+struct row {
+	double c, z, s, y;
+};
+
+static void add_row(struct normal *m, const struct row *w)
 {
-	*z = *y = 0;
-	for (size_t i = 0; i < r->n; i++) {
-		*y += r->y[i];
-		*z += r->z ? r->z[i] : 0;
+	m->cc += w->c * w->c;
+	m->cz += w->c * w->z;
+	m->zz += w->z * w->z;
+	m->cy += w->c * w->y;
+	m->zy += w->z * w->y;
+	m->cs += w->c * w->s;
+	m->zs += w->z * w->s;
+	m->ss += w->s * w->s;
+	m->sy += w->s * w->y;
+}
+
+/* With the first columns projected on what the side leaves of them. */
+static double solve(const struct normal *m, struct ar1 *f)
+{
+	double side = m->ss > 0 ? 1 / m->ss : 0;
+	double cc = m->cc - m->cs * m->cs * side, cz = m->cz - m->cs * m->zs * side;
+	double zz = m->zz - m->zs * m->zs * side, cy = m->cy - m->cs * m->sy * side;
+	double zy = m->zy - m->zs * m->sy * side, det = cc * zz - cz * cz;
+
+	if (det > 1e-12 * cc * zz && zz > 0 && cc > 0) {
+		f->k0 = (zz * cy - cz * zy) / det;
+		f->k1 = (cc * zy - cz * cy) / det;
+		f->v00 = zz / det;
+		f->v01 = -cz / det;
+		f->v11 = cc / det;
+	} else {
+		f->k0 = cc > 0 ? cy / cc : 0;
+		f->k1 = f->v01 = f->v11 = 0;
+		f->v00 = cc > 0 ? 1 / cc : 0;
 	}
-	*y /= r->n;
-	*z /= r->n;
+	return (m->sy - f->k0 * m->cs - f->k1 * m->zs) * side;
+}
+
+static struct row plain_row(const struct ar1_rows *r, size_t i, const struct row *mean)
+{
+	return (struct row){ 1, r->z ? r->z[i] - mean->z : 0, r->side ? r->side[i] : 0,
+			     r->y[i] - mean->y };
+}
+
+static double columns_of(const struct ar1_rows *r)
+{
+	return 1 + (r->z != NULL) + (r->side != NULL);
 }
 
 /* Lag-1 correlation of the residuals of plain least squares, unbiased to first order. */
-static double memory(const struct ar1_rows *r, double mz, double my)
+static double memory(const struct ar1_rows *r, const struct row *mean)
 {
-	double zz = 0, zy = 0, slope, before = 0, ee = 0, e1 = 0;
-	double k = r->z ? 2 : 1, n = r->n;
+	double k = columns_of(r), n = r->n, ee = 0, e1 = 0, before = 0, side;
+	struct normal m = {};
+	struct ar1 f;
 
-	for (size_t i = 0; r->z && i < r->n; i++) {
-		double z = r->z[i] - mz;
-
-		zz += z * z;
-		zy += z * (r->y[i] - my);
-	}
-	slope = zz > 0 ? zy / zz : 0;
 	for (size_t i = 0; i < r->n; i++) {
-		double e = r->y[i] - my - (r->z ? slope * (r->z[i] - mz) : 0);
+		struct row w = plain_row(r, i, mean);
+
+		add_row(&m, &w);
+	}
+	side = solve(&m, &f);
+	for (size_t i = 0; i < r->n; i++) {
+		struct row w = plain_row(r, i, mean);
+		double e = w.y - f.k0 - f.k1 * w.z - side * w.s;
 
 		ee += e * e;
 		e1 += e * before;
@@ -61,110 +103,92 @@ static double memory(const struct ar1_rows *r, double mz, double my)
 	return fmin(fmax((n * e1 / ee + k) / fmax(n - 3 - k, 4), 0), AR1_RHO_MAX);
 }
 
-struct normal {
-	double cc, cz, zz, cy, zy; /* c: the whitened constant */
-	double logs;		   /* of the variances of rows, beside s2 */
-};
-
-static void row(const struct ar1_rows *r, const struct ar1 *f, size_t i, double mz, double my,
-		double out[3], double *logs)
+static struct row white_row(const struct ar1_rows *r, double rho, size_t i, const struct row *mean,
+			    double *logs)
 {
-	double z = r->z ? r->z[i] - mz : 0, y = r->y[i] - my;
+	struct row w = plain_row(r, i, mean), before;
 	struct step s;
 
 	if (i == 0) {
-		double first = sqrt(1 - f->rho * f->rho);
+		double first = sqrt(1 - rho * rho);
 
-		out[0] = first;
-		out[1] = first * z;
-		out[2] = first * y;
 		*logs -= 2 * log(first);
-		return;
+		return (struct row){ first, first * w.z, first * w.s, first * w.y };
 	}
-	s = step_over(r->gap ? r->gap[i] : 1, f->rho);
-	out[0] = s.weight * (1 - s.phi);
-	out[1] = s.weight * (z - s.phi * (r->z ? r->z[i - 1] - mz : 0));
-	out[2] = s.weight * (y - s.phi * (r->y[i - 1] - my));
+	before = plain_row(r, i - 1, mean);
+	s = step_over(r->gap ? r->gap[i] : 1, rho);
 	if (s.weight != 1)
 		*logs -= 2 * log(s.weight);
+	return (struct row){ s.weight * (1 - s.phi), s.weight * (w.z - s.phi * before.z),
+			     s.weight * (w.s - s.phi * before.s),
+			     s.weight * (w.y - s.phi * before.y) };
 }
 
-static void solve(const struct normal *m, struct ar1 *f)
-{
-	double det = m->cc * m->zz - m->cz * m->cz;
-
-	if (det > 1e-12 * m->cc * m->zz && m->zz > 0) {
-		f->k0 = (m->zz * m->cy - m->cz * m->zy) / det;
-		f->k1 = (m->cc * m->zy - m->cz * m->cy) / det;
-		f->v00 = m->zz / det;
-		f->v01 = -m->cz / det;
-		f->v11 = m->cc / det;
-		return;
-	}
-	f->k0 = m->cy / m->cc;
-	f->k1 = 0;
-	f->v00 = 1 / m->cc;
-	f->v01 = f->v11 = 0;
-}
-
-static void finish(const struct ar1_rows *r, const struct normal *m, double sse, double mz,
-		   double my, struct ar1 *f)
+static void finish(const struct ar1_rows *r, double logs, double sse, const struct row *mean,
+		   struct ar1 *f)
 {
 	double floor = r->floor * r->floor / 2 * (1 - f->rho) * (1 - f->rho) + S2_MIN;
-	double left = sse / r->n, k = r->z ? 2 : 1;
+	double left = sse / r->n;
 
-	f->deviance = r->n * log(fmax(left, floor)) + m->logs;
-	f->s2 = fmax(sse / (r->n - k), floor);
+	f->deviance = r->n * log(fmax(left, floor)) + logs;
+	f->s2 = fmax(sse / (r->n - columns_of(r)), floor);
 	f->v00 *= f->s2;
 	f->v01 *= f->s2;
 	f->v11 *= f->s2;
 	/* back to z and y that are not centred */
-	f->k0 += my - f->k1 * mz;
-	f->v00 = fmax(f->v00 - 2 * mz * f->v01 + mz * mz * f->v11, 0);
-	f->v01 -= mz * f->v11;
+	f->k0 += mean->y - f->k1 * mean->z;
+	f->v00 = fmax(f->v00 - 2 * mean->z * f->v01 + mean->z * mean->z * f->v11, 0);
+	f->v01 -= mean->z * f->v11;
 }
 
-static void fit_centred(const struct ar1_rows *r, double mz, double my, struct ar1 *f)
+static void fit_centred(const struct ar1_rows *r, const struct row *mean, struct ar1 *f)
 {
 	struct normal m = {};
-	double sse = 0, w[3], unused = 0;
+	double sse = 0, unused = 0, side;
 
 	for (size_t i = 0; i < r->n; i++) {
-		row(r, f, i, mz, my, w, &m.logs);
-		m.cc += w[0] * w[0];
-		m.cz += w[0] * w[1];
-		m.zz += w[1] * w[1];
-		m.cy += w[0] * w[2];
-		m.zy += w[1] * w[2];
+		struct row w = white_row(r, f->rho, i, mean, &m.logs);
+
+		add_row(&m, &w);
 	}
-	solve(&m, f);
+	side = solve(&m, f);
 	for (size_t i = 0; i < r->n; i++) {
-		double e;
+		struct row w = white_row(r, f->rho, i, mean, &unused);
+		double e = w.y - f->k0 * w.c - f->k1 * w.z - side * w.s;
 
-		row(r, f, i, mz, my, w, &unused);
-		e = w[2] - f->k0 * w[0] - f->k1 * w[1];
 		sse += e * e;
 	}
-	finish(r, &m, sse, mz, my, f);
+	finish(r, m.logs, sse, mean, f);
+}
+
+static struct row means(const struct ar1_rows *r)
+{
+	struct row m = {};
+
+	for (size_t i = 0; i < r->n; i++) {
+		m.y += r->y[i];
+		m.z += r->z ? r->z[i] : 0;
+	}
+	m.y /= r->n;
+	m.z /= r->n;
+	return m;
 }
 
 void ar1_fit(const struct ar1_rows *r, struct ar1 *ret)
 {
-	double mz, my;
+	struct row mean = means(r);
 	struct ar1 f = {};
 
-	means(r, &mz, &my);
-	f.rho = memory(r, mz, my);
-	fit_centred(r, mz, my, &f);
+	f.rho = memory(r, &mean);
+	fit_centred(r, &mean, &f);
 	*ret = f;
 }
 
 void ar1_fit_rho(const struct ar1_rows *r, double rho, struct ar1 *ret)
 {
-	double mz, my;
+	struct row mean = means(r);
 	struct ar1 f = { .rho = fmin(fmax(rho, 0), AR1_RHO_MAX) };
 
-	means(r, &mz, &my);
-	fit_centred(r, mz, my, &f);
+	fit_centred(r, &mean, &f);
 	*ret = f;
 }

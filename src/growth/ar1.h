@@ -12,8 +12,10 @@
 struct ar1_rows {
 	size_t n;
 	const double *y, *z; /* borrowed; z NULL: a constant only */
-	const double *gap;   /* borrowed; of row i to the row before, in usual steps; NULL: all 1 */
-	double floor;	     /* least standard deviation of the noise */
+	const double
+		*side; /* borrowed; a third column that is fitted, too, but not told of; or NULL */
+	const double *gap; /* borrowed; of row i to the row before, in usual steps; NULL: all 1 */
+	double floor;	   /* least standard deviation of the noise */
 };
 
 struct ar1 {

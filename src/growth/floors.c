@@ -61,9 +61,10 @@ struct zigzag {
 	double trend, turn; /* turn: how far back it must go */
 	size_t low, high;
 	double lowest, highest;
-	int going;		  /* 1: up, -1: down, 0: not known yet */
-	double above[FLOORS_MAX]; /* of each trough: height of the peak before it */
-	double before;		  /* height of the last peak */
+	int going;		     /* 1: up, -1: down, 0: not known yet */
+	double above[FLOORS_MAX];    /* of each trough: height of the peak before it */
+	double fall[FLOORS_MAX];     /* the same of the values themselves */
+	double before, value_before; /* height and value of the last peak */
 	bool has_peak;
 };
 
@@ -74,9 +75,11 @@ static void keep_trough(struct floors *f, struct zigzag *z, double t, double val
 		memmove(f->t, f->t + 1, f->count * sizeof(*f->t));
 		memmove(f->value, f->value + 1, f->count * sizeof(*f->value));
 		memmove(z->above, z->above + 1, f->count * sizeof(*z->above));
+		memmove(z->fall, z->fall + 1, f->count * sizeof(*z->fall));
 	}
 	f->t[f->count] = t;
 	f->value[f->count] = value;
+	z->fall[f->count] = z->value_before - value;
 	z->above[f->count++] = z->before - z->lowest;
 }
 
@@ -108,6 +111,7 @@ static void step(struct zigzag *z, const double *t, const double *v, size_t i, s
 		mark_high(z, i, height);
 	} else if (z->going >= 0 && z->highest - height > z->turn) {
 		z->before = z->highest;
+		z->value_before = v[z->high];
 		z->has_peak = true;
 		z->going = -1;
 		mark_low(z, i, height);
@@ -146,6 +150,8 @@ static void describe(struct floors *f, const struct zigzag *z, double start, dou
 	for (size_t i = 0; i < f->count; i++)
 		some[i] = z->above[i];
 	f->amplitude = median_of(some, f->count);
+	memcpy(some, z->fall, f->count * sizeof(*some));
+	f->fall = median_of(some, f->count);
 	for (size_t i = 0; i + 1 < f->count; i++)
 		some[i] = f->t[i + 1] - f->t[i];
 	f->period = median_of(some, f->count - 1);

@@ -11,8 +11,9 @@
 struct floors {
 	size_t count; /* troughs between peaks */
 	double t[FLOORS_MAX], value[FLOORS_MAX];
-	double period;		   /* median time between them; 0 with fewer than 2 */
-	double amplitude;	   /* median height of peaks above the troughs beside them */
+	double period;	  /* median time between them; 0 with fewer than 2 */
+	double amplitude; /* median height of peaks above the troughs beside them */
+	double fall;	  /* median of how far it really falls to a trough: less, by the trend */
 	double slope, slope_error; /* of the floor, per unit of t */
 	double middle, level;	   /* the floor is at level, +- level_error, when t is middle */
 	double level_error;

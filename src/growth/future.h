@@ -19,7 +19,7 @@ struct future_points {
 };
 
 enum future_kind {
-	FUTURE_LINE,	    /* k0 + k1 x */
+	FUTURE_LINE,	    /* k0 + k1 max(x - from, 0) */
 	FUTURE_EXPONENTIAL, /* k0 + k1 (e^(curve max(x - from, 0)) - 1) */
 	FUTURE_POWER,	    /* k0 + k1 x^curve */
 	FUTURE_WALK,	    /* k0 + k1 (x - 1) and a random walk from x = 1 on */

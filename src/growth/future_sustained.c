@@ -6,6 +6,7 @@
 #include "growth/segments.h"
 
 #define TEETH_NOISES 6 /* amplitude over noise from which teeth are teeth */
+#define FALL_SHARE 0.2 /* of the amplitude: stairs fall only from the trend */
 #define STAIRS_LEAST 3 /* jumps */
 #define PRIOR_JUMPS 2  /* jumps are taken to differ by PRIOR_SPREAD, as if seen so often */
 #define PRIOR_SPREAD 0.35
@@ -15,11 +16,12 @@
 static bool add_teeth(struct futures *f, const struct future_points *p)
 {
 	struct floors l;
-	struct future one = { .kind = FUTURE_LINE, .weight = 1 };
+	struct future one = { .kind = FUTURE_LINE };
 	double late;
 
 	if (floors_fit(p->x, p->y, p->n, p->noise, 0, &l) ||
-	    l.amplitude < TEETH_NOISES * p->noise || l.slope < FUTURE_CLEAR * l.slope_error)
+	    l.amplitude < TEETH_NOISES * p->noise || l.fall < FALL_SHARE * l.amplitude ||
+	    l.slope < FUTURE_CLEAR * l.slope_error)
 		return false;
 	late = l.slope * l.period;
 	one.k1 = l.slope;
@@ -46,16 +48,16 @@ static double spread_of(const double *size, size_t n)
 	return (squares + PRIOR_JUMPS * PRIOR_SPREAD * PRIOR_SPREAD) / (n - 1 + PRIOR_JUMPS);
 }
 
-/* Jumps of any height at any time, as they came: a random walk. Returns its BIC. */
-static double add_stairs(struct futures *f, const struct future_points *p)
+/* Jumps of any height at any time, as they came: a random walk. */
+static void add_stairs(struct futures *f, const struct future_points *p)
 {
 	double height[SEGMENTS_CUTS_MAX], wait[SEGMENTS_CUTS_MAX], mean, up = 0;
-	struct future one = { .kind = FUTURE_WALK, .weight = 1 };
+	struct future one = { .kind = FUTURE_WALK };
 	struct segments s;
 	size_t n;
 
 	if (segments_levels(p->y, p->n, p->noise, p->floor, &s) || s.count <= STAIRS_LEAST)
-		return INFINITY;
+		return;
 	n = s.count - 1;
 	for (size_t i = 0; i < n; i++) {
 		height[i] = s.level[i + 1] - s.level[i];
@@ -64,36 +66,26 @@ static double add_stairs(struct futures *f, const struct future_points *p)
 			wait[i - 1] = p->x[s.start[i + 1]] - p->x[s.start[i]];
 	}
 	mean = up / n;
-	if (!(mean > 0))
-		return INFINITY;
 	one.k0 = s.level[n];
 	one.k1 = up;
 	one.walk = n * mean * mean * (spread_of(height, n) + spread_of(wait, n - 1));
 	one.v11 = one.walk + mean * mean / 6; /* and where in a stair the window begins and ends */
 	one.v00 = mean * mean / 4;
 	one.freedom = n + PRIOR_JUMPS;
-	if (up < FUTURE_CLEAR * sqrt(one.v00 + p->noise * p->noise))
-		return INFINITY;
-	future_add(f, &one);
-	return s.bic;
+	one.weight = -s.bic / 2;
+	if (up > FUTURE_CLEAR * sqrt(one.v00 + p->noise * p->noise))
+		future_add(f, &one);
 }
 
 void future_add_sustained(struct futures *f, const struct future_points *p, double weight)
 {
-	size_t first = f->count, powers;
-	double stairs, power;
+	size_t first = f->count;
 
-	if (add_teeth(f, p)) {
-		future_scale(f, first, weight);
-		return;
+	if (!add_teeth(f, p)) {
+		add_stairs(f, p);
+		future_add_power(f, p, 0);
+		/* stairs and teeth that are lost in noise */
+		future_add_lines(f, p);
 	}
-	stairs = add_stairs(f, p);
-	powers = f->count;
-	power = future_add_power(f, p);
-	if (isfinite(power) && powers > first) { /* one against the other */
-		future_scale(f, powers, exp(fmin((stairs - power) / 2, 50)));
-		if (stairs > power + 100)
-			f->one[first].weight = 0;
-	}
-	future_scale(f, first, weight);
+	future_weigh(f, first, weight);
 }
