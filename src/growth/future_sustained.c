@@ -7,6 +7,10 @@
 
 #define TEETH_NOISES 6 /* amplitude over noise from which teeth are teeth */
 #define FALL_SHARE 0.2 /* of the amplitude: stairs fall only from the trend */
+#define LINE_PRIOR 0.3
+#define BLOCKS 8
+#define WALK_SHARE 0.5 /* of the weight, when the memory is WALK_MEMORY or more */
+#define WALK_MEMORY 0.6
 #define STAIRS_LEAST 3 /* jumps */
 #define PRIOR_JUMPS 2  /* jumps are taken to differ by PRIOR_SPREAD, as if seen so often */
 #define PRIOR_SPREAD 0.35
@@ -30,6 +34,7 @@ static bool add_teeth(struct futures *f, const struct future_points *p)
 	one.v01 = -l.middle * one.v11;
 	one.v00 = l.level_error * l.level_error + l.middle * l.middle * one.v11 + late * late / 12;
 	one.freedom = l.count;
+	f->clear = true;
 	future_add(f, &one);
 	return true;
 }
@@ -73,19 +78,69 @@ static void add_stairs(struct futures *f, const struct future_points *p)
 	one.v00 = mean * mean / 4;
 	one.freedom = n + PRIOR_JUMPS;
 	one.weight = -s.bic / 2;
-	if (up > FUTURE_CLEAR * sqrt(one.v00 + p->noise * p->noise))
+	if (!(up > FUTURE_CLEAR * sqrt(one.v00 + p->noise * p->noise)))
+		return;
+	f->clear = true;
+	future_add(f, &one);
+}
+
+/* Drift and a random walk, from the growth of eight blocks: for stairs that noise hides. */
+static void add_walk(struct futures *f, const struct future_points *p)
+{
+	struct future one = { .kind = FUTURE_WALK, .freedom = BLOCKS - 1 };
+	double mean[BLOCKS] = {}, x[BLOCKS] = {}, spread = 0, noise;
+
+	for (size_t b = 0; b < BLOCKS; b++) {
+		size_t from = b * p->n / BLOCKS, to = (b + 1) * p->n / BLOCKS;
+
+		for (size_t i = from; i < to; i++) {
+			mean[b] += p->y[i] / (to - from);
+			x[b] += p->x[i] / (to - from);
+		}
+	}
+	one.k1 = (mean[BLOCKS - 1] - mean[0]) / (x[BLOCKS - 1] - x[0]);
+	noise = 2 * p->noise * p->noise * BLOCKS / p->n;
+	for (size_t b = 1; b < BLOCKS; b++) {
+		double step = x[b] - x[b - 1], off = mean[b] - mean[b - 1] - one.k1 * step;
+
+		spread += off * off / step / (BLOCKS - 2);
+	}
+	/* of means of blocks: two thirds of that of the walk itself */
+	one.walk = fmax(1.5 * (spread - noise * BLOCKS), 0);
+	one.k0 = mean[BLOCKS - 1] + one.k1 * (1 - x[BLOCKS - 1]);
+	one.v11 = one.walk + noise;
+	one.v00 = noise + one.walk / BLOCKS;
+	one.weight = 0;
+	if (one.k1 > 0)
 		future_add(f, &one);
+}
+
+/* How much of what a smooth curve leaves is remembered: stairs do that, and so does noise. */
+static double memory_of(const struct future_points *p)
+{
+	struct fit_work w;
+	struct fit fit;
+
+	if (fit_prepare(&w, p->x, p->y, p->n, p->floor))
+		return 0;
+	fit_prepared(&w, FIT_POWER, &fit);
+	return fit.rho;
 }
 
 void future_add_sustained(struct futures *f, const struct future_points *p, double weight)
 {
-	size_t first = f->count;
+	size_t first = f->count, walk;
+	double share = WALK_SHARE * fmin(memory_of(p) / WALK_MEMORY, 1);
 
-	if (!add_teeth(f, p)) {
-		add_stairs(f, p);
-		future_add_power(f, p, 0);
-		/* stairs and teeth that are lost in noise */
-		future_add_lines(f, p);
+	if (add_teeth(f, p)) {
+		future_weigh(f, first, weight);
+		return;
 	}
-	future_weigh(f, first, weight);
+	add_stairs(f, p);
+	future_add_power(f, p, 0);
+	future_add_lines(f, p, log(LINE_PRIOR)); /* teeth that are lost in noise */
+	future_weigh(f, first, weight * (1 - share));
+	walk = f->count;
+	add_walk(f, p);
+	future_weigh(f, walk, weight * share);
 }

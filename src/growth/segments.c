@@ -10,7 +10,8 @@
 
 #define N_MAX SEGMENTS_POINTS_MAX
 #define STEP_GAIN_LEAST 12.0 /* of squared noise; a jump of 3.5 standard deviations of one mean */
-#define LINE_CUTS_MAX 4
+#define LINE_CUTS_MAX 6
+#define STRETCH_LEAST 4 /* points between two breaks */
 #define LINE_COST                                                                      \
 	4.0 /* parameters of a break: level, slope, place, and one for having searched \
 	     */
@@ -234,42 +235,82 @@ void segments_break_deviance(const double *x, const double *y, size_t n, double 
 		ret[i] = deviance_of(x, y, &s, 0, at[i], n, floor);
 }
 
-static size_t best_break(const struct line_sums *s, size_t from, size_t n, size_t least)
+/* Of from to to - 1; what is last keeps at least least points. */
+static struct cut best_break(const struct line_sums *s, size_t from, size_t to, size_t least)
 {
-	double best = INFINITY;
-	size_t at = 0;
+	struct cut best = {};
+	double whole = line_of(s, from, to).sse;
 
-	for (size_t i = from + 3; i + least <= n; i++) {
-		double sse = line_of(s, from, i).sse + line_of(s, i, n).sse;
+	for (size_t i = from + STRETCH_LEAST; i + least <= to; i++) {
+		double gain = whole - line_of(s, from, i).sse - line_of(s, i, to).sse;
 
-		if (sse < best) {
-			best = sse;
-			at = i;
-		}
+		if (gain > best.gain)
+			best = (struct cut){ i, gain };
 	}
-	return at;
+	return best;
 }
 
+/* Of all points, as straight stretches that begin at start[0] = 0, start[1], ... */
+static double deviance_of_stretches(const double *x, const double *y, const struct line_sums *s,
+				    const size_t *start, size_t stretches, size_t n, double floor)
+{
+	double e[N_MAX], mx = x[n / 2], my = y[n / 2];
+
+	for (size_t k = 0; k < stretches; k++) {
+		size_t to = k + 1 < stretches ? start[k + 1] : n;
+		struct line l = line_of(s, start[k], to);
+
+		for (size_t i = start[k]; i < to; i++)
+			e[i] = y[i] - my - l.level - l.slope * (x[i] - mx);
+	}
+	return deviance(e, n, 2 * stretches, floor);
+}
+
+/* The cut, of all stretches, that explains most. false: there is none. */
+static bool cut_once(const struct line_sums *s, size_t *start, size_t stretches, size_t n,
+		     size_t least)
+{
+	struct cut best = {};
+	size_t where = 0;
+
+	for (size_t k = 0; k < stretches; k++) {
+		bool last = k + 1 == stretches;
+		struct cut c = best_break(s, start[k], last ? n : start[k + 1],
+					  last ? least : STRETCH_LEAST);
+
+		if (c.gain > best.gain) {
+			best = c;
+			where = k;
+		}
+	}
+	if (!(best.gain > 0))
+		return false;
+	memmove(&start[where + 2], &start[where + 1], (stretches - where - 1) * sizeof(*start));
+	start[where + 1] = best.at;
+	return true;
+}
+
+/* All cuts are tried before a number of them is chosen: what one line too few leaves looks like
+ * memory, and only the last cut shows that there is none. */
 size_t segments_last_line(const double *x, const double *y, size_t n, size_t least, double floor)
 {
+	size_t start[LINE_CUTS_MAX + 1] = {}, chosen = 0;
 	struct line_sums s;
-	size_t from = 0;
+	double best;
 
 	if (n > N_MAX || n < 8)
 		return 0;
 	least = least < 5 ? 5 : least;
 	sum_up(x, y, n, &s);
-	for (int cut = 0; cut < LINE_CUTS_MAX && n - from >= least + 5; cut++) {
-		size_t at = best_break(&s, from, n, least);
-		double gain;
+	best = deviance_of_stretches(x, y, &s, start, 1, n, floor);
+	for (size_t k = 1; k <= LINE_CUTS_MAX && cut_once(&s, start, k, n, least); k++) {
+		double now = deviance_of_stretches(x, y, &s, start, k + 1, n, floor) +
+			     k * LINE_COST * log(n);
 
-		if (!at)
-			break;
-		gain = deviance_of(x, y, &s, from, n, n, floor) -
-		       deviance_of(x, y, &s, from, at, n, floor);
-		if (!(gain > LINE_COST * log(n - from)))
-			break;
-		from = at;
+		if (now < best) {
+			best = now;
+			chosen = start[k];
+		}
 	}
-	return from;
+	return chosen;
 }

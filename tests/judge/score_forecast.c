@@ -125,19 +125,31 @@ static double share(size_t part, size_t all)
 	return all ? (double)part / all : NAN;
 }
 
+static void put_number(FILE *out, double value)
+{
+	if (isnan(value))
+		fprintf(out, " |");
+	else
+		fprintf(out, " %.4f |", value);
+}
+
 static void put_row(FILE *out, const struct answers *all, int key, const char *name)
 {
 	struct shares s = shares_of(all, key);
+	bool one_kind = all->wanted == of_kind || all->wanted == of_both;
 
 	fprintf(out, "| %s | %zu | %.1f %% |", name, s.asked, 100 * share(s.known, s.asked));
 	if (s.known < 20) {
 		fprintf(out, " | | | | | |\n");
 		return;
 	}
-	fprintf(out, " %.4f | %.4f | %.4f | %.4f | %.1f %% | %.3f |\n",
-		quantile(all, key, ERROR, 0.5), quantile(all, key, PLAIN, 0.5),
-		quantile(all, key, BOUND, 0.5), quantile(all, key, ERROR, 0.9),
-		100 * share(s.held, s.known), quantile(all, key, WIDTH, 0.5));
+	put_number(out, quantile(all, key, ERROR, 0.5));
+	put_number(out, quantile(all, key, PLAIN, 0.5));
+	put_number(out, one_kind ? quantile(all, key, BOUND, 0.5) : NAN);
+	put_number(out, quantile(all, key, ERROR, 0.9));
+	fprintf(out, " %.1f %% |", 100 * share(s.held, s.known));
+	put_number(out, quantile(all, key, WIDTH, 0.5));
+	fprintf(out, "\n");
 }
 
 static void put_head(FILE *out, const char *what)
