@@ -13,9 +13,11 @@
 
 #include "growth/net_growth.inc"
 
-#define RISE_CHECK 16	 /* points between looks whether a suspicious rise goes on */
-#define RISE_LEAST 32	 /* points since its onset that are needed for this */
-#define RISE_T 2.0	 /* t of the slope of the later half below which it has ended */
+#define RISE_CHECK 16	/* points between looks whether a suspicious rise goes on */
+#define RISE_LEAST 32	/* points since its onset that are needed for this */
+#define RISE_T 2.0	/* t of the slope of the later half below which it has ended */
+#define SLOPE_WHOLE 7.0 /* t of a slope, 30 and 14 degrees of freedom: one in 10^7 by chance */
+#define SLOPE_HALF 10.0
 #define HINGE_CLEAR -0.3 /* ln of residuals against a line: from here on the onset is seen */
 
 struct growth {
@@ -38,9 +40,9 @@ struct growth_cfg growth_defaults(void)
 {
 	return (struct growth_cfg){
 		.min_points = LIFE_POINTS_MIN,
-		.leak_points = 300,
+		.leak_points = 256,
 		.hold_share = 0.05,
-		.leak_probability = 0.85,
+		.leak_probability = 0.7,
 		.suspect_probability = 0.5,
 		.leave_share = 0.6,
 		.alarm_points = 30 * 86400.0,
@@ -238,20 +240,33 @@ static void judge_shape(struct growth *g, double since_s)
 	shape_judge(&in, &g->opinion.shape);
 }
 
+/*
+ * The network weighs what is likely; over the millions of looks at a process that lives for weeks,
+ * noise makes everything happen. So there must be a growth that chance does not explain.
+ */
+static double probability_of(const struct growth *g, const double *input)
+{
+	double p[2];
+	float logit[2];
+
+	mlp_run(&growth_net, input, logit);
+	mlp_softmax(logit, 2, 1, p);
+	if (g->rise_at || input[LIFE_EVIDENCE_WHOLE] > SLOPE_WHOLE ||
+	    input[LIFE_EVIDENCE_HALF] > SLOPE_HALF)
+		return p[1];
+	return fmin(p[1], 0.9 * g->cfg.suspect_probability);
+}
+
 const struct growth_opinion *growth_judge(struct growth *g)
 {
 	struct growth_opinion *o = &g->opinion;
-	double input[LIFE_INPUTS], p[2] = {};
-	float logit[2];
-	bool seen = life_stats(g->history, input) == 0;
+	double input[LIFE_INPUTS] = {}, p = 0;
 
-	if (seen) {
-		mlp_run(&growth_net, input, logit);
-		mlp_softmax(logit, 2, 1, p);
-	}
+	if (life_stats(g->history, input) == 0)
+		p = probability_of(g, input);
 	g->judged = history_count(g->history);
-	o->leak_probability = p[1];
-	o->verdict = verdict_of(g, p[1]);
+	o->leak_probability = p;
+	o->verdict = verdict_of(g, p);
 	o->since_s = NAN;
 	if (o->verdict >= GROWTH_SUSPECT)
 		o->since_s = g->rise_at ? g->rise_t : hinge_time(g, input);

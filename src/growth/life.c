@@ -126,6 +126,22 @@ static void sizes(const struct history *h, const struct life *l, double *ret)
 	ret[LIFE_RANGE_QUARTER] = log(high - low + 1e-3);
 }
 
+/* Student's t of a slope, with the noise that is seen between neighbours: what moves slowly counts
+ * as growth here, and is for the other statistics to tell. */
+static double evidence(const double *x, const double *y, size_t n)
+{
+	double slope = life_line(x, y, n).slope, mean = (y[n - 1] - y[0]) / (double)(n - 1);
+	double noise = 0, xx = 0, mx = 0;
+
+	for (size_t i = 0; i < n; i++)
+		mx += x[i] / (double)n;
+	for (size_t i = 0; i < n; i++)
+		xx += (x[i] - mx) * (x[i] - mx);
+	for (size_t i = 1; i < n; i++)
+		noise += pow(y[i] - y[i - 1] - mean, 2) / (double)(2 * n - 4);
+	return fmin(fmax(slope * sqrt(xx) / (sqrt(noise) + 1e-4), -99), 99);
+}
+
 static double slowing(double now, double before)
 {
 	return (now - before) / (fabs(now) + fabs(before) + 1e-2);
@@ -155,6 +171,10 @@ static void rates(const struct life *l, double *ret)
 	ret[LIFE_T_HALF] = life_log(half.t);
 	ret[LIFE_T_QUARTER] = life_log(quarter.t);
 	ret[LIFE_T_EIGHTH] = life_log(eighth.t);
+	ret[LIFE_EVIDENCE_WHOLE] = evidence(l->fine.x, l->fine.mean, LIFE_FINE);
+	ret[LIFE_EVIDENCE_HALF] =
+		evidence(l->fine.x + LIFE_FINE / 2, l->fine.mean + LIFE_FINE / 2, LIFE_FINE / 2);
+	ret[LIFE_EVIDENCE_QUARTER] = evidence(q->x, q->mean, LIFE_LATE);
 	ret[LIFE_SLOWING_HALF] = slowing(half.slope, first.slope);
 	ret[LIFE_SLOWING_QUARTER] = slowing(quarter.slope, before.slope);
 	ret[LIFE_SLOWING_EIGHTH] = slowing(eighth.slope, earlier.slope);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "corpus.h"
+#include "growth/growth.h"
 #include "growth/life.h"
 #include "rng.h"
 #include "train_mlp.h"
@@ -17,6 +18,9 @@
 #define SEED_TRAIN 1000
 #define SEED_VALID 1001
 #define SEED_SWEEP 1002
+#define RUNS 18000
+#define HIDDEN0 40
+#define HIDDEN1 20
 #define ROWS_PER_RUN 64
 #define ROWS_SHARE 0.4
 
@@ -146,41 +150,33 @@ struct track { /* probabilities over one run */
 	size_t onset, looks;
 	size_t at[LOOKS_MAX], since[LOOKS_MAX]; /* samples; points since the (re)start */
 	float p[LOOKS_MAX];
-	char family[32];
 };
 
-static int run_track(const struct mlp *net, struct labelled *l, struct track *ret)
+/* As growth_add() goes about it. */
+static int run_track(struct labelled *l, struct track *ret)
 {
+	struct growth_cfg cfg = growth_defaults();
 	struct track k = { .leak = l->leak };
-	struct history *h;
-	double input[LIFE_INPUTS], p[2];
-	float logit[2];
-	uint64_t judged = 0;
+	struct growth *g;
+	double p = -1;
 
-	if (history_new(&h))
+	if (growth_new(&cfg, &g))
 		return -1;
 	k.detectable = l->leak && l->d1 >= 8 && l->d2 > 10;
-	memcpy(k.family, l->family, sizeof(k.family));
 	for (size_t i = 0; i < l->n && k.looks < LOOKS_MAX; i++) {
-		if (l->restart_count && l->t_s[i] == l->restart_t_s[0]) {
-			history_clear(h);
-			judged = 0;
-		}
+		if (l->restart_count && l->t_s[i] == l->restart_t_s[0])
+			growth_restart(g, l->t_s[i]);
 		if (l->leak && l->t_s[i] < l->onset_s)
 			k.onset = i + 1;
-		history_add(h, l->t_s[i], l->value[i]);
-		if (!life_due(judged, history_count(h)))
+		growth_add(g, l->t_s[i], l->value[i]);
+		if (growth_opinion(g)->leak_probability == p)
 			continue;
-		judged = history_count(h);
-		if (life_stats(h, input))
-			continue;
-		mlp_run(net, input, logit);
-		mlp_softmax(logit, 2, 1, p);
+		p = growth_opinion(g)->leak_probability;
 		k.at[k.looks] = i;
-		k.since[k.looks] = judged;
-		k.p[k.looks++] = (float)p[1];
+		k.since[k.looks] = growth_count(g);
+		k.p[k.looks++] = (float)p;
 	}
-	history_free(h);
+	growth_free(g);
 	*ret = k;
 	return 0;
 }
@@ -242,11 +238,10 @@ static void sweep_line(const struct track *tracks, size_t n, size_t least, doubl
 	free(delays);
 }
 
-static void sweep(const struct mlp *net, uint64_t seed, size_t n,
-		  int (*corpus)(uint64_t, uint64_t, struct labelled *))
+static void sweep(uint64_t seed, size_t n, int (*corpus)(uint64_t, uint64_t, struct labelled *))
 {
-	static const double p[] = { 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98 };
-	static const double hold[] = { 0, 0.05, 0.1, 0.2 };
+	static const double p[] = { 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95 };
+	static const double hold[] = { 0, 0.03, 0.05, 0.1 };
 	struct track *tracks = calloc(n, sizeof(*tracks));
 
 	for (size_t i = 0; i < n; i++) {
@@ -254,7 +249,7 @@ static void sweep(const struct mlp *net, uint64_t seed, size_t n,
 
 		if (corpus(seed, i, &l))
 			return;
-		run_track(net, &l, &tracks[i]);
+		run_track(&l, &tracks[i]);
 		labelled_done(&l);
 	}
 	for (size_t least = 100; least <= 300; least += 200)
@@ -264,11 +259,8 @@ static void sweep(const struct mlp *net, uint64_t seed, size_t n,
 	free(tracks);
 }
 
-int main(int argc, char **argv)
+static int learn(size_t runs, const struct train_cfg *cfg)
 {
-	size_t runs = argc > 1 ? strtoul(argv[1], NULL, 0) : 6000;
-	struct train_cfg cfg = { 7,    argc > 2 ? strtoul(argv[2], NULL, 0) : 14, 128, 2e-3f, 1e-4f,
-				 0.05f };
 	static float mean[LIFE_INPUTS], scale[LIFE_INPUTS];
 	struct rows train, valid;
 	struct train_set sets[2];
@@ -281,15 +273,24 @@ int main(int argc, char **argv)
 	moments(&train, mean, scale);
 	sets[0] = as_set(&train, mean, scale);
 	sets[1] = as_set(&valid, mean, scale);
-	if (train_net_new(LIFE_INPUTS, 40, 20, 2, cfg.seed, &net) ||
-	    train_run(&cfg, &sets[0], &sets[1], &net))
+	if (train_net_new(LIFE_INPUTS, HIDDEN0, HIDDEN1, 2, cfg->seed, &net) ||
+	    train_run(cfg, &sets[0], &sets[1], &net))
 		return 1;
 	view = train_net_view(&net, mean, scale);
 	write_net(&view);
-	fflush(stdout);
-	fprintf(stderr, "series B\n");
-	sweep(&view, SEED_SWEEP, 1000, corpus_stream);
-	fprintf(stderr, "wide\n");
-	sweep(&view, SEED_SWEEP, 600, corpus_stream_wide);
 	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct train_cfg cfg = { 7, 12, 128, 2e-3f, 1e-4f, 0.05f };
+
+	if (argc > 1 && !strcmp(argv[1], "--sweep")) {
+		printf("series B\n");
+		sweep(SEED_SWEEP, 1000, corpus_stream);
+		printf("wide\n");
+		sweep(SEED_SWEEP, 600, corpus_stream_wide);
+		return 0;
+	}
+	return learn(argc > 1 ? strtoul(argv[1], NULL, 0) : RUNS, &cfg);
 }
