@@ -27,12 +27,14 @@ static const enum pattern course_pattern[COURSES] = {
 	[POWER] = PATTERN_SUSTAINED,
 };
 
-static struct leak leak_draw(struct rng *r, size_t n)
+/* wide: as often as not from the start, as leaks are that come with the load. */
+static struct leak leak_draw(struct rng *r, size_t n, bool wide)
 {
+	double latest = wide && rng_unit(r) < 0.5 ? 0.05 : 0.5;
 	int kind = rng_below(r, 6);
 	struct leak l = { .course = kind < 3 ? LINE : (enum course)(kind - 2) };
 
-	l.onset = (size_t)rng_between(r, 0, (double)n / 2);
+	l.onset = (size_t)rng_between(r, 0, latest * (double)n);
 	l.slope = rng_scale(r, 1e-3, 2) * pow(1800.0 / (double)n, 1.2);
 	if (l.course == EXPONENTIAL)
 		l.shape = rng_between(r, 2, 5) / (double)(n - l.onset);
@@ -57,9 +59,11 @@ static double leak_height(const struct leak *l, double k)
 }
 
 /* How visible the leak is SEEN_POINTS after its onset, beside a constant and a warm-up. */
-static int see_leak(struct labelled *l, const struct noise *noise, const double *growth,
-		    size_t from, size_t onset, double tau)
+static int see_leak(const struct maker *m, const struct noise *noise, const double *growth,
+		    size_t onset, double tau)
 {
+	struct labelled *l = m->out;
+	size_t from = m->from;
 	size_t end = onset + SEEN_POINTS < l->n ? onset + SEEN_POINTS : l->n, n = end - from;
 	double *room = calloc((BASIS_MAX + 4) * n, sizeof(double));
 	double *column = room, *white = room + n;
@@ -77,10 +81,10 @@ static int see_leak(struct labelled *l, const struct noise *noise, const double 
 		basis_add(&basis, white);
 	}
 	for (size_t i = 0; i < n; i++)
-		column[i] = growth[from + i] * l->sigma;
+		column[i] = growth[from + i] * m->unit;
 	whitener_apply(&w, column, white);
 	l->d1 = basis_distance(&basis, white, NULL);
-	l->d2 = growth[end - 1] * l->sigma / fmax(l->sigma, l->quantum);
+	l->d2 = growth[end - 1] * m->unit / fmax(l->sigma, l->quantum);
 	whitener_done(&w);
 	free(room);
 	return 0;
@@ -100,7 +104,7 @@ static double quantum_draw(struct rng *r, double sigma)
 static int add_leak(struct maker *m, const struct noise *noise, double tau, double *growth)
 {
 	struct labelled *l = m->out;
-	struct leak leak = leak_draw(&m->rng, m->n);
+	struct leak leak = leak_draw(&m->rng, m->n, m->wide);
 
 	if (leak.onset < m->from)
 		leak.onset = m->from;
@@ -111,8 +115,8 @@ static int add_leak(struct maker *m, const struct noise *noise, double tau, doub
 	l->leak = true;
 	l->label = course_pattern[leak.course];
 	l->onset_s = l->t_s[leak.onset];
-	l->rate_per_s = leak.slope * l->sigma / (l->t_s[m->n - 1] / (double)(m->n - 1));
-	return see_leak(l, noise, growth, m->from, leak.onset, tau);
+	l->rate_per_s = leak.slope * m->unit / (l->t_s[m->n - 1] / (double)(m->n - 1));
+	return see_leak(m, noise, growth, leak.onset, tau);
 }
 
 /* All in sigmas so far: to bytes, with noise and rounding. */
@@ -121,7 +125,7 @@ static int finish(struct maker *m, const struct noise *noise, double base, doubl
 	struct labelled *l = m->out;
 
 	for (size_t i = 0; i < m->n; i++) {
-		l->value[i] = base + l->sigma * m->y[i];
+		l->value[i] = base + m->unit * m->y[i];
 		scale[i] = fmax(l->value[i], base / 10) / base;
 	}
 	noise_add(noise, &m->rng, l->t_s, noise->multiplicative ? scale : NULL, m->n, l->value);
@@ -145,8 +149,15 @@ static int make(struct maker *m, const struct nuisance *nuisance, double tau, do
 
 	sampling_times(&sampling, &m->rng, m->n, l->t_s);
 	noise = noise_protocol(&m->rng, base, sampling.dt_s, m->n);
+	m->unit = noise_sigma(&noise);
+	if (m->wide && rng_unit(&m->rng) < 0.3) { /* next to none */
+		double share = rng_scale(&m->rng, 1e-3, 0.3);
+
+		noise.white *= share;
+		noise.slow *= share;
+	}
 	l->sigma = noise_sigma(&noise);
-	l->quantum = quantum_draw(&m->rng, l->sigma);
+	l->quantum = quantum_draw(&m->rng, m->unit);
 	l->onset_s = l->rate_per_s = NAN;
 	l->label = PATTERN_STABLE;
 	snprintf(l->family, sizeof(l->family), "%s", nuisance->name);
@@ -162,11 +173,12 @@ static int make(struct maker *m, const struct nuisance *nuisance, double tau, do
 	return finish(m, &noise, base, room + m->n);
 }
 
-static int corpus_make(struct rng rng, size_t n, const struct nuisance *nuisances, int count,
-		       struct labelled *ret)
+static int corpus_make(struct rng rng, size_t n, bool wide, struct labelled *ret)
 {
+	const struct nuisance *nuisances = wide ? wide_nuisances : stream_nuisances;
+	int count = wide ? wide_nuisance_count : stream_nuisance_count;
 	struct labelled l = { .n = n };
-	struct maker m = { .rng = rng, .n = n, .out = &l };
+	struct maker m = { .rng = rng, .n = n, .out = &l, .wide = wide };
 	double *room = calloc(2 * n, sizeof(double)), tau = 0;
 	int which, r;
 
@@ -186,8 +198,7 @@ static int corpus_make(struct rng rng, size_t n, const struct nuisance *nuisance
 
 int corpus_stream(uint64_t seed, uint64_t number, struct labelled *ret)
 {
-	return corpus_make(rng_new(seed, number ^ 0x5b00000000), 1800, stream_nuisances,
-			   stream_nuisance_count, ret);
+	return corpus_make(rng_new(seed, number ^ 0x5b00000000), 1800, false, ret);
 }
 
 int corpus_stream_wide(uint64_t seed, uint64_t number, struct labelled *ret)
@@ -195,5 +206,5 @@ int corpus_stream_wide(uint64_t seed, uint64_t number, struct labelled *ret)
 	struct rng r = rng_new(seed, number ^ 0x5bd0000000);
 	size_t n = (size_t)rng_scale(&r, 300, CORPUS_POINTS_MAX);
 
-	return corpus_make(r, n, wide_nuisances, wide_nuisance_count, ret);
+	return corpus_make(r, n, true, ret);
 }

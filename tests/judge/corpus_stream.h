@@ -5,11 +5,14 @@
 #include "corpus.h"
 #include "corpus_noise.h"
 
-/* A series that is being made: times count samples, heights are in sigmas. */
+/* A series that is being made: times count samples, heights are in units: sigmas, unless the noise
+ * is less than usual. */
 struct maker {
 	struct rng rng;
 	size_t n, from; /* from: samples before it belong to a former process */
-	double *y;	/* n values in sigmas, borrowed */
+	double *y;	/* n heights, borrowed */
+	double unit;	/* bytes of a height of 1 */
+	bool wide;	/* of the wide variant */
 	struct labelled *out;
 };
 

@@ -33,8 +33,8 @@ struct rows {
 
 static int corpus_mixed(uint64_t seed, uint64_t number, struct labelled *ret)
 {
-	return number % 5 < 3 ? corpus_stream(seed, number, ret)
-			      : corpus_stream_wide(seed, number, ret);
+	return number % 2 ? corpus_stream(seed, number, ret)
+			  : corpus_stream_wide(seed, number, ret);
 }
 
 static void add_row(struct rows *rows, const double *input, bool leaks, double weight)
@@ -144,6 +144,7 @@ static void write_net(const struct mlp *net)
 /* --- what a threshold would do -------------------------------------------------------------- */
 
 #define LOOKS_MAX 160
+#define LEAST 256 /* growth_defaults().leak_points */
 
 struct track { /* probabilities over one run */
 	bool leak, detectable;
@@ -189,7 +190,8 @@ static int by_size(const void *a, const void *b)
 }
 
 /* First alarm at or after `from`: p above the threshold for a share of the life. */
-static long alarm_of(const struct track *k, size_t from, size_t least, double p, double hold)
+static long alarm_of(const struct track *k, size_t from, size_t least, double p, double hold,
+		     size_t points)
 {
 	long start = -1;
 
@@ -201,13 +203,15 @@ static long alarm_of(const struct track *k, size_t from, size_t least, double p,
 		if (start < 0)
 			start = (long)k->at[i];
 		if (k->since[i] >= least && k->at[i] >= from &&
+		    k->at[i] - (size_t)start >= points &&
 		    (double)(k->at[i] - (size_t)start) >= hold * (double)k->since[i])
 			return (long)k->at[i];
 	}
 	return -1;
 }
 
-static void sweep_line(const struct track *tracks, size_t n, size_t least, double p, double hold)
+static void sweep_line(const struct track *tracks, size_t n, size_t points, double p, double hold)
+
 {
 	double *delays = calloc(n, sizeof(double));
 	size_t clean = 0, alarmed = 0, early = 0, detectable = 0, found = 0;
@@ -218,29 +222,30 @@ static void sweep_line(const struct track *tracks, size_t n, size_t least, doubl
 
 		if (!k->leak) {
 			clean++;
-			alarmed += alarm_of(k, 0, least, p, hold) >= 0;
+			alarmed += alarm_of(k, 0, LEAST, p, hold, points) >= 0;
 			continue;
 		}
-		at = alarm_of(k, 0, least, p, hold);
+		at = alarm_of(k, 0, LEAST, p, hold, points);
 		early += at >= 0 && at < (long)k->onset;
 		if (!k->detectable)
 			continue;
 		detectable++;
-		at = alarm_of(k, k->onset, least, p, hold);
+		at = alarm_of(k, k->onset, LEAST, p, hold, points);
 		if (at >= 0)
 			delays[found++] = (double)at - (double)k->onset;
 	}
 	qsort(delays, found, sizeof(*delays), by_size);
 	fprintf(stderr,
-		"%5zu %.3f %.2f: recall %.3f clean alarmed %.3f early %zu delay %.0f %.0f\n", least,
-		p, hold, (double)found / (double)detectable, (double)alarmed / (double)clean, early,
-		found ? delays[found / 2] : 0, found ? delays[found * 9 / 10] : 0);
+		"%5zu %.3f %.2f: recall %.3f clean alarmed %.3f early %zu delay %.0f %.0f\n",
+		points, p, hold, (double)found / (double)detectable,
+		(double)alarmed / (double)clean, early, found ? delays[found / 2] : 0,
+		found ? delays[found * 9 / 10] : 0);
 	free(delays);
 }
 
 static void sweep(uint64_t seed, size_t n, int (*corpus)(uint64_t, uint64_t, struct labelled *))
 {
-	static const double p[] = { 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95 };
+	static const double p[] = { 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9 };
 	static const double hold[] = { 0, 0.03, 0.05, 0.1 };
 	struct track *tracks = calloc(n, sizeof(*tracks));
 
@@ -252,10 +257,10 @@ static void sweep(uint64_t seed, size_t n, int (*corpus)(uint64_t, uint64_t, str
 		run_track(&l, &tracks[i]);
 		labelled_done(&l);
 	}
-	for (size_t least = 100; least <= 300; least += 200)
+	for (size_t points = 0; points <= 96; points += 32)
 		for (size_t i = 0; i < sizeof(p) / sizeof(*p); i++)
 			for (size_t k = 0; k < sizeof(hold) / sizeof(*hold); k++)
-				sweep_line(tracks, n, least, p[i], hold[k]);
+				sweep_line(tracks, n, points, p[i], hold[k]);
 	free(tracks);
 }
 
