@@ -38,22 +38,25 @@ static void add_shape(struct strbuf *b, const struct pattern_row *row)
 static void add_forecast(struct strbuf *b, const struct pattern_row *row)
 {
 	const struct forecast *f = &row->forecast;
-	char bytes[NUM_TEXT_BYTES], text[NUM_TEXT_BYTES];
+	auto_strbuf struct strbuf t = {};
+	char text[NUM_TEXT_BYTES];
 
 	if (!row->limit_kind || !f->known || !(f->seconds < NEVER_S))
 		return;
-	num_format_bytes((uint64_t)fmin(fmax(row->limit_bytes, 0), 9e18), bytes);
-	if (!(f->seconds > 0)) {
-		strbuf_printf(b, ", has reached the %s limit of %s", row->limit_kind, bytes);
-		return;
+	strbuf_printf(&t, "%s (%s), ",
+		      num_format_bytes((uint64_t)fmin(fmax(row->limit_bytes, 0), 9e18), text),
+		      row->limit_kind);
+	if (f->seconds > 0) {
+		strbuf_printf(&t, "reached in %s", num_format_seconds(f->seconds, text));
+		strbuf_printf(&t, " (%s", num_format_seconds(f->low_s, text));
+		if (f->high_s < NEVER_S)
+			strbuf_printf(&t, " to %s)", num_format_seconds(f->high_s, text));
+		else
+			strbuf_add(&t, " at the earliest)");
+	} else {
+		strbuf_add(&t, "reached");
 	}
-	strbuf_printf(b, ", reaches the %s limit of %s in %s", row->limit_kind, bytes,
-		      num_format_seconds(f->seconds, text));
-	strbuf_printf(b, " (%s", num_format_seconds(f->low_s, text));
-	if (f->high_s < NEVER_S)
-		strbuf_printf(b, " to %s)", num_format_seconds(f->high_s, text));
-	else
-		strbuf_add(b, " at the earliest)");
+	text_add_labelled(b, "limit", strbuf_text(&t));
 }
 
 /* What may be concluded from the curve, where that is not said by the verdict. */
@@ -62,13 +65,13 @@ static void add_verdict(struct strbuf *b, const struct growth_opinion *o)
 	char text[NUM_TEXT_BYTES];
 
 	if (o->verdict == GROWTH_SUSPECT)
-		strbuf_add(b, "; may be start-up, a cache or load");
+		strbuf_add(b, "; start-up, a cache, load or a leak");
 	else if (o->verdict == GROWTH_TOO_SHORT)
 		strbuf_add(b, "; too early to say why");
 	else
 		return;
 	if (isfinite(o->known_in_s) && o->known_in_s > 0)
-		strbuf_printf(b, ", known in about %s", num_format_seconds(o->known_in_s, text));
+		strbuf_printf(b, ": known in %s", num_format_seconds(o->known_in_s, text));
 }
 
 /* Classes whose growth is worth a thought, fastest first. */
@@ -109,10 +112,10 @@ void text_add_growth(struct strbuf *b, const struct analysis *a, bool classes)
 	if (!process)
 		return;
 	add_shape(&t, process);
-	add_forecast(&t, process);
 	if (grows(process))
 		add_verdict(&t, &process->opinion);
 	text_add_labelled(b, "growth", strbuf_text(&t));
+	add_forecast(b, process);
 	if (!classes)
 		return;
 	add_classes(b, a);
