@@ -236,7 +236,7 @@ static int add_recommendation(const struct patterns_input *p, const struct findi
 	f.class_name = p->class == CLASS_unexplained ? NULL : class_names[p->class];
 	if (keeps_a_peak(p, row))
 		return recommend_slack(&f, &row->recommendation);
-	if (!calm && (o->verdict == GROWTH_NONE || !grows(&o->shape)))
+	if (!calm && (o->verdict < GROWTH_SUSPECT || !grows(&o->shape)))
 		return 0;
 	return recommend_write(&f, &row->recommendation);
 }
