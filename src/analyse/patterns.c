@@ -120,7 +120,7 @@ static void set_verdict(const struct patterns_input *p, const struct finding *le
 		o->leak_probability = fmin(o->leak_probability, BOUNDED_PROBABILITY);
 		if (o->verdict != GROWTH_TOO_SHORT)
 			o->verdict = GROWTH_NONE;
-	} else if (o->verdict == GROWTH_LEAK && row->kind != SUBJECT_PROCESS) {
+	} else if (o->verdict == GROWTH_LEAK) { /* the judge knows better, or does not know yet */
 		o->verdict = GROWTH_SUSPECT;
 		o->leak_probability = fmin(o->leak_probability, SHAPE_PROBABILITY);
 	}

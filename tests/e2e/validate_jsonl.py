@@ -78,6 +78,29 @@ def check_sum(number, record, complaints):
         complaints.add(number, f"resident classes add up to {total}, external_bytes is {external}")
 
 
+SURE = {"low": 0, "medium": 0.5, "high": 0.7, "critical": 0.9}
+
+
+def in_order(*values):
+    known = [v for v in values if v is not None]
+    return known == sorted(known)
+
+
+def check_pattern(number, record, complaints):
+    """Figures of one pattern agree with each other."""
+    forecast = record["forecast"]
+    if record["leak_probability"] < SURE[record["severity"]]:
+        complaints.add(number, f"{record['severity']} with {record['leak_probability']}")
+    if not in_order(record.get("growth_low_bytes_per_s"), record["growth_bytes_per_s"],
+                    record.get("growth_high_bytes_per_s")):
+        complaints.add(number, "the growth is outside of its interval")
+    if forecast and record["subject"]["kind"] != "process":
+        complaints.add(number, "a forecast of a part of the process")
+    if forecast and not in_order(forecast["low_s"], forecast["seconds_to_limit"],
+                                 forecast["high_s"]):
+        complaints.add(number, "the forecast is outside of its interval")
+
+
 class Process:
     """What one pid has said so far."""
 
@@ -88,6 +111,7 @@ class Process:
         self.next_seq = 0
         self.elapsed_s = 0.0
         self.leaks = {}  # leak_id -> last record
+        self.verdict = None  # of the process's pattern
         self.judged = False  # said more than `process` records
 
     def take(self, number, record, complaints):
@@ -105,7 +129,13 @@ class Process:
             complaints.add(number, f"pid {self.pid}: {kind} before start")
         if kind == "sample":
             self.take_sample(number, record, complaints)
+        elif kind == "pattern":
+            check_pattern(number, record, complaints)
+            if record["subject"]["kind"] == "process":
+                self.verdict = record["verdict"]
         elif kind == "leak":
+            if record["state"] == "active" and record["confidence"] < SURE[record["severity"]]:
+                complaints.add(number, f"{record['severity']}, {record['confidence']} sure")
             self.leaks[record["leak_id"]] = record
         elif kind == "end":
             self.take_end(number, record, complaints)
@@ -123,6 +153,9 @@ class Process:
 
     def take_end(self, number, record, complaints):
         self.end = record
+        if self.verdict and (self.verdict == "leak") != (record["verdict"] == "leak"):
+            complaints.add(number, f"pid {self.pid}: verdict {record['verdict']}, and of its "
+                                   f"pattern {self.verdict}")
         active = {i for i, leak in self.leaks.items() if leak["state"] == "active"}
         named = record["leaks"]
         if len(set(named)) != len(named):
