@@ -10,12 +10,9 @@
 #include "analyse/severity.h"
 #include "base/cleanup.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "growth/forecast.h"
 #include "growth/growth.h"
 #include "report/report_json_series.h"
-
-#define NAMED_MAX 20 /* refused lines that are named one by one */
 
 struct reader {
 	const struct series_cfg *cfg;
@@ -118,8 +115,6 @@ static int take_line(struct reader *d, json_t *o, struct series_line *ret, const
 	const json_t *limit = json_object_get(o, "limit_bytes");
 	int r;
 
-	if (!json_is_object(o))
-		return refuse(why, "no JSON object");
 	if (s.id && !json_is_string(s.id) && !json_is_number(s.id) && !json_is_null(s.id))
 		return refuse(why, "\"id\" is neither a string nor a number");
 	s.limit = (double)d->cfg->limit_bytes;
@@ -188,34 +183,22 @@ static int answer(struct reader *d, const struct series_line *s)
 	return 0;
 }
 
-static void name_refused(struct reader *d, const struct input_line *line, const char *why)
-{
-	if (d->told->refused++ < NAMED_MAX)
-		log_warn("%s: line %llu is no series and was left out: %s", d->cfg->name,
-			 (unsigned long long)line->number, why);
-}
-
-static int take_one(struct reader *d, const struct input_line *line)
+static int take_one(struct reader *d, struct analyze_input *in, const struct input_line *line)
 {
 	struct series_line s = {};
 	json_auto_t *o = NULL;
-	const char *why = "no JSON";
+	const char *why = NULL;
 	int r;
 
-	if (!line->len && !line->too_long)
-		return 0;
-	if (line->too_long)
-		r = refuse(&why, "longer than 16 MiB");
-	else
-		r = json_parse(line->bytes, line->len, &o);
-	if (r == 0)
+	r = analyze_parse(in, line, &o);
+	if (r == 0) {
 		r = take_line(d, o, &s, &why);
-	if (r == 0)
-		return answer(d, &s);
-	if (r != -EBADMSG)
-		return r;
-	name_refused(d, line, why);
-	return 0;
+		if (r == -EBADMSG)
+			analyze_refuse(in, line, why);
+	}
+	if (r < 0)
+		return r == -EBADMSG ? 0 : r;
+	return answer(d, &s);
 }
 
 static void reader_done(struct reader *d)
@@ -225,7 +208,7 @@ static void reader_done(struct reader *d)
 	free(d->restart_t_s);
 }
 
-int analyze_series(struct input *in, FILE *out, const struct series_cfg *cfg,
+int analyze_series(struct analyze_input *in, FILE *out, const struct series_cfg *cfg,
 		   struct series_told *ret, struct err *err)
 {
 	auto_clean(reader_done) struct reader d = {
@@ -236,20 +219,16 @@ int analyze_series(struct input *in, FILE *out, const struct series_cfg *cfg,
 		.leak_probability = growth_defaults().leak_probability,
 	};
 	struct input_line line;
-	int r, told = 0;
+	int r = 0, told = 0;
 
 	*ret = (struct series_told){};
+	in->what = "a series";
 	d.restart_t_s = calloc(SERIES_RESTARTS_MAX, sizeof(*d.restart_t_s));
 	if (!d.restart_t_s)
 		return -ENOMEM;
-	while (told == 0 && (r = input_next(in, &line)) > 0)
-		told = take_one(&d, &line);
-	if (ret->refused > NAMED_MAX)
-		log_warn("%s: %llu lines in all are no series and were left out", cfg->name,
-			 (unsigned long long)ret->refused);
-	if (told < 0)
-		return told == -ENOMEM ? told
-				       : err_set(err, told, "cannot write to standard output (%s)",
-						 strerror(-told));
-	return r < 0 ? err_set(err, r, "%s: cannot read (%s)", cfg->name, strerror(-r)) : 0;
+	while (told == 0 && (r = analyze_next(in, &line, err)) > 0)
+		told = take_one(&d, in, &line);
+	if (told < 0 && told != -ENOMEM)
+		return err_set(err, told, "cannot write to standard output (%s)", strerror(-told));
+	return told ? told : r;
 }

@@ -25,11 +25,11 @@ static int open_file(struct output *o, const char *path, struct err *err)
 }
 
 /* https://no-color.org: any value, as long as it is not empty, means no colour. */
-static bool wants_colour(const struct output *o)
+bool output_wants_colour(FILE *f)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	return isatty(fileno(o->file)) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+	return isatty(fileno(f)) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
 /* Puts the gathering of call paths before the sink. */
@@ -63,7 +63,7 @@ int output_open(struct output *o, const struct opts *opts, struct err *err)
 	if (r)
 		return r;
 	cfg.out = o->file;
-	cfg.colour = wants_colour(o);
+	cfg.colour = output_wants_colour(o->file);
 	r = sink_new(opts->json ? &sink_jsonl : &sink_text, &cfg, &o->sink);
 	return r < 0 ? r : open_graphs(o, opts, err);
 }

@@ -1,5 +1,6 @@
 /* Where the records go: standard output or a file, and the sink that writes them. */
 #pragma once
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "app/graphs.h"
@@ -22,6 +23,7 @@ int output_open(struct output *o, const struct opts *opts, struct err *err);
 int output_flush(struct output *o); /* 0 or a negative errno */
 /* Writes the pictures that were asked for. 0 or a negative errno with *err filled. */
 int output_write_graphs(struct output *o, struct err *err);
+bool output_wants_colour(FILE *f); /* escape sequences are wanted there */
 /* A sentence about a failed write; valid until the next call. */
 const char *output_explain(struct output *o, int error);
 void output_close(struct output *o);

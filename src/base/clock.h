@@ -12,3 +12,9 @@ uint64_t clock_realtime_ns(void);
 
 /* RFC 3339 in UTC, rounded down to microseconds. Returns buf. */
 const char *clock_format_utc(uint64_t realtime_ns, char buf[static CLOCK_UTC_BYTES]);
+
+/*
+ * RFC 3339, "2026-11-21T06:32:09.575887Z" or with an offset such as +02:00, as nanoseconds since
+ * 1970. -EINVAL when it is none (NULL is none) or before 1970 or after 2106.
+ */
+int clock_parse_utc(const char *text, uint64_t *ret);

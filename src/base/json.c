@@ -5,9 +5,11 @@
 #include <inttypes.h>
 #include <math.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/str.h"
 
@@ -95,6 +97,52 @@ int json_parse(const char *bytes, size_t len, json_t **ret)
 		return -EBADMSG;
 	*ret = o;
 	return 0;
+}
+
+static size_t no_number_at(const char *p, size_t left)
+{
+	static const char *const words[] = { "NaN", "Infinity", "-Infinity" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (left >= strlen(words[i]) && !memcmp(p, words[i], strlen(words[i])))
+			return strlen(words[i]);
+	return 0;
+}
+
+/* Puts empty objects where such words stand outside of strings; how many there were. */
+static size_t replace_no_numbers(char *text, size_t len)
+{
+	bool quoted = false;
+	size_t n = 0, word;
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '"')
+			quoted = !quoted;
+		else if (quoted && text[i] == '\\')
+			i++;
+		word = quoted || i >= len ? 0 : no_number_at(text + i, len - i);
+		if (!word)
+			continue;
+		memset(text + i, ' ', word);
+		memcpy(text + i, "{}", 2);
+		i += word - 1;
+		n++;
+	}
+	return n;
+}
+
+int json_parse_lenient(const char *bytes, size_t len, json_t **ret)
+{
+	int r = json_parse(bytes, len, ret);
+	auto_free char *copy = NULL;
+
+	if (r != -EBADMSG)
+		return r;
+	copy = malloc(len + 1);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, bytes, len);
+	return replace_no_numbers(copy, len) ? json_parse(copy, len, ret) : r;
 }
 
 static int append(const char *bytes, size_t len, void *ctx)

@@ -42,6 +42,10 @@ int json_put_time(json_t *object, const char *key, uint64_t realtime_ns);
 /* One foreign document. 0 with a new reference, -EBADMSG when it is no JSON, -ENOMEM. */
 int json_parse(const char *bytes, size_t len, json_t **ret);
 
+/* The same for numbers written by other programs: NaN and Infinity, which are no JSON, are values
+ * that are no numbers (empty objects). */
+int json_parse_lenient(const char *bytes, size_t len, json_t **ret);
+
 /* Adds object as text, with jansson's flags. 0, -ENOMEM or b's earlier failure. */
 int json_add_text(struct strbuf *b, const json_t *object, size_t flags);
 

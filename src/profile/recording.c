@@ -9,9 +9,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/input.h"
@@ -58,25 +58,6 @@ static void count_bad(struct recording *rec, const char *why)
 	rec->why_bad = why;
 }
 
-/* RFC 3339 in UTC, "2026-11-21T06:32:09.575887Z", to nanoseconds since 1970; 0 when it is not. */
-static uint64_t parse_time(const char *text)
-{
-	struct tm tm = {};
-	double fraction = 0;
-	const char *rest;
-	time_t s;
-
-	rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
-	if (!rest)
-		return 0;
-	if (*rest == '.')
-		fraction = strtod(rest, NULL);
-	s = timegm(&tm);
-	if (s < 0 || s > INT32_MAX * 2ll || !(fraction >= 0 && fraction < 1))
-		return 0;
-	return (uint64_t)s * 1000000000ull + (uint64_t)(fraction * 1e9);
-}
-
 static const char *text_of(const json_t *o, const char *key)
 {
 	return json_string_value(json_object_get(o, key));
@@ -117,9 +98,8 @@ static int add_process(struct recording *rec, const json_t *o, uint32_t pid, siz
 	t = &rec->profile->processes[*ret];
 	if (text_of(options, "top") && !num_parse_u64(text_of(options, "top"), 0, INT32_MAX, &top))
 		t->top = top;
-	t->begun_ns = parse_time(text_of(o, "time"));
-	if (t->begun_ns && elapsed_s > 0 && elapsed_s < 1e9 &&
-	    t->begun_ns > (uint64_t)(elapsed_s * 1e9))
+	if (clock_parse_utc(text_of(o, "time"), &t->begun_ns) == 0 && elapsed_s > 0 &&
+	    elapsed_s < 1e9 && t->begun_ns > (uint64_t)(elapsed_s * 1e9))
 		t->begun_ns -= (uint64_t)(elapsed_s * 1e9);
 	return 0;
 }

@@ -19,10 +19,11 @@ int report_json_head(const char *type, const char *host, const struct record_hea
 	int r;
 
 	r = json_put_string(o, "type", type);
-	r |= json_put_time(o, "time", head->time_ns);
+	r |= head->time_ns ? json_put_time(o, "time", head->time_ns)
+			   : json_put(o, "time", json_null());
 	r |= json_put_double_or_null(o, "elapsed_s", head->elapsed_s);
 	r |= json_put_string(o, "host", host ? host : "");
-	r |= json_put_u64_if_known(o, "pid", head->pid);
+	r |= json_put_u64_or_null(o, "pid", head->pid ? head->pid : UINT64_MAX);
 	r |= json_put_string(o, "comm", head->comm ? head->comm : "");
 	r |= json_put_string(o, "container_id", head->container_id);
 	r |= json_put_string(o, "cgroup", head->cgroup);

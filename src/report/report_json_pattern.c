@@ -22,7 +22,9 @@ static int put_subject(json_t *o, const struct analysis *a, const struct pattern
 		return r;
 	r = json_put_string(subject, "kind", kinds[row->kind]);
 	switch (row->kind) {
-	case SUBJECT_PROCESS: return r | json_put_decimal64(subject, "id", a->snap->pid);
+	case SUBJECT_PROCESS:
+		return r | (a->snap->pid ? json_put_decimal64(subject, "id", a->snap->pid)
+					 : json_put_string(subject, "id", a->snap->comm));
 	case SUBJECT_CLASS: return r | json_put_string(subject, "id", names_class(row->class));
 	case SUBJECT_SITE: return r | json_put_hex64(subject, "id", row->site_id);
 	case SUBJECT_MODULE: break;

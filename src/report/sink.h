@@ -23,16 +23,18 @@ struct sink_cfg {
 	const char *host;	 /* borrowed: host name */
 	bool colour;		 /* escape sequences are wanted */
 	size_t top;		 /* sites told at each interval */
+	bool judgement;		 /* patterns, leaks and the end are told, nothing else */
+	size_t columns;		 /* width of a plot; 0: none is drawn */
 	struct profile *profile; /* sink_profile only: what it fills; borrowed */
 	struct sink *next;	 /* sink_profile only: the sink it stands before; borrowed */
 };
 
 /* What every record says of its process. Foreign text may hold any bytes: sinks clean it. */
 struct record_head {
-	uint64_t time_ns; /* CLOCK_REALTIME of the moment the record describes */
+	uint64_t time_ns; /* CLOCK_REALTIME of the moment the record describes; 0: not known */
 	double elapsed_s; /* since tracing of this process began */
-	uint32_t pid;	  /* in the initial PID namespace */
-	const char *comm;
+	uint32_t pid;	  /* in the initial PID namespace; 0: a series, not a process */
+	const char *comm; /* or the name of the series */
 	const char *container_id; /* NULL when there is none */
 	const char *cgroup;	  /* NULL when not known */
 };

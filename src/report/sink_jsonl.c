@@ -276,20 +276,26 @@ static int tell_patterns(struct jsonl *j, const struct record_head *head, const 
 	return r;
 }
 
-static int jsonl_tick(void *priv, const struct record_head *head, const struct analysis *a,
-		      const struct overhead_info *overhead)
+static int tell_measured(struct jsonl *j, const struct record_head *head, const struct analysis *a,
+			 const struct overhead_info *overhead)
 {
 	json_auto_t *body = NULL;
-	struct jsonl *j = priv;
 	int r;
 
 	r = report_json_sample(a, overhead, &body);
-	if (r < 0)
-		return r;
-	r = emit(j, "sample", head, body);
-	if (r < 0)
-		return r;
-	r = tell_sites(j, head, a);
+	if (r >= 0)
+		r = emit(j, "sample", head, body);
+	return r < 0 ? r : tell_sites(j, head, a);
+}
+
+static int jsonl_tick(void *priv, const struct record_head *head, const struct analysis *a,
+		      const struct overhead_info *overhead)
+{
+	struct jsonl *j = priv;
+	int r = 0;
+
+	if (!j->cfg.judgement)
+		r = tell_measured(j, head, a, overhead);
 	if (r >= 0)
 		r = tell_patterns(j, head, a, false);
 	return r < 0 ? r : tell_leaks(j, head, a);

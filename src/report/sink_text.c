@@ -244,6 +244,8 @@ static int text_tick(void *priv, const struct record_head *head, const struct an
 	bool first = !find_process(t, a->snap->pid);
 	int r;
 
+	if (t->cfg.judgement)
+		return 0; /* all of it at the end */
 	if (!much_changed(t, a)) {
 		add_summary(t, &b, head, a);
 		return flush(t, &b);
