@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "app/analyze_input.h"
 #include "app/analyze_points.h"
@@ -217,13 +215,6 @@ static int read_input(struct work *w, const char *file, int signal_fd, struct er
 	return r;
 }
 
-static size_t columns_of(int fd)
-{
-	struct winsize size;
-
-	return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 72;
-}
-
 static int read_all(struct work *w, int signal_fd, struct err *err)
 {
 	size_t files = w->opts->file_count ? w->opts->file_count : 1;
@@ -264,7 +255,7 @@ int analyze_records(const struct opts *opts, int signal_fd, bool *ret_leak, stru
 			  .colour = output_wants_colour(stdout),
 			  .top = opts->top,
 			  .judgement = true,
-			  .columns = columns_of(STDOUT_FILENO) },
+			  .columns = output_columns(stdout) },
 		.judge = judge_defaults(),
 		.store = &w.store,
 		.limit_bytes = opts->limit_bytes,

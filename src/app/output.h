@@ -24,6 +24,7 @@ int output_flush(struct output *o); /* 0 or a negative errno */
 /* Writes the pictures that were asked for. 0 or a negative errno with *err filled. */
 int output_write_graphs(struct output *o, struct err *err);
 bool output_wants_colour(FILE *f); /* escape sequences are wanted there */
+size_t output_columns(FILE *f);	   /* of the terminal, 72 where there is none */
 /* A sentence about a failed write; valid until the next call. */
 const char *output_explain(struct output *o, int error);
 void output_close(struct output *o);

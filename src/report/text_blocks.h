@@ -54,6 +54,10 @@ struct leak_total {
 
 struct leak_total text_leak_total(const struct findings *f);
 
+/* A plot of `columns` (0: none) of the process as a whole, its pattern, and advice. */
+void text_add_curve(struct strbuf *b, const struct ink *ink, size_t columns,
+		    const struct analysis *a);
+
 /* The end of a report: leaks worst first, then the verdict as the very last line. */
 void text_add_end(struct strbuf *b, const struct ink *ink, const struct sink_cfg *cfg,
 		  const struct record_head *head, const struct end_info *info);

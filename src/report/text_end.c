@@ -145,14 +145,17 @@ static void memory_line(struct strbuf *b, const struct analysis *a)
 	const struct snap_series *s = &a->snap->external_series;
 	auto_strbuf struct strbuf t = {};
 
-	strbuf_printf(&t, "RSS %s", num_format_bytes(a->snap->proc.rss_bytes, text));
-	strbuf_printf(&t, ", external %s", num_format_bytes(a->ledger->external_bytes, text));
+	if (a->snap->pid)
+		strbuf_printf(&t, "RSS %s, external ",
+			      num_format_bytes(a->snap->proc.rss_bytes, text));
+	strbuf_add(&t, num_format_bytes(a->ledger->external_bytes, text));
 	if (s->count >= 2 && s->t_s[s->count - 1] > 0 && isfinite(s->value[s->count - 1]) &&
 	    isfinite(s->value[0])) {
 		double grown = s->value[s->count - 1] - s->value[0];
 
-		strbuf_printf(&t, " (%s%s since tracing began)", grown < 0 ? "-" : "+",
-			      num_format_bytes((uint64_t)fmin(fabs(grown), 1e18), text));
+		strbuf_printf(&t, " (%s%s since %s began)", grown < 0 ? "-" : "+",
+			      num_format_bytes((uint64_t)fmin(fabs(grown), 1e18), text),
+			      a->snap->pid ? "tracing" : "the series");
 	}
 	if (isfinite(a->ledger->coverage_ratio))
 		strbuf_printf(&t, ", %s of it explained",
@@ -195,6 +198,14 @@ static void verdict_reasons(struct strbuf *t, const struct analysis *a, const st
 			      num_format_seconds(f->known_in_s, text));
 }
 
+/* "redis-server (pid 7)", or the name of a series. */
+static void add_name(struct strbuf *b, const struct record_head *head)
+{
+	text_add_cut(b, head->comm, 32);
+	if (head->pid)
+		strbuf_printf(b, " (pid %u)", head->pid);
+}
+
 static void verdict_line(struct strbuf *b, const struct ink *ink, const struct record_head *head,
 			 const struct end_info *info)
 {
@@ -210,9 +221,8 @@ static void verdict_line(struct strbuf *b, const struct ink *ink, const struct r
 	char text[NUM_TEXT_BYTES];
 
 	strbuf_printf(&t, "VERDICT: %s in ", word);
-	text_add_cut(&t, head->comm, 32);
-	strbuf_printf(&t, " (pid %u) in %s.", head->pid,
-		      num_format_seconds(info->duration_s, text));
+	add_name(&t, head);
+	strbuf_printf(&t, " in %s.", num_format_seconds(info->duration_s, text));
 	verdict_reasons(&t, a, info);
 	strbuf_printf(b, "\n%s", colour);
 	text_add_wrapped(b, 9, strbuf_text(&t));
@@ -226,12 +236,15 @@ void text_add_end(struct strbuf *b, const struct ink *ink, const struct sink_cfg
 	auto_strbuf struct strbuf t = {};
 	char text[NUM_TEXT_BYTES];
 
-	strbuf_printf(b, "\n%s==== end of tracing ", ink->bold);
-	text_add_cut(b, head->comm, 32);
-	strbuf_printf(b, " (pid %u) ====%s\n", head->pid, ink->off);
-	strbuf_printf(&t, "%s, after %s", reason_text(info->reason),
-		      num_format_seconds(info->duration_s, text));
-	if (info->why)
+	strbuf_printf(b, "\n%s==== %s ", ink->bold,
+		      cfg->judgement ? "analysis of" : "end of tracing");
+	add_name(b, head);
+	strbuf_printf(b, " ====%s\n", ink->off);
+	if (a && cfg->judgement)
+		text_add_curve(b, ink, cfg->columns, a);
+	strbuf_add(&t, cfg->judgement && info->why ? info->why : reason_text(info->reason));
+	strbuf_printf(&t, ", after %s", num_format_seconds(info->duration_s, text));
+	if (info->why && !cfg->judgement)
 		strbuf_printf(&t, ": %s", info->why);
 	text_add_labelled(b, "ended", strbuf_text(&t));
 	if (a) {
