@@ -5,6 +5,7 @@
  */
 #include "report/plot.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -53,8 +54,8 @@ static bool span(struct plot *p, const struct snap_series *s)
 		return false;
 	room = fmax(fabs(p->v0) / 100, 1);
 	if (!(p->v1 / 2 > p->v0 / 2)) { /* flat: in the middle */
-		p->v0 = fmax(p->v0 - room, -1e308);
-		p->v1 = fmin(p->v1 + room, 1e308);
+		p->v0 = fmax(p->v0 - room, -DBL_MAX);
+		p->v1 = fmin(p->v1 + room, DBL_MAX);
 	}
 	return p->v1 / 2 > p->v0 / 2;
 }
