@@ -85,7 +85,7 @@ static const struct opt opt_table[] = {
 	{ "severity", 0, OPT_TEXT, AT(severity), "TABLE", GROUP,
 	  "from which size or growth per second a leak has which severity, never above how sure "
 	  "it is; any of critical, high, medium",
-	  "critical=100MB:1MB,high=50MB:.5MB,medium=20MB:.1MB", TRACING },
+	  "critical=100MB:1MB,high=50MB:.5MB,medium=20MB:.1MB", TRACING | CMD(ANALYZE) },
 	{ "fail-on-leak", 0, OPT_FLAG, AT(fail_on_leak), NULL, GROUP,
 	  "exit with status 3 when a leak was found", NULL, TRACING | CMD(ANALYZE) },
 #undef GROUP

@@ -16,13 +16,15 @@
 
 static int run_series(const struct opts *opts, int signal_fd, bool *ret_leak, struct err *err)
 {
-	struct series_cfg cfg = { .limit_bytes = opts->limit_bytes };
+	struct series_cfg cfg = { .severity = severity_defaults(),
+				  .limit_bytes = opts->limit_bytes };
 	auto_clean(analyze_close) struct analyze_input in = { .fd = -1 };
 	struct series_told told;
-	int r;
+	int r = opts->severity ? severity_parse(opts->severity, &cfg.severity, err) : 0;
 
-	r = analyze_open(opts->file_count ? opts->files[0] : "-", SERIES_LINE_MAX, signal_fd, &in,
-			 err);
+	if (r == 0)
+		r = analyze_open(opts->file_count ? opts->files[0] : "-", SERIES_LINE_MAX,
+				 signal_fd, &in, err);
 	if (r == 0)
 		r = analyze_series(&in, stdout, &cfg, &told, err);
 	if (r < 0)

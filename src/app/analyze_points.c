@@ -12,8 +12,8 @@
 #include "analyse/analysis.h"
 #include "analyse/evidence.h"
 #include "analyse/fold.h"
-#include "analyse/recommend.h"
 #include "analyse/records.h"
+#include "app/curve.h"
 #include "app/replay_impl.h"
 #include "app/timeline.h"
 #include "base/cleanup.h"
@@ -114,21 +114,6 @@ struct telling {
 	struct record_head head;
 };
 
-static bool grows(const struct shape *s)
-{
-	return s->pattern == PATTERN_LINEAR || s->pattern == PATTERN_EXPONENTIAL ||
-	       s->pattern == PATTERN_SUSTAINED;
-}
-
-static enum severity severity_of(const struct shape *s)
-{
-	struct recommend_cfg cfg = recommend_defaults();
-
-	return grows(s) ? recommend_severity(&cfg, MT_SITE_HEAP, s->total_growth, s->growth_per_s,
-					     NAN, NAN)
-			: SEVERITY_LOW;
-}
-
 static uint64_t whole(double v)
 {
 	return v >= 1 && v < 0x1p63 ? (uint64_t)v : 0;
@@ -152,8 +137,7 @@ static int describe(const struct points *p, const struct growth_opinion *o, stru
 				 s->why ? ": " : "", s->why ? s->why : "");
 	if (r == 0)
 		r = evidence_add(f, "judged by the curve alone: how long things live is not known");
-	f->recommendation = strdup(recommend_sentence(f->class, f->type, MODULE_OTHER));
-	return r == 0 && !f->recommendation ? -ENOMEM : r;
+	return r == 0 ? curve_advice(s, true, &f->recommendation) : r;
 }
 
 static int renew_finding(struct points *p, const struct growth_opinion *o)
@@ -163,7 +147,7 @@ static int renew_finding(struct points *p, const struct growth_opinion *o)
 		.site = SIZE_MAX,
 		.class = CLASS_unexplained,
 		.type = LEAK_UNKNOWN,
-		.severity = severity_of(&o->shape),
+		.severity = curve_severity(&p->cfg.severity, &o->shape, o->leak_probability),
 		.pattern = o->shape.pattern,
 		.active = true,
 		.size_bytes = whole(o->shape.total_growth),
@@ -213,17 +197,12 @@ static void pronounce(const struct points *p, const struct growth_opinion *o, st
 
 static void set_forecast(const struct points *p, struct pattern_row *row)
 {
-	struct shape_input in = { p->t_s, p->value, p->kept };
+	const struct shape_input in = { p->t_s, p->value, p->kept };
 
 	row->limit_bytes = NAN;
 	if (!p->cfg.limit_bytes)
 		return;
-	while (in.n > SHAPE_POINTS_MIN && in.t_s[0] < row->opinion.shape.start_s) {
-		in.t_s++;
-		in.value++;
-		in.n--;
-	}
-	forecast_limit(&in, &row->opinion.shape, (double)p->cfg.limit_bytes, &row->forecast);
+	curve_forecast(&in, &row->opinion.shape, (double)p->cfg.limit_bytes, &row->forecast);
 	if (!row->forecast.known)
 		return;
 	row->limit_kind = "given";
@@ -252,7 +231,8 @@ static void fill(const struct points *p, const struct growth_opinion *o, struct 
 			    .slack_bytes = FACT_UNKNOWN },
 		.row = { .kind = SUBJECT_PROCESS,
 			 .opinion = *o,
-			 .severity = severity_of(&o->shape) },
+			 .severity =
+				 curve_severity(&p->cfg.severity, &o->shape, o->leak_probability) },
 		.head = { .time_ns = p->time_ns, .elapsed_s = p->clock.now_s },
 	};
 	set_name(p, &t->snap);

@@ -4,12 +4,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "analyse/severity.h"
 #include "report/sink.h"
 
 struct points_cfg {
 	const struct sink_ops *ops;
 	struct sink_cfg sink;
-	const char *name;     /* borrowed: of the input */
+	const char *name; /* borrowed: of the input */
+	struct severity_cfg severity;
 	uint64_t limit_bytes; /* 0: none */
 };
 

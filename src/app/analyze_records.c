@@ -142,6 +142,7 @@ static int take_point(struct work *w, const char *name, const json_t *o, const c
 		.ops = w->cfg.ops,
 		.sink = w->cfg.sink,
 		.name = name,
+		.severity = w->cfg.judge.severity,
 		.limit_bytes = w->opts->limit_bytes,
 	};
 	int r = 0;
@@ -247,7 +248,7 @@ static void tell_losses(const struct work *w)
 int analyze_records(const struct opts *opts, int signal_fd, bool *ret_leak, struct err *err)
 {
 	auto_clean(work_done) struct work w = { .opts = opts };
-	int r;
+	int r = 0;
 
 	w.cfg = (struct analyzed_cfg){
 		.ops = opts->json ? &sink_jsonl : &sink_text,
@@ -260,6 +261,11 @@ int analyze_records(const struct opts *opts, int signal_fd, bool *ret_leak, stru
 		.store = &w.store,
 		.limit_bytes = opts->limit_bytes,
 	};
+	replay_store_init(&w.store);
+	if (opts->severity)
+		r = severity_parse(opts->severity, &w.cfg.judge.severity, err);
+	if (r < 0)
+		return r;
 	r = read_all(&w, signal_fd, err);
 	tell_losses(&w);
 	*ret_leak = w.leak;

@@ -6,11 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "analyse/recommend.h"
-#include "analyse/severity.h"
+#include "app/curve.h"
 #include "base/cleanup.h"
 #include "base/json.h"
-#include "growth/forecast.h"
 #include "growth/growth.h"
 #include "report/report_json_series.h"
 
@@ -18,7 +16,6 @@ struct reader {
 	const struct series_cfg *cfg;
 	FILE *out;
 	struct series_told *told;
-	struct severity_cfg severity;
 	double leak_probability;
 	double *t_s, *value, *restart_t_s; /* owned: of the line */
 	size_t cap;
@@ -131,23 +128,6 @@ static int take_line(struct reader *d, json_t *o, struct series_line *ret, const
 	return 0;
 }
 
-/* *ret is the caller's. */
-static int recommend(const struct shape *s, char **ret)
-{
-	struct recommend_facts f = { .class = CLASS_unexplained,
-				     .type = LEAK_UNKNOWN,
-				     .pattern = s->pattern,
-				     .bytes_per_s = s->growth_per_s };
-	const char *text = s->pattern == PATTERN_NONE  ? "Give more points."
-			   : s->leak_probability < 0.5 ? "Nothing needs to be done."
-						       : NULL;
-
-	if (!text)
-		return recommend_write(&f, ret);
-	*ret = strdup(text);
-	return *ret ? 0 : -ENOMEM;
-}
-
 static int answer(struct reader *d, const struct series_line *s)
 {
 	struct forecast forecast = {};
@@ -161,18 +141,16 @@ static int answer(struct reader *d, const struct series_line *s)
 	if (shape.pattern == PATTERN_NONE)
 		shape.points = s->in.n;
 	if (s->limit > 0 && shape.pattern != PATTERN_NONE) {
-		forecast_limit(&s->in, &shape, s->limit, &forecast);
+		curve_forecast(&s->in, &shape, s->limit, &forecast);
 		a.forecast = &forecast;
 	}
-	a.severity = severity_judge(
-		&d->severity, &(struct severity_figures){ .bytes = shape.total_growth,
-							  .bytes_per_s = shape.growth_per_s,
-							  .confidence = shape.leak_probability });
-	r = recommend(&shape, &advice);
-	if (r < 0)
-		return r;
-	a.recommendation = advice;
-	r = report_json_series(&a, &o);
+	a.severity = curve_severity(&d->cfg->severity, &shape, shape.leak_probability);
+	r = curve_advice(&shape, false, &advice);
+	a.recommendation = advice			   ? advice
+			   : shape.pattern == PATTERN_NONE ? "Give more points."
+							   : "Nothing needs to be done.";
+	if (r == 0)
+		r = report_json_series(&a, &o);
 	if (r == 0)
 		r = json_write_line(d->out, o);
 	if (r < 0)
@@ -215,7 +193,6 @@ int analyze_series(struct analyze_input *in, FILE *out, const struct series_cfg 
 		.cfg = cfg,
 		.out = out,
 		.told = ret,
-		.severity = severity_defaults(),
 		.leak_probability = growth_defaults().leak_probability,
 	};
 	struct input_line line;

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "analyse/severity.h"
 #include "app/analyze_input.h"
 #include "base/err.h"
 
@@ -11,6 +12,7 @@
 #define SERIES_RESTARTS_MAX 1024
 
 struct series_cfg {
+	struct severity_cfg severity;
 	uint64_t limit_bytes; /* for lines that name none; 0: there is none */
 };
 

@@ -16,6 +16,13 @@
 #define EXTERNAL_POINTS 512
 #define NAME_MAX_BYTES 512 /* longer names are no names */
 
+void replay_store_init(struct replay_store *s)
+{
+	*s = (struct replay_store){ .texts = { .limit = REPLAY_TEXTS_BYTES },
+				    .sites_max = REPLAY_SITES_MAX,
+				    .frames_max = REPLAY_FRAMES_MAX };
+}
+
 void replay_store_done(struct replay_store *s)
 {
 	intern_done(&s->texts);
@@ -45,7 +52,6 @@ int replay_new(struct replay_store *store, uint32_t pid, uint64_t limit_bytes, s
 	if (!p)
 		return -ENOMEM;
 	p->store = store;
-	store->texts.limit = REPLAY_TEXTS_BYTES;
 	p->pid = pid;
 	p->top = UINT64_MAX;
 	p->limits = (struct judge_limits){ NAN, NULL, NAN };

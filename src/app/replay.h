@@ -20,13 +20,15 @@
 #define REPLAY_POINTS 128	    /* of one site's history */
 #define REPLAY_TEXTS_BYTES ((size_t)32 << 20)
 
-/* What all processes of an input share: names, and how much was taken. Zeroed at first. */
+/* What all processes of an input share: names, and how much was taken. */
 struct replay_store {
 	struct intern texts;
 	size_t sites, frames;
+	size_t sites_max, frames_max;
 	uint64_t refused_sites, refused_texts, refused_frames, refused_modules;
 };
 
+void replay_store_init(struct replay_store *s); /* with the limits above */
 void replay_store_done(struct replay_store *s);
 
 struct replay; /* opaque */

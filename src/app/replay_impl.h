@@ -40,7 +40,7 @@ struct replay {
 
 	struct replay_module *modules; /* owned */
 	size_t module_count, module_cap;
-	struct replay_site *sites; /* owned, sorted by id */
+	struct replay_site **sites; /* owned, sorted by id */
 	size_t site_count, site_cap;
 
 	uint64_t tick;		  /* number of the last sample, from 1; 0: none yet */

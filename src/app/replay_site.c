@@ -63,7 +63,7 @@ static size_t find_place(const struct replay *p, uint64_t id)
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (p->sites[middle].id < id)
+		if (p->sites[middle]->id < id)
 			low = middle + 1;
 		else
 			high = middle;
@@ -91,38 +91,58 @@ static int add_point(struct replay_site *s, double t_s)
 	return r;
 }
 
+static void free_site(struct replay_site *s)
+{
+	series_free(s->series);
+	free(s->frames);
+	free(s);
+}
+
+static int new_site(const struct replay *p, uint64_t id, struct replay_site **ret)
+{
+	struct replay_site *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->id = id;
+	s->fed_s = -1;
+	s->told.first_seen_s = born(p);
+	r = series_new(REPLAY_POINTS, &s->series);
+	if (r == 0 && s->told.first_seen_s > 0)
+		r = add_point(s, s->told.first_seen_s);
+	if (r < 0) {
+		free_site(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
 /* -ENOSPC: the tables are full; counted. */
 static int add_site(struct replay *p, uint64_t id, struct replay_site **ret)
 {
-	struct replay_site s = { .id = id, .fed_s = -1 };
 	size_t at = find_place(p, id);
 	int r;
 
-	if (at < p->site_count && p->sites[at].id == id) {
-		*ret = &p->sites[at];
+	if (at < p->site_count && p->sites[at]->id == id) {
+		*ret = p->sites[at];
 		return 0;
 	}
-	r = p->store->sites < REPLAY_SITES_MAX ? vec_reserve(&p->sites, sizeof(s), p->site_count,
-							     &p->site_cap, REPLAY_SITES_MAX)
-					       : -ENOSPC;
-	if (r == -ENOSPC)
+	if (p->store->sites >= p->store->sites_max) {
 		p->store->refused_sites++;
+		return -ENOSPC;
+	}
+	r = vec_reserve(&p->sites, sizeof(struct replay_site *), p->site_count, &p->site_cap,
+			p->store->sites_max);
 	if (r == 0)
-		r = series_new(REPLAY_POINTS, &s.series);
+		r = new_site(p, id, ret);
 	if (r < 0)
 		return r;
-	s.told.first_seen_s = born(p);
-	if (s.told.first_seen_s > 0)
-		r = add_point(&s, s.told.first_seen_s);
-	if (r < 0) {
-		series_free(s.series);
-		return r;
-	}
-	vec_open(&p->sites, sizeof(s), p->site_count, at);
-	p->sites[at] = s;
+	vec_open(&p->sites, sizeof(struct replay_site *), p->site_count, at);
+	p->sites[at] = *ret;
 	p->site_count++;
 	p->store->sites++;
-	*ret = &p->sites[at];
 	return 0;
 }
 
@@ -199,7 +219,7 @@ static int make_frames(struct replay *p, struct replay_site *s, size_t count)
 	struct replay_frame *frames;
 
 	if (count > s->frame_count &&
-	    p->store->frames + count - s->frame_count > REPLAY_FRAMES_MAX) {
+	    p->store->frames + count - s->frame_count > p->store->frames_max) {
 		p->store->refused_frames++;
 		count = s->frame_count;
 	}
@@ -309,7 +329,7 @@ int replay_sites_settle(struct replay *p)
 	if (p->told >= p->top || p->top == UINT64_MAX)
 		return 0;
 	for (size_t i = 0; i < p->site_count && r == 0; i++) {
-		struct replay_site *s = &p->sites[i];
+		struct replay_site *s = p->sites[i];
 
 		if (s->tick == p->tick)
 			continue;
@@ -325,9 +345,8 @@ int replay_sites_settle(struct replay *p)
 void replay_sites_done(struct replay *p)
 {
 	for (size_t i = 0; i < p->site_count; i++) {
-		series_free(p->sites[i].series);
-		free(p->sites[i].frames);
-		p->store->frames -= p->sites[i].frame_count;
+		p->store->frames -= p->sites[i]->frame_count;
+		free_site(p->sites[i]);
 	}
 	p->store->sites -= p->site_count;
 	free(p->sites);
@@ -377,8 +396,8 @@ int replay_sites_view(const struct replay *p, struct replay_view *v)
 	size_t points = 0, frames = 0;
 
 	for (size_t i = 0; i < p->site_count; i++) {
-		points += 3 * series_count(p->sites[i].series);
-		frames += p->sites[i].frame_count;
+		points += 3 * series_count(p->sites[i]->series);
+		frames += p->sites[i]->frame_count;
 	}
 	v->sites = calloc(p->site_count + 1, sizeof(*v->sites));
 	v->owners = calloc(p->site_count + 1, sizeof(*v->owners));
@@ -388,7 +407,7 @@ int replay_sites_view(const struct replay *p, struct replay_view *v)
 		return -ENOMEM;
 	points = frames = 0;
 	for (size_t i = 0; i < p->site_count; i++) {
-		const struct replay_site *s = &p->sites[i];
+		const struct replay_site *s = p->sites[i];
 
 		v->sites[i] = s->told;
 		v->sites[i].id = s->id;

@@ -1,0 +1,20 @@
+/* What can be said of a series by its curve alone: how bad, and what to do. */
+#pragma once
+#include "analyse/analysis.h"
+#include "analyse/severity.h"
+
+bool curve_grows(const struct shape *s);
+
+/* Low for what does not grow as leaks do; never above the probability that it is one. */
+enum severity curve_severity(const struct severity_cfg *cfg, const struct shape *s,
+			     double leak_probability);
+
+/* One sentence, which the caller frees; NULL for what does not grow. -ENOMEM. */
+int curve_advice(const struct shape *s, bool leak, char **ret);
+
+/*
+ * When the series reaches the limit, from the points (oldest first) of the window that was judged.
+ * Always writes *ret.
+ */
+void curve_forecast(const struct shape_input *points, const struct shape *s, double limit,
+		    struct forecast *ret);
