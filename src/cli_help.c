@@ -45,6 +45,9 @@ static const struct entry examples[] = {
 	{ "memtrace -p 1234 --duration 1m --svg held.svg", "one minute, with a flame graph" },
 	{ "memtrace report trace.jsonl --pprof trace.pb.gz",
 	  "a recording for 'go tool pprof -http=: trace.pb.gz'" },
+	{ "memtrace analyze trace.jsonl", "judge a recording again, without privileges" },
+	{ "memtrace analyze --series --limit 2G < series.jsonl",
+	  "one pattern, with the probability of a leak, for each line" },
 	{ "memtrace doctor", "what this host can and cannot do" },
 };
 

@@ -30,8 +30,9 @@ static const struct cli_command_row command_table[] = {
 static const struct opt opt_table[] = {
 #define GROUP "What to trace"
 	{ "pid", 'p', OPT_PIDS, 0, "PID", GROUP,
-	  "trace this process, or report on this one only; may be repeated, up to 64 times", NULL,
-	  CMD(TRACE) | CMD(REPORT) },
+	  "trace this process, or report on or analyze this one only; may be repeated, up to 64 "
+	  "times",
+	  NULL, CMD(TRACE) | CMD(REPORT) | CMD(ANALYZE) },
 	{ "follow", 0, OPT_FLAG, AT(follow), NULL, GROUP, "trace the children of the process too",
 	  NULL, TRACING },
 	{ "duration", 0, OPT_SECONDS, AT(duration_s), "SEC", GROUP,
@@ -108,7 +109,7 @@ static const struct opt opt_table[] = {
 	  "\"events\": [{\"t\", \"kind\": \"restart\"}]}, and answer each with one pattern record",
 	  NULL, CMD(ANALYZE) },
 	{ "limit", 0, OPT_BYTES, AT(limit_bytes), "SIZE", GROUP,
-	  "memory that there is: say when growth reaches it, where the input names no limit", NULL,
+	  "memory that there is, in place of a recorded limit: say when growth reaches it", NULL,
 	  CMD(ANALYZE) },
 #undef GROUP
 #define GROUP "Limits"

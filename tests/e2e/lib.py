@@ -226,13 +226,15 @@ def need_root():
         raise Skip(r.stdout.strip().splitlines()[-1])
 
 
-def run(module):
-    """Runs the test_* functions of a module: `if __name__ == "__main__": run(globals())`."""
+def run(module, root=True):
+    """Runs the test_* functions of a module: `if __name__ == "__main__": run(globals())`.
+    With root=False only those that call need_root() need it."""
     names = [n for n in module if n.startswith("test_")]
     only = sys.argv[1:]
-    failed = 0
+    failed = skipped = 0
     try:
-        need_root()
+        if root:
+            need_root()
     except Skip as why:
         print(f"SKIP: {why}")
         sys.exit(77)
@@ -243,9 +245,12 @@ def run(module):
         try:
             module[name]()
             print(f"  ok    {name} ({time.monotonic() - begun:.1f} s)", flush=True)
+        except Skip as why:
+            skipped += 1
+            print(f"  SKIP  {name}: {why}", flush=True)
         except Exception as e:
             failed += 1
             print(f"  FAIL  {name} ({time.monotonic() - begun:.1f} s): {e}", flush=True)
             if not isinstance(e, AssertionError):
                 traceback.print_exc()
-    sys.exit(1 if failed else 0)
+    sys.exit(1 if failed else 77 if skipped and only else 0)

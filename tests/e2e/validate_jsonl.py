@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Checks the output of `memtrace --json` against the schema and the promises between records.
 
-    validate_jsonl.py SCHEMA FILE [--print] [--unfinished]
+    validate_jsonl.py SCHEMA FILE [--print] [--unfinished] [--analysis]
 
-SCHEMA is what `memtrace schema` printed. --print tells verdict and leaks, one line each, for shell
+SCHEMA is what `memtrace schema` printed. --analysis: of `memtrace analyze`, which tells patterns,
+leaks and ends only, several lives of a process, and series that belong to none. --print tells verdict and leaks, one line each, for shell
 tests. --unfinished allows a missing end (memtrace was killed). Needs Debian's python3-jsonschema.
 Exit status: 0 everything holds, 1 something does not (said on standard error), 2 wrong usage.
 """
@@ -187,7 +188,23 @@ class Process:
                   leak.get("size_bytes", "-"), leak["growth_bytes_per_s"], leak["confidence"])
 
 
-def validate(schema_path, path, unfinished, complaints):
+def take_analysis(number, record, processes, complaints):
+    """A record of `memtrace analyze --json`; a process may live several times."""
+    if record["type"] not in ("pattern", "leak", "end"):
+        complaints.add(number, f"{record['type']} in an analysis")
+        return
+    if "id" in record: # the answer to a whole series
+        processes.setdefault("series", Process("series")).judged = True
+        return
+    key = (record["host"], record["pid"], record["comm"] if record["pid"] is None else "")
+    process = processes.setdefault(key, Process(key[1]))
+    process.starts = 1
+    process.take(number, record, complaints)
+    if record["type"] == "end":
+        processes[key, number] = processes.pop(key)
+
+
+def validate(schema_path, path, unfinished, complaints, analysis=False):
     """Returns the processes of the file by pid."""
     with open(schema_path, encoding="utf-8") as f:
         schema = json.load(f)
@@ -204,12 +221,16 @@ def validate(schema_path, path, unfinished, complaints):
             complaints.add(number, "a number is infinite")
         if errors:
             continue
+        if analysis:
+            take_analysis(number, record, processes, complaints)
+            continue
         pid = record["pid"]
         processes.setdefault(pid, Process(pid)).take(number, record, complaints)
     if not any(p.judged for p in processes.values()):
         complaints.add(number, "no process was traced")
-    for process in processes.values():
-        process.finish(number, complaints, unfinished)
+    for key, process in processes.items():
+        if key != "series":
+            process.finish(number, complaints, unfinished)
     return processes
 
 
@@ -219,9 +240,10 @@ def main():
     parser.add_argument("file")
     parser.add_argument("--print", action="store_true", dest="tell")
     parser.add_argument("--unfinished", action="store_true")
+    parser.add_argument("--analysis", action="store_true")
     args = parser.parse_args()
     complaints = Complaints()
-    processes = validate(args.schema, args.file, args.unfinished, complaints)
+    processes = validate(args.schema, args.file, args.unfinished, complaints, args.analysis)
     if args.tell:
         for process in processes.values():
             if process.judged:

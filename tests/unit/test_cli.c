@@ -207,6 +207,37 @@ static void a_report_takes_a_file_and_formats(void **state)
 	assert_refused(PARTS("standard output", "--svg"), "-p", "1", "--svg", "-");
 }
 
+static void an_analysis_takes_files_and_its_own_options(void **state)
+{
+	static const char *many[OPTS_FILES_MAX + 3] = { "analyze" };
+	struct opts o;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(parse(&o, &e, "analyze"), 0);
+	assert_int_equal(o.command, CLI_ANALYZE);
+	assert_true(!o.file_count && !o.series && !o.limit_bytes && !o.json);
+	assert_int_equal(parse(&o, &e, "analyze", "a", "--json", "-", "--limit", "2G",
+			       "--fail-on-leak", "-p", "7", "--", "-b", "--json"),
+			 0);
+	assert_int_equal(o.file_count, 4);
+	assert_string_equal(o.files[1], "-");
+	assert_string_equal(o.files[2], "-b");
+	assert_string_equal(o.files[3], "--json");
+	assert_true(o.json && o.fail_on_leak && o.limit_bytes == 2ull << 30);
+	assert_int_equal(parse(&o, &e, "analyze", "--series", "a", "--limit=5kB"), 0);
+	assert_true(o.series && o.limit_bytes == 5000);
+	assert_refused(PARTS("--series", "one file"), "analyze", "--series", "a", "b");
+	assert_refused(PARTS("--limit", "'0'", "512M"), "analyze", "--limit", "0");
+	assert_refused(PARTS("--limit", "'-5'"), "analyze", "--limit=-5");
+	assert_refused(PARTS("--interval", "memtrace analyze"), "analyze", "--interval", "5");
+	assert_refused(PARTS("--series", "memtrace trace"), "-p", "1", "--series");
+	for (int i = 1; i <= OPTS_FILES_MAX + 1; i++)
+		many[i] = "file";
+	assert_int_equal(parse_words(&o, &e, many), -EINVAL);
+	assert_non_null(strstr(e.text, "256 files"));
+}
+
 static void every_mode_has_its_name(void **state)
 {
 	static const char *const names[] = { "auto", "watch", "sample", "full" };
@@ -509,6 +540,7 @@ int main(void)
 		cmocka_unit_test(every_option_arrives),
 		cmocka_unit_test(a_budget_of_the_user_is_known_from_the_default),
 		cmocka_unit_test(a_report_takes_a_file_and_formats),
+		cmocka_unit_test(an_analysis_takes_files_and_its_own_options),
 		cmocka_unit_test(every_mode_has_its_name),
 		cmocka_unit_test(a_wrong_pid_is_named_with_what_is_accepted),
 		cmocka_unit_test(a_wrong_value_of_any_option_is_named_with_what_is_accepted),

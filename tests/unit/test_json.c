@@ -213,6 +213,45 @@ static void the_monotonic_clock_does_not_go_back(void **state)
 	assert_true(clock_realtime_ns() > 1600000000ull * 1000000000ull);
 }
 
+static void a_document_is_read_or_refused(void **state)
+{
+	static const char *const bad[] = { "", "x", "{", "[1,]", "{\"a\":NaN}", "\xff", "1 2" };
+	json_auto_t *o = NULL;
+
+	(void)state;
+	assert_int_equal(json_parse("{\"a\":[1,null]}", 14, &o), 0);
+	assert_int_equal(json_array_size(json_object_get(o, "a")), 2);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		json_t *none = NULL;
+
+		assert_int_equal(json_parse(bad[i], strlen(bad[i]), &none), -EBADMSG);
+		assert_null(none);
+	}
+}
+
+static void words_for_no_numbers_are_read_outside_of_strings_only(void **state)
+{
+	static const char text[] = "{\"a\":[NaN,Infinity,-Infinity,1,-NaN],\"NaN\":\"\\\"NaN\"}";
+	static const char good[] = "{\"a\":[NaN,Infinity,-Infinity,1],\"NaN\":\"\\\"NaN\"}";
+	json_auto_t *o = NULL;
+	const json_t *a;
+
+	(void)state;
+	assert_int_equal(json_parse_lenient(text, strlen(text), &o), -EBADMSG);
+	assert_int_equal(json_parse_lenient(good, strlen(good), &o), 0);
+	a = json_object_get(o, "a");
+	assert_int_equal(json_array_size(a), 4);
+	assert_true(json_is_object(json_array_get(a, 0)) && json_is_object(json_array_get(a, 2)));
+	assert_int_equal(json_integer_value(json_array_get(a, 3)), 1);
+	assert_string_equal(json_string_value(json_object_get(o, "NaN")), "\"NaN");
+	json_decref(o);
+	o = NULL;
+	assert_int_equal(json_parse_lenient("Na", 2, &o), -EBADMSG);
+	assert_int_equal(json_parse_lenient("\"\\", 2, &o), -EBADMSG);
+	assert_int_equal(json_parse_lenient("NaN", 3, &o), 0);
+	assert_true(json_is_object(o));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +268,8 @@ int main(void)
 		cmocka_unit_test(a_full_non_blocking_reader_is_waited_for),
 		cmocka_unit_test(a_moment_is_printed_in_utc_with_microseconds),
 		cmocka_unit_test(the_monotonic_clock_does_not_go_back),
+		cmocka_unit_test(a_document_is_read_or_refused),
+		cmocka_unit_test(words_for_no_numbers_are_read_outside_of_strings_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

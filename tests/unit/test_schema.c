@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "decode/event.h"
 #include "report/names.h"
+#include "report/report_json_series.h"
 
 struct checker {
 	const json_t *schema; /* the whole document */
@@ -151,10 +152,23 @@ static json_t *record_schema(const json_t *schema, const char *type)
 	return node;
 }
 
+/* The choice between records of a process and answers to a series: what either must have. */
+static void add_choice(const json_t *schema, const json_t *record, json_t *node)
+{
+	const json_t *any = json_object_get(schema, "anyOf");
+	size_t choice = json_object_get(record, "id") ? 1 : 0;
+
+	assert_int_equal(json_array_size(any), 2);
+	json_array_extend(json_object_get(node, "required"),
+			  json_object_get(json_array_get(any, choice), "required"));
+}
+
 static bool check_record(struct checker *c, const json_t *record)
 {
 	const char *type = json_string_value(json_object_get(record, "type"));
 	json_auto_t *node = record_schema(c->schema, type);
+
+	add_choice(c->schema, record, node);
 
 	return check(c, node, record, type);
 }
@@ -293,6 +307,62 @@ static void a_leak_of_several_paths_is_as_the_schema_says(void **state)
 	check_lines(f);
 }
 
+/* pattern NONE: nothing is known. */
+static void check_answer(const json_t *schema, json_t *id, struct shape *shape,
+			 const struct forecast *forecast)
+{
+	struct series_answer a = { .id = id,
+				   .shape = shape,
+				   .forecast = forecast,
+				   .severity = SEVERITY_HIGH,
+				   .recommendation = "Find it.",
+				   .left_out = shape->points % 2 };
+	struct checker c = { .schema = schema };
+	json_auto_t *record = NULL;
+
+	assert_int_equal(report_json_series(&a, &record), 0);
+	if (!check_record(&c, record))
+		fail_msg("%s", c.complaint);
+	assert_true(json_equal(json_object_get(record, "id"), id));
+	assert_int_equal(json_is_null(json_object_get(record, "pattern")),
+			 shape->pattern == PATTERN_NONE);
+	assert_int_equal(json_is_array(json_object_get(record, "unmeasured")),
+			 shape->pattern == PATTERN_NONE);
+}
+
+static void answers_to_series_are_as_the_schema_says(void **state)
+{
+	const struct forecast some = { true, 1e9, 5, 1, INFINITY }, none = { .limit = NAN };
+	struct shape shape = { .confidence = 0.9, .points = 50, .why = "because", .end_s = 9 };
+	json_auto_t *schema = load_schema();
+	json_t *const ids[] = { json_string("x"), json_integer(-7), json_real(0.5), json_null() };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		shape.points++;
+		for (shape.pattern = PATTERN_NONE; shape.pattern < PATTERN_MAX; shape.pattern++) {
+			check_answer(schema, ids[i], &shape, NULL);
+			check_answer(schema, ids[i], &shape, &some);
+			check_answer(schema, ids[i], &shape, &none);
+		}
+		json_decref(ids[i]);
+	}
+}
+
+static void a_series_that_is_no_process_is_as_the_schema_says(void **state)
+{
+	struct fixture *f = *state;
+
+	fix_patterns(f);
+	f->head.pid = f->snap.pid = 0;
+	f->head.time_ns = 0;
+	f->cfg.judgement = true;
+	emit_everything(f);
+	check_lines(f);
+	assert_non_null(strstr(fix_text(f), "\"pid\":null"));
+	assert_non_null(strstr(fix_text(f), "\"time\":null"));
+}
+
 static void the_checker_sees_missing_wrong_and_unknown_fields(void **state)
 {
 	json_auto_t *schema = load_schema(), *good = NULL, *bad = NULL;
@@ -314,6 +384,9 @@ static void the_checker_sees_missing_wrong_and_unknown_fields(void **state)
 	json_object_set_new(bad, "pid", json_integer(1));
 	assert_true(check_record(&c, bad));
 	json_object_set_new(bad, "colour", json_string("red"));
+	assert_false(check_record(&c, bad));
+	json_object_del(bad, "colour");
+	json_object_del(bad, "host");
 	assert_false(check_record(&c, bad));
 }
 
@@ -370,6 +443,9 @@ int main(void)
 						fix_teardown),
 		cmocka_unit_test_setup_teardown(patterns_are_as_the_schema_says, fix_setup,
 						fix_teardown),
+		cmocka_unit_test(answers_to_series_are_as_the_schema_says),
+		cmocka_unit_test_setup_teardown(a_series_that_is_no_process_is_as_the_schema_says,
+						fix_setup, fix_teardown),
 		cmocka_unit_test_setup_teardown(a_record_without_measurements_is_as_the_schema_says,
 						fix_setup, fix_teardown),
 		cmocka_unit_test_setup_teardown(a_leak_of_several_paths_is_as_the_schema_says,

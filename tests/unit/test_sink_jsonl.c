@@ -688,6 +688,23 @@ static void a_pattern_is_told_again_only_when_it_says_something_else(void **stat
 	assert_int_equal(record_count(f, "pattern"), 22);
 }
 
+static void an_analysis_tells_patterns_leaks_and_the_end_only(void **state)
+{
+	struct fixture *f = *state;
+	auto_clean(sink_freep) struct sink *s = NULL;
+
+	f->cfg.judgement = true;
+	s = fix_sink(f, &sink_jsonl);
+	fix_patterns(f);
+	tick(f, s);
+	s->ops->end(s->priv, &f->head, &f->end);
+	assert_int_equal(record_count(f, "sample"), 0);
+	assert_int_equal(record_count(f, "site"), 0);
+	assert_int_equal(record_count(f, "pattern"), 12);
+	assert_int_equal(record_count(f, "leak"), 1);
+	assert_int_equal(record_count(f, "end"), 1);
+}
+
 static void a_full_disk_is_an_error(void **state)
 {
 	struct fixture *f = *state;
@@ -736,6 +753,7 @@ int main(void)
 		WITH_FIXTURE(a_site_and_its_curve_say_the_same),
 		WITH_FIXTURE(an_open_verdict_says_when_it_would_be_known),
 		WITH_FIXTURE(a_pattern_is_told_again_only_when_it_says_something_else),
+		WITH_FIXTURE(an_analysis_tells_patterns_leaks_and_the_end_only),
 		WITH_FIXTURE(a_full_disk_is_an_error),
 	};
 

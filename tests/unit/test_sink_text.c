@@ -421,6 +421,53 @@ static void a_full_disk_is_an_error_and_stays_one(void **state)
 	assert_int_equal(s->ops->end(s->priv, &f->head, &f->end), -ENOSPC);
 }
 
+static void an_analysis_has_a_plot_and_figures_and_the_verdict_last(void **state)
+{
+	struct fixture *f = *state;
+	auto_clean(sink_freep) struct sink *s = NULL;
+	const char *text;
+
+	f->cfg.judgement = true;
+	f->cfg.columns = 60;
+	s = fix_sink(f, &sink_text);
+	fix_patterns(f);
+	assert_int_equal(s->ops->tick(s->priv, &f->head, &f->analysis, NULL), 0);
+	assert_string_equal(fix_text(f), "");
+	assert_int_equal(s->ops->end(s->priv, &f->head, &f->end), 0);
+	text = fix_text(f);
+	assert_non_null(strstr(text, "analysis of server (pid 4242)"));
+	assert_non_null(strstr(text, "124 MB ")); /* upper end of the plot */
+	assert_true(occurrences(text, "\xe2\xa0") + occurrences(text, "\xe2\xa1") +
+			    occurrences(text, "\xe2\xa2") + occurrences(text, "\xe2\xa3") >=
+		    45);
+	assert_non_null(strstr(text, "linear"));
+	assert_non_null(strstr(text, "95 % interval +1.1 MB/s to +1.3 MB/s"));
+	assert_non_null(strstr(text, "limit of 512 MB (cgroup)"));
+	assert_non_null(strstr(text, "nine times in ten"));
+	assert_non_null(strstr(text, "Find who keeps it."));
+	assert_non_null(strstr(strstr(text, "LEAK 1 of 1"), "VERDICT: LEAK"));
+}
+
+static void a_series_that_is_no_process_has_no_pid_and_no_rss(void **state)
+{
+	struct fixture *f = *state;
+	auto_clean(sink_freep) struct sink *s = NULL;
+
+	f->cfg.judgement = true;
+	s = fix_sink(f, &sink_text);
+	f->head.pid = f->snap.pid = 0;
+	f->findings.count = 0;
+	f->findings.verdict = VERDICT_NO_LEAK;
+	f->end.why = "the input ended";
+	assert_int_equal(s->ops->end(s->priv, &f->head, &f->end), 0);
+	assert_null(strstr(fix_text(f), "pid"));
+	assert_null(strstr(fix_text(f), "RSS"));
+	assert_non_null(strstr(fix_text(f), "since the series began"));
+	assert_non_null(strstr(fix_text(f), "the input ended, after"));
+	assert_non_null(strstr(fix_text(f), "not known: too few points"));
+	assert_non_null(strstr(fix_text(f), "VERDICT: NO LEAK in server in"));
+}
+
 static void a_process_event_is_one_line(void **state)
 {
 	struct process_info info = { PROCESS_FORK, 4242, "child is followed" };
@@ -473,6 +520,8 @@ int main(void)
 		WITH_FIXTURE(growth_that_is_not_understood_says_so),
 		WITH_FIXTURE(only_the_top_sites_are_told),
 		WITH_FIXTURE(a_full_disk_is_an_error_and_stays_one),
+		WITH_FIXTURE(an_analysis_has_a_plot_and_figures_and_the_verdict_last),
+		WITH_FIXTURE(a_series_that_is_no_process_has_no_pid_and_no_rss),
 		WITH_FIXTURE(a_process_event_is_one_line),
 		cmocka_unit_test(wrapped_text_breaks_at_words),
 	};

@@ -1,0 +1,508 @@
+"""`memtrace analyze`: whole series, bare points, recordings; as streams, without privileges, hostile."""
+import math
+import random
+import resource
+import shutil
+
+from lib import *
+
+SANITIZED = os.path.join(BUILD, "san", "memtrace")
+PATTERNS = ("stable", "linear", "exponential", "spike", "sustained", "oscillating")
+MB = 1000000
+
+
+def analyze(*args, stdin=None, program=MEMTRACE, **more):
+    if isinstance(stdin, str):
+        stdin = stdin.encode()
+    return subprocess.run([program, "analyze", *map(str, args)], input=stdin, capture_output=True,
+                          stdin=subprocess.DEVNULL if stdin is None else None, timeout=120, **more)
+
+
+def records(r, status=0):
+    """What a run with --json wrote, each line held against the schema and the promises."""
+    check(r.returncode == status, f"status {r.returncode}: {r.stderr[-2000:]}")
+    with tempfile.NamedTemporaryFile("w") as schema, tempfile.NamedTemporaryFile() as out:
+        subprocess.run([MEMTRACE, "schema"], stdout=schema, check=True)
+        out.write(r.stdout)
+        out.flush()
+        v = subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "tests/e2e/validate_jsonl.py"),
+                            "--analysis", schema.name, out.name], capture_output=True, text=True)
+    check(v.returncode == 0, f"records break the contract: {v.stderr[-2000:]}")
+    return [json.loads(line) for line in r.stdout.splitlines()]
+
+
+def series(n=60, slope=20000, noise=2000, seed=1, base=100 * MB):
+    rng = random.Random(seed)
+    return list(range(n)), [int(base + slope * t + rng.gauss(0, noise)) for t in range(n)]
+
+
+def line_of(identity, t, value, **more):
+    return json.dumps({"id": identity, "t": t, "value": value, **more})
+
+
+def points_of(t, value, key="t"):
+    return "".join(json.dumps({key: a, "value": b}) + "\n" for a, b in zip(t, value))
+
+
+# --- whole series ---------------------------------------------------------------------------------
+
+def test_each_series_has_one_answer_in_order_with_its_id():
+    ids = ["a", 7, "7", "\u20ac \"x\"", -3, 2**53 + 1, "", None]
+    text = "\n".join(line_of(i, *series(seed=k)) for k, i in enumerate(ids)) + "\n"
+    for program in (MEMTRACE, SANITIZED):
+        out = records(analyze("--series", stdin=text, program=program))
+        check([r["id"] for r in out] == ids, f"ids {[r['id'] for r in out]}")
+        for r in out:
+            check(r["type"] == "pattern" and r["pattern"] in PATTERNS, f"{r}")
+            check(0 <= r["confidence"] <= 1 and 0 <= r["leak_probability"] <= 1, f"{r}")
+            check(r["points_count"] == 60 and r["window_s"] == 59, f"{r}")
+            check(r["subject"]["kind"] == "process" and r["forecast"] is None, f"{r}")
+            check_near(r["growth_bytes_per_s"], 20000, 0.05, "slope")
+            check(r["growth_low_bytes_per_s"] < 20000 < r["growth_high_bytes_per_s"], f"{r}")
+            check_near(r["total_growth_bytes"], 59 * 20000, 0.05, "growth")
+
+
+def test_a_line_that_grows_is_told_from_one_that_does_not():
+    text = line_of("up", *series(slope=50000)) + "\n" + line_of("flat", *series(slope=0)) + "\n"
+    up, flat = records(analyze("--series", stdin=text))
+    check(up["pattern"] == "linear" and flat["pattern"] == "stable", f"{up} {flat}")
+    check(up["leak_probability"] > 0.5 > flat["leak_probability"], f"{up} {flat}")
+    check(flat["severity"] == "low", f"{flat}")
+
+
+def test_a_limit_gives_a_forecast():
+    t, v = series(slope=1 * MB)
+    text = (line_of("own", t, v, limit_bytes=460 * MB) + "\n" + line_of("all", t, v) + "\n" +
+            line_of("none", *series(slope=0)) + "\n")
+    own, whole, none = records(analyze("--series", "--limit", "560MB", stdin=text))
+    for r, left in ((own, 301), (whole, 401)):
+        f = r["forecast"]
+        check(f and f["limit_kind"] == "given", f"{r}")
+        check_near(f["seconds_to_limit"], left, 0.05, "seconds to the limit")
+        check(f["low_s"] <= f["seconds_to_limit"], f"{f}")
+    check(whole["forecast"]["limit_bytes"] == 560 * MB, f"{whole}")
+    check(none["forecast"] is None, f"a flat series has a forecast: {none}")
+
+
+def test_a_restart_ends_the_window():
+    t, v = series(n=200, slope=0)
+    v = v[:100] + [x - 50 * MB for x in v[100:]]
+    r, = records(analyze("--series", stdin=line_of("r", t, v, events=[
+        {"t": 99.5, "kind": "restart"}, {"t": 5, "kind": "other"}, 7, {"kind": "restart"}])))
+    check(r["pattern"] in PATTERNS, f"{r}")
+
+
+def test_too_few_points_are_no_pattern():
+    text = "\n".join(line_of(n, *series(n=n)) for n in (0, 1, 7)) + "\n" + line_of(
+        "same", [5] * 20, [1] * 20) + "\n" + line_of("nulls", list(range(9)), [None] * 4 + [1] * 5)
+    for program in (MEMTRACE, SANITIZED):
+        for r in records(analyze("--series", stdin=text, program=program)):
+            check(r["pattern"] is None and r["confidence"] is None and r["severity"] is None, f"{r}")
+            check(r["unmeasured"][0]["what"] == "pattern", f"{r}")
+
+
+def test_values_that_are_no_numbers_are_left_out():
+    t, v = series(n=40)
+    holes = list(v)
+    holes[3], holes[9], holes[11] = None, "x", True
+    times = list(t)
+    times[20], times[21] = None, {}
+    text = line_of("holes", times, holes) + "\n"
+    text += line_of("nan", t, [math.nan, math.inf, -math.inf] + v[3:]) + "\n"
+    a, b = records(analyze("--series", stdin=text, program=SANITIZED))
+    check(a["points_count"] == 35 and a["points_left_out_count"] == 5, f"{a}")
+    check(b["points_count"] == 37 and b["points_left_out_count"] == 3, f"{b}")
+
+
+HOSTILE_LINES = [
+    b"x", b"[]", b"7", b"null", b"{}", b"{\"id\":1}", b"\0\0\0", b"\xff\xfe", b"{" * 100000,
+    b"[" * 100000, b"{\"id\":1,\"t\":[1],\"value\":[1,2]}", b"{\"id\":[],\"t\":[],\"value\":[]}",
+    b"{\"id\":{},\"t\":[],\"value\":[]}", b"{\"id\":1,\"t\":{},\"value\":[]}",
+    b"{\"id\":1,\"t\":[],\"value\":\"x\"}", b"{\"id\":1e999,\"t\":[],\"value\":[]}",
+    b"{\"id\":99999999999999999999,\"t\":[],\"value\":[]}",
+    b"{\"id\":1,\"t\":[],\"value\":[],\"limit_bytes\":-1}",
+    b"{\"id\":1,\"t\":[],\"value\":[],\"limit_bytes\":\"x\"}",
+    b"{\"id\":1,\"t\":[1", b"{\"id\":\"\xc3\x28\",\"t\":[],\"value\":[]}",
+]
+
+WILD_SERIES = [
+    ([1e308 * (i - 10) / 10 for i in range(20)], [1e308 * (-1) ** i for i in range(20)]),
+    (list(range(20)), [1e308] * 20), (list(range(20)), [-1e308 * i / 19 for i in range(20)]),
+    ([i * 1e-300 for i in range(20)], list(range(20))), ([5] * 20, list(range(20))),
+    (list(range(20, 0, -1)), list(range(20))), ([0, 1e300] * 10, [0, 1] * 10),
+    (list(range(20)), [0] * 20), (list(range(20)), [2**62 - i for i in range(20)]),
+    (list(range(20)), [5e-324 * i for i in range(20)]), ([-i for i in range(20, 0, -1)], [1] * 20),
+    ([1e9 + i / 1e6 for i in range(40)], [i * i for i in range(40)]),
+]
+
+
+def test_what_is_no_series_is_named_and_the_rest_is_answered():
+    good = [line_of(k, *series(seed=k)).encode() for k in range(len(HOSTILE_LINES))]
+    data = b"".join(h + b"\n" + g + b"\n" for h, g in zip(HOSTILE_LINES, good))
+    for program in (MEMTRACE, SANITIZED):
+        r = analyze("--series", stdin=data, program=program)
+        check([x["id"] for x in records(r)] == list(range(len(good))), "answers are missing")
+        said = r.stderr.decode()
+        check("Sanitizer" not in said and "line 1 is not a series" in said, said[-2000:])
+        check(f"{len(HOSTILE_LINES)} lines in all" in said and len(said.splitlines()) < 25, said)
+
+
+def test_wild_numbers_are_answered():
+    text = "\n".join(line_of(i, *s, limit_bytes=1e300) for i, s in enumerate(WILD_SERIES))
+    for program in (MEMTRACE, SANITIZED):
+        out = records(analyze("--series", stdin=text, program=program)) # no NaN, no infinity
+        check(len(out) == len(WILD_SERIES), f"{len(out)} answers")
+
+
+def test_long_lines_are_bounded():
+    t, v = series(n=300000)
+    small = line_of("small", *series())
+    data = "\n".join([line_of("many", t, v), small, '{"x":"' + "y" * (17 << 20) + '"}', small,
+                      line_of("a day", t[:86400], v[:86400])])
+    r = analyze("--series", stdin=data)
+    check([x["id"] for x in records(r)] == ["small", "small", "a day"], f"{r.stderr}")
+    said = r.stderr.decode()
+    check("more than 262,144 points" in said and "too long" in said, said)
+
+
+def test_nothing_to_answer_is_a_failure():
+    for data in (b"", b"\n\n", b"x\ny\n"):
+        r = analyze("--series", stdin=data)
+        check(r.returncode == 1 and b"no series" in r.stderr and not r.stdout, f"{data}: {r}")
+    for args, status, words in ((["--series", "/nonexistent"], 1, "No such file"),
+                                (["--series", "/"], 1, "directory"),
+                                (["--series", "a", "b"], 2, "one file"),
+                                (["--limit", "0"], 2, "--limit"), (["--limit", "x"], 2, "--limit"),
+                                (["--duration", "5"], 2, "--duration"),
+                                (["--follow"], 2, "--follow"), (["/nonexistent"], 1, "No such file")):
+        r = analyze(*args)
+        check(r.returncode == status and words in r.stderr.decode(), f"{args}: {r}")
+    r = subprocess.run([MEMTRACE, "report", "--series"], capture_output=True, text=True)
+    check(r.returncode == 2 and "--series" in r.stderr, f"{r}")
+
+
+class Stream:
+    """memtrace analyze as a filter: a line in, its answer out."""
+
+    def __init__(self, *args, program=MEMTRACE):
+        self.process = subprocess.Popen([program, "analyze", *args], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def put(self, text):
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+    def get(self):
+        """The next record; the runner's timeout ends a wait in vain."""
+        return json.loads(self.process.stdout.readline())
+
+    def until(self, wanted):
+        while True:
+            r = self.get()
+            if wanted(r):
+                return r
+
+    def rest(self):
+        self.process.stdin.close()
+        self.process.stdin = None
+        out, err = self.process.communicate(timeout=60)
+        return subprocess.CompletedProcess([], self.process.returncode, out, err)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def test_a_series_is_answered_before_the_next_is_written():
+    with Stream("--series") as s:
+        for k in range(5):
+            s.put(line_of(k, *series(seed=k)) + "\n")
+            check(s.get()["id"] == k, "another answer")
+        s.put("broken\n" + line_of("last", *series())[:30])
+        s.put(line_of("last", *series())[30:]) # without an end of line
+        check([json.loads(l)["id"] for l in s.rest().stdout.splitlines()] == ["last"], "the last line")
+
+
+def test_thousands_of_series_a_second():
+    text = "\n".join(line_of(k, *series(n=50, seed=k)) for k in range(4000)).encode()
+    begun = time.monotonic()
+    r = analyze("--series", stdin=text)
+    took = time.monotonic() - begun
+    check(r.stdout.count(b"\n") == 4000, "answers are missing")
+    print(f"        {4000 / took:.0f} series of 50 points a second", flush=True)
+    check(took < 4, f"{4000 / took:.0f} series a second")
+
+
+# --- bare points ----------------------------------------------------------------------------------
+
+def end_of(out):
+    check(out and out[-1]["type"] == "end", f"no end: {out[-1:]}")
+    return out[-1]
+
+
+def test_bare_points_have_pattern_and_end():
+    t, v = series(n=400, slope=50000)
+    dates = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(1795242729 + s)) for s in t]
+    for key, times in (("t", t), ("time", dates), ("time", [1795242729 + s for s in t])):
+        for program in (MEMTRACE, SANITIZED):
+            out = records(analyze("--json", "--limit", "1G", stdin=points_of(times, v, key),
+                                  program=program))
+            end = end_of(out)
+            last = [r for r in out if r["type"] == "pattern"][-1]
+            check(end["pid"] is None and end["duration_s"] == 399, f"{end}")
+            check(last["pattern"] == "linear" and last["forecast"]["limit_kind"] == "given", f"{last}")
+            check_near(last["growth_bytes_per_s"], 50000, 0.05, "rate")
+            check((end["time"] is None) == (times is not dates), f"{end}")
+
+
+def test_bare_points_that_do_not_grow_are_no_leak():
+    r = analyze("--json", "--fail-on-leak", stdin=points_of(*series(n=600, slope=0)))
+    check(end_of(records(r))["verdict"] == "no_leak", f"{r.stdout[-1000:]}")
+    short = end_of(records(analyze("--json", stdin=points_of(*series(n=20)))))
+    check(short["verdict"] == "inconclusive", f"{short}")
+
+
+def test_points_that_cannot_be_used_are_named():
+    t, v = series(n=100)
+    text = points_of(t[:50], v[:50]) + "\n".join([
+        '{"t":10,"value":5}', '{"t":49,"value":5}', '{"t":null,"value":5}', '{"t":60}',
+        '{"value":5}', '{"t":50.5,"value":NaN}', '{"t":1e300,"value":5}', '{"t":51,"value":"x"}',
+        '{"t":50,"kind":"other"}', '{"time":"yesterday","value":1}', "[1,2]", "7", "{}"]) + "\n"
+    text += points_of(t[52:], v[52:])
+    for program in (MEMTRACE, SANITIZED):
+        r = analyze("--json", stdin=text, program=program)
+        check(end_of(records(r))["duration_s"] == 99, "the rest is not read")
+        said = r.stderr.decode()
+        check(said.count("left out") == 13 and "Sanitizer" not in said, said)
+
+
+def test_a_clock_that_was_set_back_goes_on():
+    t, v = series(n=200)
+    times = [1795242729 + s - (3600 if s >= 100 else 0) for s in t]
+    out = records(analyze("--json", stdin=points_of(times, v, "time")))
+    check(190 <= end_of(out)["duration_s"] <= 199, f"{end_of(out)}")
+
+
+def test_points_are_judged_while_they_come():
+    t, v = series(n=300, slope=50000)
+    with Stream("--json") as s:
+        s.put(points_of(t[:100], v[:100]))
+        first = s.until(lambda r: r["type"] == "pattern")
+        check(first["elapsed_s"] < 100, f"{first}")
+        s.put(points_of(t[100:], v[100:]))
+        out = records(s.rest())
+        check(end_of(out)["duration_s"] == 299, "points are lost")
+
+
+def test_files_are_series_of_their_own_and_a_signal_ends_in_order():
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("one", "two"):
+            with open(f"{folder}/{name}", "w") as f:
+                f.write(points_of(*series(n=50)))
+        out = records(analyze("--json", f"{folder}/one", f"{folder}/two"))
+        ends = [r["comm"] for r in out if r["type"] == "end"]
+        check(ends == ["one", "two"], f"{ends}")
+    with Stream("--json") as s:
+        s.put(points_of(*series(n=50)))
+        s.get()
+        s.process.send_signal(signal.SIGINT)
+        out, _ = s.process.communicate(timeout=30)
+        end = json.loads(out.splitlines()[-1])
+        check(s.process.returncode == 0 and end["type"] == "end" and end["reason"] == "signal",
+              f"status {s.process.returncode}, {end}")
+
+
+def test_text_has_a_plot_and_the_verdict_last():
+    r = analyze("--limit", "1G", stdin=points_of(*series(n=400, slope=50000)))
+    text = r.stdout.decode()
+    check(r.returncode == 0 and "\x1b" not in text, f"{r}")
+    dots = [c for c in text if 0x2800 < ord(c) < 0x2900]
+    check(len(dots) >= 50, f"{len(dots)} characters of a plot")
+    check(max(map(len, text.splitlines())) <= 100, "a long line")
+    for words in ("120 MB", "100 MB", "6 min 39 s", "linear", "95 % interval", "1.1 GB"):
+        check(words in text, f"{words!r} is not in {text}")
+    paragraphs = text.rstrip().split("\n\n")
+    check(paragraphs[-1].startswith("VERDICT: "), f"{paragraphs[-1]}")
+
+
+# --- recordings -----------------------------------------------------------------------------------
+
+HEAD = {"time": "2026-11-21T06:57:30.500000Z", "host": "h", "pid": 7, "comm": "srv"}
+
+
+def record(record_type, elapsed_s, **more):
+    return json.dumps({"type": record_type, **HEAD, "elapsed_s": elapsed_s, **more}) + "\n"
+
+
+def site(elapsed_s, live, identity=1, **more):
+    """One block of 1 kB each second of its life, none freed."""
+    ages = [1, 1, 2, 4, 8, 16, 32, 64, 128, 256]
+    by_age, left = [], live
+    for n in ages:
+        by_age.append(min(n, left))
+        left -= by_age[-1]
+    return record("site", elapsed_s, **{
+        "site_id": f"{identity:016x}", "kind": "heap", "class": "application", "module": "srv",
+        "live_bytes": 1000 * live, "live_count": live, "allocated_count": live, "freed_count": 0,
+        "live_by_age": by_age + [left], "freed_by_age": [0] * 11, "owner_frame": 0,
+        "owner_confidence": 0.9, "owner_evidence": "first function behind the allocator",
+        "stack_complete": True, "stack": [{"symbol": f"leak_{identity}", "module": "srv",
+                                           "offset": "0x10", "inlined": False}], **more})
+
+
+def sample(elapsed_s, external, **more):
+    return record("sample", elapsed_s, rss_bytes=external, external_bytes=external,
+                  allocator={"live_bytes": external, "live_count": 1}, coverage_ratio=1.0, **more)
+
+
+START = record("start", 0, schema=1, exe="/bin/srv", options={"top": "10"},
+               limits={"memory_bytes": 10 * MB, "kind": "cgroup"})
+
+
+def leaking(end=True, seconds=61, step=5):
+    text = START
+    for t in range(step, seconds, step):
+        text += sample(t, 2 * MB + 100000 * t) + site(t, 100 * t)
+    return text + (record("end", seconds, reason="target_exit", verdict="leak", leaks=[]) if end else "")
+
+
+def test_a_recorded_leak_is_found_with_its_site():
+    for program in (MEMTRACE, SANITIZED):
+        for end in (True, False):
+            out = records(analyze("--json", "--fail-on-leak", stdin=leaking(end), program=program), 3)
+            last = end_of(out)
+            check(last["verdict"] == "leak" and last["pid"] == 7 and last["comm"] == "srv", f"{last}")
+            check(last["reason"] == ("target_exit" if end else "duration"), f"{last}")
+            leak = [r for r in out if r["type"] == "leak"][-1]
+            check(leak["site_id"] == f"{1:016x}" and leak["class"] == "application", f"{leak}")
+            check(leak["stack"][0]["symbol"] == "leak_1" and leak["evidence"], f"{leak}")
+            check_near(leak["growth_bytes_per_s"], 100000, 0.05, "pace")
+            forecast = [r for r in out if r["type"] == "pattern"][0]["forecast"]
+            check(forecast is None or forecast["limit_kind"] == "cgroup", f"{forecast}")
+    r = analyze(stdin=leaking())
+    check(r.stdout.decode().rstrip().split("\n\n")[-1].startswith("VERDICT: LEAK in srv (pid 7)"), f"{r}")
+
+
+def test_two_hosts_and_two_lives_are_judged_apart():
+    other = leaking().replace('"host": "h"', '"host": "other"').splitlines(keepends=True)
+    mixed = [x for pair in zip(leaking().splitlines(keepends=True), other) for x in pair]
+    out = records(analyze("--json", stdin="".join(mixed)))
+    ends = [r for r in out if r["type"] == "end"]
+    check({(e["host"], e["verdict"]) for e in ends} == {("h", "leak"), ("other", "leak")}, f"{ends}")
+    fresh = START + "".join(sample(t, 2 * MB) + site(t, 50) for t in range(5, 61, 5))
+    for second in (fresh, fresh.replace(START, "")): # a start, or a clock that fell
+        out = records(analyze("--json", stdin=leaking(end=False) + second))
+        verdicts = [r["verdict"] for r in out if r["type"] == "end"]
+        check(verdicts == ["leak", "no_leak"], f"{verdicts}")
+
+
+def test_a_recording_is_judged_while_it_is_written():
+    lines = leaking(end=False, seconds=121).splitlines(keepends=True)
+    with Stream("--json") as s:
+        s.put("".join(lines))
+        leak = s.until(lambda r: r["type"] == "leak")
+        check(leak["state"] == "active" and leak["elapsed_s"] < 121, f"{leak}")
+        s.until(lambda r: r["type"] == "leak" and r["elapsed_s"] == 120) # the last tick, unended
+        s.put(record("end", 121, reason="signal"))
+        end = s.until(lambda r: r["type"] == "end")
+        check(end["verdict"] == "leak" and end["reason"] == "signal", f"{end}")
+
+
+def test_one_process_of_several_can_be_chosen():
+    text = leaking() + leaking().replace('"pid": 7', '"pid": 8')
+    out = records(analyze("--json", "-p", 8, stdin=text))
+    check({r["pid"] for r in out} == {8}, "another process is told")
+    r = analyze("--json", "-p", 9, stdin=text)
+    check(r.returncode == 1 and b"no record of that process" in r.stderr, f"{r}")
+
+
+def broken_recordings():
+    good = leaking().splitlines(keepends=True)
+    sites = "".join(site(5, 10, identity=i) for i in range(1, 20001))
+    wild = [sample(t, 10**18, seq=-1) + site(t, 2**62, live_by_age=[2**62] * 11,
+                                            allocated_count=2**62) for t in range(1, 40)]
+    return {
+        "cut off": "".join(good)[:-20], "cut in a tick": "".join(good[:-2]),
+        "deep": good[0] + "[" * 3000000 + "\n" + "".join(good[1:]),
+        "long": good[0] + '{"type":"site","x":"' + "y" * 10000000 + '"}\n' + "".join(good[1:]),
+        "NUL": good[0] + "\0\0\n" + "".join(good[1:]),
+        "no records": good[0] + '{"type":"site"}\n[]\n7\n{"type":7}\n{"type":"sample","pid":-1}\n' +
+                      '{"type":"sample","pid":"7"}\n' + "".join(good[1:]),
+        "types": good[0] + record("sample", "x", rss_bytes="y") + record("site", 5, site_id=7) +
+                 record("sample", 1e308, rss_bytes=1) + record("sample", -5, rss_bytes=1) +
+                 "".join(good[1:]),
+        "many sites": START + sample(5, MB) + sites + sample(10, MB) + sites + sample(15, MB),
+        "wild": START + "".join(wild),
+        "many processes": "".join(sample(5, MB).replace('"pid": 7', f'"pid": {i}')
+                                  for i in range(1, 2000)) + "".join(good),
+        "many lives": "".join(START + sample(5, MB) for _ in range(300)),
+    }
+
+
+def test_broken_recordings_are_told_and_skipped():
+    def little_memory():
+        resource.setrlimit(resource.RLIMIT_DATA, (600 << 20, 600 << 20))
+
+    for what, data in broken_recordings().items():
+        r = analyze("--json", stdin=data, preexec_fn=little_memory)
+        out = records(r)
+        end_of(out)
+        check(len(r.stderr.splitlines()) < 30, f"{what}: {r.stderr[-500:]}")
+        s = analyze("--json", stdin=data, program=SANITIZED)
+        check(s.returncode == 0 and b"Sanitizer" not in s.stderr, f"{what}: {s.stderr[-2000:]}")
+        check(what in ("cut in a tick", "many lives") or r.stderr or what == "wild", f"{what}: nothing said")
+        if what in ("cut off", "cut in a tick", "deep", "long", "NUL", "no records", "types"):
+            check(out[-1]["verdict"] == "leak", f"{what}: {out[-1]}")
+
+
+def test_what_is_no_recording_is_one_clear_sentence():
+    for data in (b"", b"\n\n", b"hello\n", os.urandom(100000), b"{\"type\":\"event\",\"pid\":1}\n"):
+        r = analyze("--json", stdin=data, program=SANITIZED)
+        check(r.returncode == 1 and not r.stdout and b"nothing to judge" in r.stderr.splitlines()[-1],
+              f"{data[:20]}: {r}")
+    r = analyze("--json", stdin=START.replace('"schema": 1', '"schema": 9'))
+    check(r.returncode == 1 and b"newer" in r.stderr, f"{r}")
+    with open("/dev/full", "w") as full:
+        for form, data in ((["--series"], line_of(1, *series())), (["--json"], leaking()), ([], leaking())):
+            r = subprocess.run([MEMTRACE, "analyze", *form], input=data, text=True, stdout=full,
+                               stderr=subprocess.PIPE)
+            check(r.returncode == 1 and "No space left" in r.stderr, f"{form}: {r}")
+
+
+def test_nobody_may_analyze():
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        program = shutil.copy(MEMTRACE, f"{folder}/memtrace")
+        with open(f"{folder}/trace.jsonl", "w") as f:
+            f.write(leaking())
+        more = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        out = records(analyze("--json", f"{folder}/trace.jsonl", program=program, cwd="/", **more))
+        check(end_of(out)["verdict"] == "leak", f"{out[-1]}")
+
+
+def test_a_recording_says_what_the_live_run_said():
+    need_root()
+    with Target("demo_server") as target:
+        with Trace("-p", target.pid, "--duration", 25, "--interval", 2) as trace:
+            trace.wait()
+            check(trace.status == 0, trace.errors())
+            live = trace.leaks()
+            check(trace.verdict() == "leak" and live, "the live run found nothing")
+            r = analyze("--json", "--fail-on-leak", trace.out.name)
+    out = records(r, 3)
+    again = {x["leak_id"]: x for x in out if x["type"] == "leak"}
+    again = [x for x in again.values() if x["state"] == "active"]
+    check(end_of(out)["verdict"] == "leak", f"{out[-1]}")
+    check({x["leak_id"] for x in live} == {x["leak_id"] for x in again}, f"{live} {again}")
+    for a, b in zip(sorted(live, key=lambda x: x["leak_id"]), sorted(again, key=lambda x: x["leak_id"])):
+        for key in ("site_id", "class", "leak_type", "pattern", "stack", "severity"):
+            check(a[key] == b[key], f"{key}: live {a[key]}, from the recording {b[key]}")
+        check_near(b["growth_bytes_per_s"], a["growth_bytes_per_s"], 0.1, "pace")
+
+
+if __name__ == "__main__":
+    run(globals(), root=False)
