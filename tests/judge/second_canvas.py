@@ -31,7 +31,8 @@ class Canvas:
     def times(self):
         r, n = self.r, self.n
         step = self.scale(0.1, 600)
-        kind = r.choices(("even", "jitter", "missing", "gap", "irregular"), (5, 2, 2, 1, 1))[0]
+        kind = r.choices(("even", "jitter", "missing", "gap", "irregular", "asleep", "pairs"),
+                         (8, 3, 3, 2, 2, 1, 1))[0]
         if kind == "jitter":
             t = [(i + r.uniform(-0.2, 0.2)) * step for i in range(n)]
         elif kind == "missing":
@@ -39,6 +40,11 @@ class Canvas:
         elif kind == "gap":
             at, hole = r.randrange(n // 4, 3 * n // 4), r.uniform(0.05, 0.3) * n
             t = [(i + (hole if i >= at else 0)) * step for i in range(n)]
+        elif kind == "asleep": # the machine was, for longer than it was watched
+            at, hole = r.randrange(n // 4, 3 * n // 4), r.uniform(0.5, 3) * n
+            t = [(i + (hole if i >= at else 0)) * step for i in range(n)]
+        elif kind == "pairs":
+            t = [(i // 2 * 2 + (0.05 if i % 2 else 0)) * step for i in range(n)]
         elif kind == "irregular":
             t, now = [], 0.0
             for _ in range(n):

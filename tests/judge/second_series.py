@@ -9,6 +9,7 @@ leak from its absence `leak` is None.
 """
 import math
 
+import second_traps
 from second_canvas import (CLEAR, GROWTH, HEAP_STEP, MIB, SATURATING, Canvas, at_rest, bump, clip,
                            growth_of, points_after, saturating)
 
@@ -477,7 +478,7 @@ def oscillating_two(c):
                                        share * math.sin(6.2832 * other * x + q)) for x in c.x], other)
 
 
-FAMILIES = {name: value for name, value in list(globals().items())
+FAMILIES = {name: value for name, value in [*globals().items(), *vars(second_traps).items()]
             if name.split("_")[0] in ("stable", "spike", "oscillating", *GROWTH) and "_" in name
             and callable(value)}
 
