@@ -217,7 +217,7 @@ def linear_after_restart(c):
     size = min(size, 0.6 * c.level)
     out = [size * (x / at if k < i else (x - at) / (1 - at)) for k, x in enumerate(c.x)]
     c.says("linear", leak=True)
-    c.visibility = c.seen(out[i:])
+    c.grows(out[i:])
     if c.visibility < 2 * CLEAR or c.n - i < 16:
         c.also("stable", "sustained")
     if c.n - i < 12:

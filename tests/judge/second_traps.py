@@ -112,7 +112,7 @@ def sustained_crash_loop(c):
     c.events = [{"t": c.t[i], "kind": "restart"} for i in starts]
     last = starts[-1]
     c.says("linear", "sustained", "oscillating", leak=True)
-    c.visibility = c.seen(out[last:])
+    c.grows(out[last:])
     if c.visibility < 2 * CLEAR:
         c.also("stable")
     if c.n - last < 16:
@@ -137,7 +137,7 @@ def sustained_v_shape(c):
     turn, size = c.r.uniform(0.15, 0.6), min(growth_of(c, 15), 0.6 * c.level)
     c.says("sustained", "linear", "exponential", leak=True)
     out = [size * ((turn - x) * 0.7 if x < turn else (x - turn) / (1 - turn)) for x in c.x]
-    c.visibility = c.seen([v if x >= turn else 0.0 for v, x in zip(out, c.x)])
+    c.grows([v if x >= turn else 0.0 for v, x in zip(out, c.x)])
     if c.visibility < 2 * CLEAR:
         c.also("stable")
     if turn > 0.35 or points_after(c, turn) < 12:
