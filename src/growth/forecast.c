@@ -9,7 +9,7 @@
 #include "growth/segments.h"
 
 #define LARGEST 1e150
-#define LEAST_WEIGHT 0.02 /* shapes less probable than this are left out */
+#define LEAST_PRIOR 0.002 /* shapes less probable than this are left out */
 #define FARTHEST 1e6	  /* spans of the window: beyond that is never */
 /* On either side of the interval: less than 0.05, as grids, memory and the list of shapes are
  * chosen with an eye on the points that they are then judged by. Measured (score_forecast), not
@@ -134,23 +134,82 @@ static void drop_bursts(struct future_points *p)
 		*p = kept;
 }
 
-/* Shapes by their probabilities; those that are no growth do not count here. */
+/* The futures of one shape. */
+struct family {
+	enum pattern pattern;
+	double prior, evidence, weight;
+	size_t first, end;
+	bool teeth;
+};
+
+#define FAMILIES 3
+
+static void add_family(struct futures *f, struct family *k, const struct future_points *points,
+		       const struct future_points *smooth)
+{
+	k->first = f->count;
+	if (k->prior > LEAST_PRIOR) {
+		if (k->pattern == PATTERN_LINEAR)
+			future_add_line(f, smooth);
+		else if (k->pattern == PATTERN_EXPONENTIAL)
+			future_add_exponential(f, smooth);
+		else
+			k->teeth = future_add_sustained(f, points);
+	}
+	k->end = f->count;
+	k->evidence = futures_evidence(f, k->first);
+}
+
+/* The judge's probabilities say which answers nobody could call wrong, and where a line and a curve
+ * cannot be told apart that is the line. What is to come differs all the same: hence their square
+ * roots, and the likelihood of the points beside them. Teeth are no smooth curve with noise, so
+ * likelihoods do not compare with theirs: they weigh what the judge gave them. */
+static void mix(struct family *family)
+{
+	double most = -INFINITY, sum = 0, teeth = 0;
+
+	for (int k = 0; k < FAMILIES; k++) {
+		if (family[k].teeth)
+			teeth = family[k].prior;
+		else if (family[k].end > family[k].first)
+			most = fmax(most, family[k].evidence);
+	}
+	for (int k = 0; k < FAMILIES; k++) {
+		struct family *one = &family[k];
+
+		if (one->teeth || one->end == one->first)
+			continue;
+		one->weight = sqrt(sqrt(one->prior)) * exp(one->evidence - most);
+		sum += one->weight;
+	}
+	for (int k = 0; k < FAMILIES; k++) {
+		struct family *one = &family[k];
+
+		one->weight = one->teeth ? teeth : sum > 0 ? one->weight / sum * (1 - teeth) : 0;
+	}
+}
+
 static void add_futures(const struct shape *shape, const struct future_points *points,
 			struct futures *f)
 {
-	double linear = shape->p[PATTERN_LINEAR], bent = shape->p[PATTERN_EXPONENTIAL];
-	double sustained = shape->p[PATTERN_SUSTAINED], sum = linear + bent + sustained;
+	struct family family[FAMILIES] = { { PATTERN_LINEAR },
+					   { PATTERN_EXPONENTIAL },
+					   { PATTERN_SUSTAINED } };
 	struct future_points smooth = *points;
+	double sum = 0;
 
 	f->count = 0;
 	f->clear = false;
 	drop_bursts(&smooth);
-	if (linear > LEAST_WEIGHT * sum)
-		future_add_line(f, &smooth, linear / sum);
-	if (bent > LEAST_WEIGHT * sum)
-		future_add_exponential(f, &smooth, bent / sum);
-	if (sustained > LEAST_WEIGHT * sum)
-		future_add_sustained(f, points, sustained / sum);
+	for (int k = 0; k < FAMILIES; k++)
+		sum += shape->p[family[k].pattern];
+	for (int k = 0; k < FAMILIES; k++) {
+		family[k].prior = shape->p[family[k].pattern] / sum;
+		add_family(f, &family[k], points, &smooth);
+	}
+	mix(family);
+	for (int k = 0; k < FAMILIES; k++)
+		futures_weigh(f, family[k].first, family[k].end, family[k].weight);
 }
 
 /* The first moment, in spans after the last point, by which it is reached with a probability. */

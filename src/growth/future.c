@@ -33,18 +33,27 @@ void future_add(struct futures *f, const struct future *one)
 		f->one[f->count++] = *one;
 }
 
-void future_weigh(struct futures *f, size_t from, double weight)
+double futures_evidence(const struct futures *f, size_t from)
 {
 	double most = -INFINITY, sum = 0;
 
 	for (size_t i = from; i < f->count; i++)
 		most = fmax(most, f->one[i].weight);
-	for (size_t i = from; i < f->count; i++) {
-		f->one[i].weight = exp(f->one[i].weight - most);
-		sum += f->one[i].weight;
-	}
 	for (size_t i = from; i < f->count; i++)
-		f->one[i].weight *= weight / sum;
+		sum += exp(f->one[i].weight - most);
+	return sum > 0 ? most + log(sum) : -INFINITY;
+}
+
+void futures_weigh(struct futures *f, size_t from, size_t to, double weight)
+{
+	double most = -INFINITY, sum = 0;
+
+	for (size_t i = from; i < to; i++)
+		most = fmax(most, f->one[i].weight);
+	for (size_t i = from; i < to; i++)
+		sum += exp(f->one[i].weight - most);
+	for (size_t i = from; i < to; i++)
+		f->one[i].weight = weight * exp(f->one[i].weight - most) / sum;
 }
 
 struct future future_of(enum future_kind kind, const struct ar1 *a, size_t n, double columns)
@@ -181,11 +190,10 @@ void future_add_profile(struct futures *f, struct profile *c)
 	}
 }
 
-void future_add_exponential(struct futures *f, const struct future_points *p, double weight)
+void future_add_exponential(struct futures *f, const struct future_points *p)
 {
 	struct profile c[STARTS];
 	double best = INFINITY;
-	size_t first = f->count;
 
 	for (int i = 0; i < STARTS; i++) {
 		c[i] = (struct profile){ .p = p,
@@ -200,7 +208,6 @@ void future_add_exponential(struct futures *f, const struct future_points *p, do
 	for (int i = 0; i < STARTS; i++)
 		if (c[i].deviance - best < NO_DEVIANCE)
 			future_add_profile(f, &c[i]);
-	future_weigh(f, first, weight);
 }
 
 void future_add_power(struct futures *f, const struct future_points *p, double log_prior)

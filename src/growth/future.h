@@ -29,7 +29,7 @@ enum future_kind {
 
 struct future {
 	enum future_kind kind;
-	double weight;
+	double weight; /* or its logarithm, see below */
 	double from, curve;
 	double k0, k1, v00, v01, v11; /* and their covariance */
 	double walk;		      /* variance per unit of x */
@@ -42,10 +42,18 @@ struct futures {
 	struct future one[FUTURES_MAX];
 };
 
-/* Each adds futures whose weights sum to weight, or none. */
-void future_add_line(struct futures *f, const struct future_points *p, double weight);
-void future_add_exponential(struct futures *f, const struct future_points *p, double weight);
-void future_add_sustained(struct futures *f, const struct future_points *p, double weight);
+/* Each adds futures, or none; their weights are logarithms of the likelihood of the points, what
+ * was fitted integrated out, until futures_weigh(). */
+void future_add_line(struct futures *f, const struct future_points *p);
+void future_add_exponential(struct futures *f, const struct future_points *p);
+/* true: teeth were found, whose weight cannot be compared with that of smooth curves. */
+bool future_add_sustained(struct futures *f, const struct future_points *p);
 
-/* Probability that the series has reached a height at x >= 1; 0 to 1. */
+/* Logarithm of the summed weights of the futures from one on; -INFINITY when there are none. */
+double futures_evidence(const struct futures *f, size_t from);
+
+/* Logarithms from one up to another become weights that sum to weight. */
+void futures_weigh(struct futures *f, size_t from, size_t to, double weight);
+
+/* Probability that the series has reached a height at x >= 1; 0 to 1. Weights must be weights. */
 double futures_reached(const struct futures *f, double height, double x);

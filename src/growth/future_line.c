@@ -137,10 +137,7 @@ void future_add_lines(struct futures *f, const struct future_points *p, double l
 		f->one[i].weight += log_prior;
 }
 
-void future_add_line(struct futures *f, const struct future_points *p, double weight)
+void future_add_line(struct futures *f, const struct future_points *p)
 {
-	size_t first = f->count;
-
 	future_add_lines(f, p, 0);
-	future_weigh(f, first, weight);
 }

@@ -1,4 +1,4 @@
-/* Between the files of future.h. Weights are logarithms until future_weigh(). */
+/* Between the files of future.h. Weights are logarithms until futures_weigh(). */
 #pragma once
 #include <stdbool.h>
 
@@ -12,9 +12,6 @@ struct future future_of(enum future_kind kind, const struct ar1 *a, size_t n, do
 bool future_is_clear(const struct ar1 *a);
 double future_curve(enum future_kind kind, double from, double curve, double x);
 void future_add(struct futures *f, const struct future *one);
-/* Logarithms from the given one on become weights that sum to weight. */
-void future_weigh(struct futures *f, size_t from, double weight);
-
 /* One number that is not linear is varied between low and high; what is linear is fitted. */
 enum profile_by {
 	BY_CURVE = 0, /* logarithm of the curvature or power */
@@ -40,5 +37,5 @@ void future_coarse(struct profile *c); /* fills what is found; deviance INFINITY
 void future_add_profile(struct futures *f, struct profile *c);
 
 void future_add_power(struct futures *f, const struct future_points *p, double log_prior);
-/* As future_add_line(), weights being logarithms. */
+/* As future_add_line(), for lines that are less usual. */
 void future_add_lines(struct futures *f, const struct future_points *p, double log_prior);

@@ -77,7 +77,7 @@ static void add_stairs(struct futures *f, const struct future_points *p)
 	one.v11 = one.walk + mean * mean / 6; /* and where in a stair the window begins and ends */
 	one.v00 = mean * mean / 4;
 	one.freedom = n + PRIOR_JUMPS;
-	one.weight = -s.bic / 2;
+	one.weight = -s.bic / 2 + 1.5 * log(p->n); /* less what every line pays, too */
 	if (!(up > FUTURE_CLEAR * sqrt(one.v00 + p->noise * p->noise)))
 		return;
 	f->clear = true;
@@ -127,20 +127,22 @@ static double memory_of(const struct future_points *p)
 	return fit.rho;
 }
 
-void future_add_sustained(struct futures *f, const struct future_points *p, double weight)
+bool future_add_sustained(struct futures *f, const struct future_points *p)
 {
 	size_t first = f->count, walk;
-	double share = WALK_SHARE * fmin(memory_of(p) / WALK_MEMORY, 1);
+	double share = WALK_SHARE * fmin(memory_of(p) / WALK_MEMORY, 1), evidence;
 
-	if (add_teeth(f, p)) {
-		future_weigh(f, first, weight);
-		return;
-	}
+	if (add_teeth(f, p))
+		return true;
 	add_stairs(f, p);
 	future_add_power(f, p, 0);
 	future_add_lines(f, p, log(LINE_PRIOR)); /* teeth that are lost in noise */
-	future_weigh(f, first, weight * (1 - share));
 	walk = f->count;
+	evidence = futures_evidence(f, first);
 	add_walk(f, p);
-	future_weigh(f, walk, weight * share);
+	if (f->count > walk && share > 0 && isfinite(evidence))
+		f->one[walk].weight = evidence + log(share / (1 - share));
+	else
+		f->count = walk;
+	return false;
 }

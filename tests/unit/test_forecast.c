@@ -127,10 +127,10 @@ static void doubt_about_the_shape_widens_the_interval(void **state)
 	struct forecast sure, unsure;
 
 	(void)state;
-	make_line(&s, 0, 0.012 * MIB, 5);
-	forecast_limit(&in, &shape, 120 * MIB, &sure);
+	make_line(&s, 0, 0.005 * MIB, 5);
+	forecast_limit(&in, &shape, 105 * MIB, &sure);
 	shape.p[PATTERN_LINEAR] = shape.p[PATTERN_EXPONENTIAL] = 0.5;
-	forecast_limit(&in, &shape, 120 * MIB, &unsure);
+	forecast_limit(&in, &shape, 105 * MIB, &unsure);
 	assert_true(sure.known && unsure.known);
 	assert_true(unsure.low_s < 0.8 * sure.low_s);
 	assert_true(unsure.high_s - unsure.low_s > 1.1 * (sure.high_s - sure.low_s));
