@@ -9,12 +9,13 @@
 #include "growth/segments.h"
 
 #define LARGEST 1e150
+#define PRIOR_POWER 0.125
 #define LEAST_PRIOR 0.002 /* shapes less probable than this are left out */
 #define FARTHEST 1e6	  /* spans of the window: beyond that is never */
-/* On either side of the interval: less than 0.05, as grids, memory and the list of shapes are
+/* On either side of the interval: less than 0.05, as grids, memory and the list of shapes are chosen
  * chosen with an eye on the points that they are then judged by. Measured (score_forecast), not
  * derived. */
-#define TAIL 0.03
+#define TAIL 0.025
 #define LONE_NOISES 6 /* how far a lone point is off */
 
 /* Usable points after a moment, in order. */
@@ -179,7 +180,7 @@ static void mix(struct family *family)
 
 		if (one->teeth || one->end == one->first)
 			continue;
-		one->weight = sqrt(sqrt(one->prior)) * exp(one->evidence - most);
+		one->weight = pow(one->prior, PRIOR_POWER) * exp(one->evidence - most);
 		sum += one->weight;
 	}
 	for (int k = 0; k < FAMILIES; k++) {
