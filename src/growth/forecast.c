@@ -12,11 +12,12 @@
 #define PRIOR_POWER 0.125
 #define LEAST_PRIOR 0.002 /* shapes less probable than this are left out */
 #define FARTHEST 1e6	  /* spans of the window: beyond that is never */
-/* On either side of the interval: less than 0.05, as grids, memory and the list of shapes are chosen
- * chosen with an eye on the points that they are then judged by. Measured (score_forecast), not
- * derived. */
+/* On either side of the interval: less than 0.05, as grids, memory and the list of shapes are
+ * chosen chosen with an eye on the points that they are then judged by. Measured (score_forecast),
+ * not derived. */
 #define TAIL 0.025
-#define LONE_NOISES 6 /* how far a lone point is off */
+#define RATE_TAIL 0.02 /* for the same reason less than 0.025 */
+#define LONE_NOISES 6  /* how far a lone point is off */
 
 /* Usable points after a moment, in order. */
 struct reader {
@@ -240,11 +241,48 @@ static bool grows(const struct shape *shape)
 	       shape->pattern == PATTERN_SUSTAINED;
 }
 
-static void predict(const struct raw *w, struct reader r, const struct shape *shape, double limit,
+/* Of the rate at the last point: in heights per span. */
+static double rate_quantile(const struct futures *f, double probability)
+{
+	double low, high;
+
+	futures_rate_range(f, &low, &high);
+	for (int i = 0; i < 60; i++) {
+		double middle = (low + high) / 2;
+
+		*(futures_slower(f, middle) < probability ? &low : &high) = middle;
+	}
+	return (low + high) / 2;
+}
+
+static void tell_rate(const struct futures *f, double unit, struct forecast *ret)
+{
+	double middle = unit * rate_quantile(f, 0.5), low = unit * rate_quantile(f, RATE_TAIL);
+	double high = unit * rate_quantile(f, 1 - RATE_TAIL);
+
+	if (!isfinite(middle) || !isfinite(low) || !isfinite(high))
+		return;
+	ret->per_s = middle;
+	ret->low_per_s = low;
+	ret->high_per_s = high;
+}
+
+static void tell_limit(const struct futures *f, double height, double span, struct forecast *ret)
+{
+	double seconds = span * quantile(f, height, 0.5);
+
+	if (!isfinite(seconds))
+		return;
+	ret->known = true;
+	ret->seconds = seconds;
+	ret->low_s = span * quantile(f, height, TAIL);
+	ret->high_s = span * quantile(f, height, 1 - TAIL);
+}
+
+static void predict(const struct raw *w, struct reader r, const struct shape *shape,
 		    struct forecast *ret)
 {
 	double scale = w->high > w->low ? w->high - w->low : 1, span = w->last_s - w->first_s;
-	double height = (limit - w->low) / scale, seconds;
 	struct future_points points;
 	struct futures futures;
 
@@ -252,13 +290,9 @@ static void predict(const struct raw *w, struct reader r, const struct shape *sh
 	add_futures(shape, &points, &futures);
 	if (!futures.count || !futures.clear)
 		return;
-	seconds = span * quantile(&futures, height, 0.5);
-	if (!isfinite(seconds))
-		return;
-	ret->known = true;
-	ret->seconds = seconds;
-	ret->low_s = span * quantile(&futures, height, TAIL);
-	ret->high_s = span * quantile(&futures, height, 1 - TAIL);
+	tell_rate(&futures, scale / span, ret);
+	if (!ret->known && isfinite(ret->limit))
+		tell_limit(&futures, (ret->limit - w->low) / scale, span, ret);
 }
 
 void forecast_limit(const struct shape_input *in, const struct shape *shape, double limit,
@@ -267,18 +301,23 @@ void forecast_limit(const struct shape_input *in, const struct shape *shape, dou
 	struct reader r = { .in = in, .from_s = -INFINITY, .last_s = -INFINITY };
 	struct raw w;
 
-	*ret = (struct forecast){ .limit = limit, .seconds = NAN, .low_s = NAN, .high_s = NAN };
+	*ret = (struct forecast){ .limit = limit,
+				  .seconds = NAN,
+				  .low_s = NAN,
+				  .high_s = NAN,
+				  .per_s = NAN,
+				  .low_per_s = NAN,
+				  .high_per_s = NAN };
 	if (shape->pattern != PATTERN_NONE && isfinite(shape->start_s))
 		r.from_s = shape->start_s;
 	w = survey(r);
-	if (!w.count || !(fabs(limit) <= LARGEST))
+	if (!w.count || fabs(limit) > LARGEST)
 		return;
 	if (w.last >= limit) {
 		ret->known = true;
 		ret->seconds = ret->low_s = ret->high_s = 0;
-		return;
 	}
 	if (grows(shape) && w.count >= SHAPE_POINTS_MIN && w.last_s > w.first_s &&
 	    isfinite(w.last_s - w.first_s))
-		predict(&w, r, shape, limit, ret);
+		predict(&w, r, shape, ret);
 }

@@ -10,11 +10,16 @@ struct forecast {
 	double limit;	      /* in the unit of the series */
 	double seconds;	      /* from the last point to the limit: median */
 	double low_s, high_s; /* covers the truth nine times in ten; high_s may be INFINITY */
+	/* How fast it grows at the last point, on the same grounds: median, and an interval that
+	 * holds the truth 19 times in 20. NAN when it does not surely grow. */
+	double per_s, low_per_s, high_per_s;
 };
 
 /*
- * From the last stretch between change points of the window, along its shape: line, exponential,
- * or the floor under a sawtooth. A limit already passed is reached in 0 s. Always writes *ret.
+ * From what the last points say, along its shape: line, exponential, power, stairs, or the floor
+ * under a sawtooth; an average over all that the points do not exclude (future.h). A limit already
+ * passed is reached in 0 s; without a limit (NAN) only the rate is told. Always writes *ret. Takes
+ * as long as some ten calls of shape_judge().
  */
 void forecast_limit(const struct shape_input *in, const struct shape *shape, double limit,
 		    struct forecast *ret);

@@ -16,6 +16,7 @@
 #define CLIMBS 9
 #define HALVINGS 6
 #define HARDLY 1.5	 /* standard errors: what rises less counts for nothing */
+#define RATE_ERRORS 40.0 /* beyond any quantile that is asked for */
 #define FAR_DEVIANCE 9.0 /* three standard errors: where a grid ends */
 #define NO_DEVIANCE 40.0 /* starts that are this much worse on a coarse grid are left out */
 
@@ -250,4 +251,44 @@ double futures_reached(const struct futures *f, double height, double x)
 		weights += f->one[i].weight;
 	}
 	return weights > 0 ? sum / weights : 0;
+}
+
+/* d/dx at x = 1 of what k1 is the factor of. */
+static double steepness(const struct future *f)
+{
+	if (f->kind == FUTURE_POWER)
+		return f->curve;
+	if (f->kind == FUTURE_EXPONENTIAL)
+		return f->curve * exp(f->curve * (1 - f->from));
+	return 1;
+}
+
+double futures_slower(const struct futures *f, double rate)
+{
+	double sum = 0, weights = 0;
+
+	for (size_t i = 0; i < f->count; i++) {
+		const struct future *one = &f->one[i];
+		double s = steepness(one), error = s * sqrt(one->v11);
+		double t = error > 0		? (rate - s * one->k1) / error
+			   : rate < s * one->k1 ? -1e9
+						: 1e9;
+
+		sum += one->weight * 0.5 * erfc(-normal_of(t, one->freedom) / M_SQRT2);
+		weights += one->weight;
+	}
+	return weights > 0 ? sum / weights : 0;
+}
+
+void futures_rate_range(const struct futures *f, double *low, double *high)
+{
+	*low = INFINITY;
+	*high = -INFINITY;
+	for (size_t i = 0; i < f->count; i++) {
+		const struct future *one = &f->one[i];
+		double s = steepness(one), error = s * sqrt(one->v11);
+
+		*low = fmin(*low, s * one->k1 - RATE_ERRORS * error);
+		*high = fmax(*high, s * one->k1 + RATE_ERRORS * error);
+	}
 }

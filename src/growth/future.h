@@ -57,3 +57,7 @@ void futures_weigh(struct futures *f, size_t from, size_t to, double weight);
 
 /* Probability that the series has reached a height at x >= 1; 0 to 1. Weights must be weights. */
 double futures_reached(const struct futures *f, double height, double x);
+
+/* Probability that the rate at x = 1 is below one, and between which all of them are. */
+double futures_slower(const struct futures *f, double rate);
+void futures_rate_range(const struct futures *f, double *low, double *high);

@@ -27,9 +27,10 @@ struct answer {
 	int bin;
 	double d1, bound;
 	bool known, held;
-	double error; /* relative */
-	double width; /* of the interval, relative; INFINITY when it is open */
-	bool rate_known, rate_held;
+	double error;		      /* relative */
+	double width;		      /* of the interval, relative; INFINITY when it is open */
+	bool rate_known, rate_held;   /* of the forecast */
+	bool plain_known, plain_held; /* of the shape */
 };
 
 struct answers {
@@ -99,7 +100,7 @@ static double quantile(const struct answers *all, int key, enum figure figure, d
 }
 
 struct shares {
-	size_t asked, known, held, rates, rates_held;
+	size_t asked, known, held, rates, rates_held, plain, plain_held;
 };
 
 static struct shares shares_of(const struct answers *all, int key)
@@ -116,6 +117,8 @@ static struct shares shares_of(const struct answers *all, int key)
 		s.held += a->known && a->held;
 		s.rates += a->rate_known;
 		s.rates_held += a->rate_known && a->rate_held;
+		s.plain += a->plain_known;
+		s.plain_held += a->plain_known && a->plain_held;
 	}
 	return s;
 }
@@ -236,17 +239,31 @@ static int put_bars(FILE *out, struct answers *all)
 	return missed;
 }
 
+static void put_rate_row(FILE *out, const struct answers *all, int key, const char *name)
+{
+	struct shares s = shares_of(all, key);
+
+	fprintf(out, "| %s | %zu | %.1f %% | %.1f %% |", name, s.asked,
+		100 * share(s.rates, s.asked), 100 * share(s.rates_held, s.rates));
+	if (s.plain)
+		fprintf(out, " %.1f %% |", 100 * share(s.plain_held, s.plain));
+	else
+		fprintf(out, " |");
+	fprintf(out, "\n");
+}
+
 static void put_rates(FILE *out, struct answers *all)
 {
-	fprintf(out, "Share of 95 %% intervals of the growth rate that hold the true rate at the "
-		     "last point:\n\n| shape | series | given | held |\n|---|---|---|---|\n");
+	fprintf(out,
+		"Share of 95 %% intervals of the growth rate that hold the true rate at the last "
+		"point:\n\n| shape | series | known | of the forecast | of the window's fit "
+		"|\n|---|---|---|---|---|\n");
 	all->wanted = of_kind;
-	for (int key = 0; key < CONTINUED_KINDS; key++) {
-		struct shares s = shares_of(all, key);
-
-		fprintf(out, "| %s | %zu | %.1f %% | %.1f %% |\n", continued_names[key], s.asked,
-			100 * share(s.rates, s.asked), 100 * share(s.rates_held, s.rates));
-	}
+	for (int key = 0; key < CONTINUED_KINDS; key++)
+		put_rate_row(out, all, key, continued_names[key]);
+	all->wanted = of_bin;
+	for (int key = 0; key < BINS; key++)
+		put_rate_row(out, all, key, bins[key]);
 	fprintf(out, "\n");
 }
 
@@ -289,9 +306,11 @@ static struct answer ask(const struct continued *c, bool truth)
 	a.held = f.known && f.low_s <= c->truth_s && f.high_s >= c->truth_s;
 	a.error = fabs(f.seconds / c->truth_s - 1);
 	a.width = (f.high_s - f.low_s) / c->truth_s;
-	a.rate_known = isfinite(shape.growth_low_per_s) && isfinite(shape.growth_high_per_s);
-	a.rate_held = a.rate_known && shape.growth_low_per_s <= l->rate_per_s &&
-		      shape.growth_high_per_s >= l->rate_per_s;
+	a.rate_known = isfinite(f.per_s);
+	a.rate_held = f.low_per_s <= l->rate_per_s && f.high_per_s >= l->rate_per_s;
+	a.plain_known = a.rate_known && isfinite(shape.growth_low_per_s);
+	a.plain_held =
+		shape.growth_low_per_s <= l->rate_per_s && shape.growth_high_per_s >= l->rate_per_s;
 	return a;
 }
 
@@ -312,8 +331,7 @@ static int score_one(const struct score_cfg *cfg, struct answers *all, bool trut
 		truth ? "The shape is given (forecast alone)" : "The shape is judged, too");
 	put_tables(cfg->out, all);
 	missed = put_bars(cfg->out, all);
-	if (!truth)
-		put_rates(cfg->out, all);
+	put_rates(cfg->out, all);
 	return missed;
 }
 

@@ -119,6 +119,33 @@ static void an_exponential_is_not_taken_for_a_line(void **state)
 	assert_true(f.seconds > 1.5 * truth);
 }
 
+static void the_rate_is_that_of_the_end_with_an_interval(void **state)
+{
+	struct series s;
+	struct forecast f;
+	double truth;
+	int held = 0;
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 100; seed++) { /* without a limit, too */
+		make_line(&s, 60, 0.05 * MIB, seed);
+		f = ask(&s, PATTERN_LINEAR, NAN);
+		assert_true(!f.known && isnan(f.seconds));
+		assert_true(fabs(f.per_s / (0.05 * MIB) - 1) < 0.2);
+		held += f.low_per_s < 0.05 * MIB && f.high_per_s > 0.05 * MIB;
+	}
+	assert_in_range(held, 91, 100);
+	for (size_t i = 0; i < N; i++)
+		s.v[i] = 100 * MIB + MIB * exp(0.02 * 2 * i);
+	add_noise(&s, MIB / 4, 4);
+	truth = 0.02 * MIB * exp(0.02 * 198);
+	f = ask(&s, PATTERN_EXPONENTIAL, 50 * MIB);
+	assert_true(f.known && f.seconds == 0);
+	assert_true(fabs(f.per_s / truth - 1) < 0.05);
+	assert_true(f.low_per_s < truth && f.high_per_s > truth);
+	assert_true(f.high_per_s - f.low_per_s < 0.2 * truth);
+}
+
 static void doubt_about_the_shape_widens_the_interval(void **state)
 {
 	struct series s;
@@ -214,6 +241,7 @@ static void no_forecast_without_growth(void **state)
 		f = ask(&s, none[i], 210 * MIB);
 		assert_false(f.known);
 		assert_true(isnan(f.seconds) && isnan(f.low_s) && isnan(f.high_s));
+		assert_true(isnan(f.per_s) && isnan(f.low_per_s) && isnan(f.high_per_s));
 		assert_true(f.limit == 210 * MIB);
 	}
 	for (int pattern = PATTERN_NONE; pattern < PATTERN_MAX; pattern++) {
@@ -268,6 +296,9 @@ static double ugly(struct rng *r)
 
 static void check(const struct forecast *f)
 {
+	assert_true(isnan(f->per_s) || (f->low_per_s <= f->per_s && f->per_s <= f->high_per_s));
+	assert_int_equal(isnan(f->low_per_s), isnan(f->per_s));
+	assert_false(isinf(f->low_per_s) || isinf(f->high_per_s));
 	if (!f->known) {
 		assert_true(isnan(f->seconds) && isnan(f->low_s) && isnan(f->high_s));
 		return;
@@ -310,6 +341,7 @@ int main(void)
 		cmocka_unit_test(what_was_before_a_line_began_does_not_count),
 		cmocka_unit_test(a_burst_does_not_bend_a_line),
 		cmocka_unit_test(an_exponential_is_not_taken_for_a_line),
+		cmocka_unit_test(the_rate_is_that_of_the_end_with_an_interval),
 		cmocka_unit_test(doubt_about_the_shape_widens_the_interval),
 		cmocka_unit_test(stairs_are_climbed_at_their_mean_rate),
 		cmocka_unit_test(the_tips_of_teeth_on_a_rising_floor_reach_the_limit),
