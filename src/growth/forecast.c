@@ -11,6 +11,9 @@
 #define LARGEST 1e150
 #define PRIOR_POWER 0.125
 #define LEAST_PRIOR 0.002 /* shapes less probable than this are left out */
+#define LEAST_WEIGHT 1e-4 /* of all: futures below are left out */
+#define HALVINGS 20	  /* of a factor of two */
+#define RATE_HALVINGS 32  /* of 80 standard errors */
 #define FARTHEST 1e6	  /* spans of the window: beyond that is never */
 /* On either side of the interval: less than 0.05, as grids, memory and the list of shapes are
  * chosen chosen with an eye on the points that they are then judged by. Measured (score_forecast),
@@ -212,6 +215,7 @@ static void add_futures(const struct shape *shape, const struct future_points *p
 	mix(family);
 	for (int k = 0; k < FAMILIES; k++)
 		futures_weigh(f, family[k].first, family[k].end, family[k].weight);
+	futures_thin(f, LEAST_WEIGHT);
 }
 
 /* The first moment, in spans after the last point, by which it is reached with a probability. */
@@ -227,7 +231,7 @@ static double quantile(const struct futures *f, double height, double probabilit
 		if (high > FARTHEST)
 			return INFINITY;
 	}
-	for (int i = 0; i < 40; i++) {
+	for (int i = 0; i < HALVINGS; i++) {
 		double middle = (low + high) / 2;
 
 		*(futures_reached(f, height, 1 + middle) < probability ? &low : &high) = middle;
@@ -247,7 +251,7 @@ static double rate_quantile(const struct futures *f, double probability)
 	double low, high;
 
 	futures_rate_range(f, &low, &high);
-	for (int i = 0; i < 60; i++) {
+	for (int i = 0; i < RATE_HALVINGS; i++) {
 		double middle = (low + high) / 2;
 
 		*(futures_slower(f, middle) < probability ? &low : &high) = middle;

@@ -57,6 +57,19 @@ void futures_weigh(struct futures *f, size_t from, size_t to, double weight)
 		f->one[i].weight = weight * exp(f->one[i].weight - most) / sum;
 }
 
+void futures_thin(struct futures *f, double least)
+{
+	double sum = 0;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < f->count; i++)
+		sum += f->one[i].weight;
+	for (size_t i = 0; i < f->count; i++)
+		if (f->one[i].weight > least * sum)
+			f->one[kept++] = f->one[i];
+	f->count = kept;
+}
+
 struct future future_of(enum future_kind kind, const struct ar1 *a, size_t n, double columns)
 {
 	return (struct future){

@@ -55,6 +55,9 @@ double futures_evidence(const struct futures *f, size_t from);
 /* Logarithms from one up to another become weights that sum to weight. */
 void futures_weigh(struct futures *f, size_t from, size_t to, double weight);
 
+/* Leaves out what weighs less than a share of all. */
+void futures_thin(struct futures *f, double least);
+
 /* Probability that the series has reached a height at x >= 1; 0 to 1. Weights must be weights. */
 double futures_reached(const struct futures *f, double height, double x);
 
