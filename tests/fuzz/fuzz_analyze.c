@@ -5,7 +5,8 @@
  */
 #include "fuzz.h"
 
-#include "app/analyze_series.c"
+#include "app/analyze_series.h"
+#include "base/log.h"
 
 struct bytes {
 	const uint8_t *at;
@@ -79,10 +80,10 @@ static uint64_t read_output(FILE *out)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static FILE *out;
-	struct series_cfg cfg = { .name = "input" };
+	struct series_cfg cfg = { .severity = severity_defaults() };
+	struct analyze_input input = { .name = "input", .fd = -1 };
 	struct series_told told;
 	struct err err = {};
-	struct input *in = NULL;
 	uint8_t how = fuzz_take(&data, &size, 1);
 	struct bytes bytes = { .at = data, .left = size, .most = how % 64 + 1 };
 
@@ -92,10 +93,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		out = fdopen(memfd_create("out", MFD_CLOEXEC), "w+");
 	CLAIM(out && ftruncate(fileno(out), 0) == 0);
 	rewind(out);
-	CLAIM(input_new(how & 128 ? 512 : SERIES_LINE_MAX, read_some, &bytes, &in) == 0);
-	CLAIM(analyze_series(in, out, &cfg, &told, &err) == 0);
-	CLAIM(told.answers + told.refused <= input_count(in));
+	CLAIM(input_new(how & 128 ? 512 : SERIES_LINE_MAX, read_some, &bytes, &input.lines) == 0);
+	CLAIM(analyze_series(&input, out, &cfg, &told, &err) == 0);
+	CLAIM(told.answers + input.refused <= input_count(input.lines));
 	CLAIM(read_output(out) == told.answers);
-	input_free(in);
+	analyze_close(&input);
 	return 0;
 }

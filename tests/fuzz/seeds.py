@@ -309,6 +309,40 @@ def series():
     put("analyze", "no_json", b"\3{\"t\":[1e999,1,\n\0\n\xff\xfe\n{\"id\":\"\\ud800\",\"t\":[],\"value\":[]}")
 
 
+def replays():
+    """Recordings and bare points for `memtrace analyze`; the first byte says how they are read."""
+    head = {"time": "2026-11-21T06:57:30.500000Z", "host": "h", "pid": 7, "comm": "srv"}
+
+    def tick(t, n, more=None):
+        stack = [{"symbol": "keep", "module": "srv", "build_id": "ab", "offset": "0x10", "inlined": False},
+                 {"symbol": "main", "module": "srv", "offset": "0x20", "inlined": True}]
+        return [{"type": "sample", **head, "elapsed_s": t, "rss_bytes": 2000000 + n * 90000,
+                 "coverage_ratio": 0.5, "allocator": {"live_bytes": n, "live_count": n}, "classes": {
+                     "native_modules": {"bytes": 5, "modules": [{"name": "libz.so", "bytes": 5}]}}},
+                {"type": "site", **head, "elapsed_s": t, "site_id": f"{n % 2 + 1:016x}", "kind": "heap",
+                 "class": "application", "live_bytes": 9000 * n, "live_count": 90 * n,
+                 "allocated_count": 99 * n, "live_by_age": [n] * 11, "freed_by_age": [0] * 11,
+                 "owner_frame": 0, "stack_complete": True, "stack": stack, **(more or {})}]
+
+    start = {"type": "start", **head, "elapsed_s": 0, "schema": 1, "exe": "/bin/srv",
+             "options": {"top": "2"}, "limits": {"memory_bytes": 9000000, "kind": "cgroup"}}
+    end = {"type": "end", **head, "elapsed_s": 60, "reason": "target_exit"}
+    ticks = [r for n in range(1, 6) for r in tick(9 * n, n)]
+    points = [{"t": i, "value": 1000000 + 3000 * i} for i in range(40)]
+    dates = [{"time": f"2026-11-21T06:{i:02}:00Z", "value": i * i} for i in range(40)]
+    lines = {
+        "run": [start, *ticks, end], "cut": ticks[:-1], "points": points, "dates": dates,
+        "lives": [start, *ticks[:8], *ticks[:4], start, *ticks[4:6], {"type": "process", **head,
+                                                                     "event": "exec"}, *ticks[6:]],
+        "odd": [*tick(1e308, 1), *tick(-1, 1), *tick(5, 2, {"live_bytes": -1, "site_id": 5}), *tick(
+            6, 3, {"stack": [7, {"offset": "zz"}], "live_by_age": [1]}), {"type": "sample", "pid": 1e9}],
+        "back": points[:20] + points[5:15] + [{"t": 21, "kind": "restart"}, {"t": 22, "value": None},
+                                              {"time": "x", "value": 1}] + points[23:]}
+    for how, (name, rows) in enumerate(lines.items()):
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        put("replay", name, bytes([how & 5]) + text.encode()[:MOST - 1])
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         elf(folder)
@@ -322,6 +356,7 @@ def main():
     records()
     growth()
     series()
+    replays()
 
 
 main()
