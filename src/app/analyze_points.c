@@ -216,8 +216,13 @@ static void set_name(const struct points *p, struct snapshot *snap)
 	snprintf(snap->comm, sizeof(snap->comm), "%s", slash ? slash + 1 : p->cfg.name);
 }
 
-/* *t points into itself and into p. */
-static void fill(const struct points *p, const struct growth_opinion *o, struct telling *t)
+static void telling_done(struct telling *t)
+{
+	free(t->row.recommendation);
+}
+
+/* *t points into itself and into p, and is to be released. -ENOMEM. */
+static int fill(const struct points *p, const struct growth_opinion *o, struct telling *t)
 {
 	*t = (struct telling){
 		.snap = { .elapsed_s = p->clock.now_s,
@@ -247,13 +252,14 @@ static void fill(const struct points *p, const struct growth_opinion *o, struct 
 					 .ledger = &t->ledger,
 					 .findings = &t->findings,
 					 .patterns = &t->patterns };
+	return curve_advice(&o->shape, false, &t->row.recommendation);
 }
 
 /* Told when the series was judged anew. */
 static int tell(struct points *p)
 {
 	const struct growth_opinion *o = growth_opinion(p->growth);
-	struct telling t;
+	auto_clean(telling_done) struct telling t = {};
 	int r;
 
 	if (o->shape.pattern == PATTERN_NONE ||
@@ -262,10 +268,9 @@ static int tell(struct points *p)
 	p->judged_s = o->shape.end_s;
 	p->verdict = o->verdict;
 	r = renew_finding(p, o);
-	if (r < 0)
-		return r;
-	fill(p, o, &t);
-	return p->sink->ops->tick(p->sink->priv, &t.head, &t.analysis, NULL);
+	if (r == 0)
+		r = fill(p, o, &t);
+	return r < 0 ? r : p->sink->ops->tick(p->sink->priv, &t.head, &t.analysis, NULL);
 }
 
 /* --- lines ---------------------------------------------------------------------------------- */
@@ -321,16 +326,17 @@ int points_end(struct points *p, bool stopped, bool *ret_leak)
 	const struct growth_opinion *o;
 	struct end_info info = { .reason = stopped ? END_SIGNAL : END_DURATION,
 				 .why = stopped ? NULL : "the input ended" };
-	struct telling t;
+	auto_clean(telling_done) struct telling t = {};
 	int r;
 
 	if (!p->count)
 		return 0;
 	o = growth_judge(p->growth);
 	r = renew_finding(p, o);
+	if (r == 0)
+		r = fill(p, o, &t);
 	if (r < 0)
 		return r;
-	fill(p, o, &t);
 	info.duration_s = p->clock.now_s;
 	info.last = &t.analysis;
 	*ret_leak |= t.findings.verdict == VERDICT_LEAK;
