@@ -145,6 +145,7 @@ static void the_shape_is_drawn_where_it_was_judged_and_no_point_stands(void **st
 	for (size_t row = 0; row < ROWS; row++)
 		for (size_t x = 0; x < COLUMNS - LABEL; x++) {
 			lines += cell(b.text, row, x) == -1;
+			assert_true(cell(b.text, row, x) != -1 || row == ROWS - 2);
 			plain_lines += cell(plain.text, row, x) == -1;
 			assert_true(cell(b.text, row, x) != -1 || x >= (COLUMNS - LABEL) / 2 - 1);
 		}
