@@ -71,6 +71,16 @@ def test_a_line_that_grows_is_told_from_one_that_does_not():
     check(flat["severity"] == "low", f"{flat}")
 
 
+def test_a_leak_among_many_can_be_the_exit_status():
+    up, flat = line_of("up", *series(slope=50000)), line_of("flat", *series(slope=0))
+    for text, status in ((f"{flat}\n{up}\n{flat}", 3), (flat, 0)):
+        records(analyze("--series", "--fail-on-leak", stdin=text), status)
+    low, = records(analyze("--series", "--severity", "high=1kB:1kB,medium=1kB:1kB", stdin=up))
+    check(low["severity"] == "high", f"{low}")
+    r = analyze("--series", "--severity", "x", stdin=up)
+    check(r.returncode == 2 and not r.stdout, f"{r}")
+
+
 def test_a_limit_gives_a_forecast():
     t, v = series(slope=1 * MB)
     text = (line_of("own", t, v, limit_bytes=460 * MB) + "\n" + line_of("all", t, v) + "\n" +
@@ -281,6 +291,14 @@ def test_points_that_cannot_be_used_are_named():
         check(said.count("left out") == 13 and "Sanitizer" not in said, said)
 
 
+def test_a_restart_forgets_what_was_before():
+    t, v = series(n=300, slope=50000)
+    before, after = points_of(t, v), points_of([x + 300 for x in t], series(n=300, slope=0)[1])
+    mark = '{"t": 299.5, "kind": "restart"}\n'
+    check(end_of(records(analyze("--json", stdin=before + mark + after)))["verdict"] == "no_leak",
+          "the growth before the restart counts")
+
+
 def test_a_clock_that_was_set_back_goes_on():
     t, v = series(n=200)
     times = [1795242729 + s - (3600 if s >= 100 else 0) for s in t]
@@ -399,6 +417,35 @@ def test_two_hosts_and_two_lives_are_judged_apart():
         out = records(analyze("--json", stdin=leaking(end=False) + second))
         verdicts = [r["verdict"] for r in out if r["type"] == "end"]
         check(verdicts == ["leak", "no_leak"], f"{verdicts}")
+
+
+def test_a_recording_may_come_in_pieces_and_without_a_steady_clock():
+    lines = leaking().splitlines(keepends=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, part in (("1", lines[:9]), ("2", lines[9:])):
+            with open(f"{folder}/{name}", "w") as f:
+                f.write("".join(part))
+        whole = records(analyze("--json", stdin="".join(lines)))
+        check(records(analyze("--json", f"{folder}/1", f"{folder}/2")) == whole, "pieces differ")
+    wall = []
+    for line in lines:
+        r = json.loads(line)
+        at = r.pop("elapsed_s")
+        if at >= 40: # the wall clock is set back
+            at -= 7200
+        r["time"] = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(1795242729 + at))
+        wall.append(json.dumps(r) + "\n")
+    end = end_of(records(analyze("--json", stdin="".join(wall))))
+    check(end["pid"] == 7 and 20 <= end["duration_s"] <= 61, f"{end}")
+
+
+def test_another_program_is_judged_anew():
+    anew = record("process", 62, event="exec") + "".join(
+        sample(t, MB) + site(t, 9, identity=5) for t in range(65, 130, 5))
+    out = records(analyze("--json", stdin=leaking(end=False) + anew))
+    check(end_of(out)["verdict"] == "no_leak", f"{out[-1]}")
+    gone = [r for r in out if r["type"] == "leak"][-1]
+    check(gone["state"] == "gone", f"{gone}")
 
 
 def test_a_recording_is_judged_while_it_is_written():
