@@ -11,16 +11,14 @@
 #include <string.h>
 
 #include "analyse/companions.h"
-#include "analyse/evidence.h"
+#include "analyse/finding.h"
 #include "analyse/fold.h"
 #include "analyse/patterns.h"
-#include "analyse/recommend.h"
 #include "analyse/records.h"
 #include "analyse/subjects.h"
 #include "base/cleanup.h"
 
 #define FEW 16 /* fewer things than this are followed by their bytes */
-#define SURE_OF_SHAPE 0.5
 
 struct judge {
 	struct records records;
@@ -145,146 +143,32 @@ static uint64_t to_u64(double v)
 	return v >= 1 && v < 1.8e19 ? (uint64_t)v : 0;
 }
 
-/* Mappings are as large as was asked for: a thread's stack is 8 MB of which 10 kB are there. No
- * more than what became resident is held against them. */
-static void count_resident(struct suspicion *s, double external)
-{
-	double share = fmax(external, 0) / s->growth_bytes;
-
-	s->size_bytes *= share;
-	s->bytes_per_s *= share;
-}
-
-/* Who asked: the largest site stands for all. Its owner; NULL when nobody knows owners. */
-static const struct owner *set_paths(const struct tick *t, const struct group *g, struct finding *f)
-{
-	for (size_t i = 0; i < g->largest_count; i++)
-		f->path[i] =
-			(struct finding_path){ t->snap->sites[g->largest[i]].id, g->largest[i] };
-	f->path_count = g->largest_count;
-	f->paths = g->count;
-	f->site = f->path[0].site;
-	f->site_id = f->path[0].site_id;
-	return t->owners ? &t->owners[f->site] : NULL;
-}
-
-/* What its growth looks like, where that is clearer than the windows of suspect.h saw it. */
-static int set_pattern(const struct tick *t, const struct group *g, struct finding *f)
-{
-	const struct growth_opinion *o;
-	int r = subjects_site(&t->j->subjects, t->snap, f->site, &o);
-
-	if (r < 0)
-		return r;
-	f->pattern = g->s.pattern;
-	if (!o || o->shape.confidence < SURE_OF_SHAPE)
-		return 0;
-	switch (o->shape.pattern) {
-	case PATTERN_LINEAR:
-	case PATTERN_EXPONENTIAL:
-	case PATTERN_SUSTAINED: f->pattern = o->shape.pattern; break;
-	default: break; /* of all its memory, which this leak is a part of */
-	}
-	return 0;
-}
-
-/* Kind, severity and advice, from the figures that f has. */
-static int set_words(const struct tick *t, const struct group *g, const struct owner *owner,
-		     struct finding *f)
-{
-	enum module_kind module = owner ? owner->kind : MODULE_OTHER;
-	bool things = suspect_counts_things(g->kind);
-	struct recommend_who who;
-	struct recommend_facts facts = {
-		.class = f->class,
-		.module = module,
-		.pattern = f->pattern,
-		.runtime = t->in->runtime,
-		.peer = who.peer,
-		.site = who.site,
-		.owner = who.owner,
-		.size_bytes = (double)f->size_bytes,
-		.bytes_per_s = f->growth_bytes_per_s,
-		.count = (double)f->count,
-	};
-
-	recommend_find_who(t->snap, f->site, owner, &who);
-	f->type = facts.type = recommend_leak_type(f->class, g->kind, module);
-	f->severity = severity_judge(
-		&t->cfg->severity,
-		&(struct severity_figures){ (double)f->size_bytes, f->growth_bytes_per_s,
-					    things ? (double)f->count : 0,
-					    things ? f->growth_count_per_s : 0, f->confidence });
-	return recommend_write(&facts, &f->recommendation);
-}
-
-/* What the process, and the class, say of it. */
-static struct fusion fuse(const struct tick *t, const struct group *g, const struct finding *f,
-			  struct evidence *e)
-{
-	struct fusion_input in = {
-		.s = &g->s,
-		.kind = g->kind,
-		.process = t->process,
-		.residency_known = t->snap->residency_known &&
-				   (!t->in->ledger || isfinite(t->in->ledger->coverage_ratio)),
-		.external_growth_bytes = external_growth(t, g->s.window_s),
-		.class_bytes_per_s = subjects_class_rate(&t->j->subjects, f->class, g->s.window_s),
-	};
-	struct fusion fusion = fusion_judge(&t->cfg->fusion, &in);
-
-	e->fusion = fusion.kind;
-	e->external_growth_bytes = in.external_growth_bytes;
-	e->class_bytes_per_s = in.class_bytes_per_s;
-	e->process = t->process;
-	return fusion;
-}
-
 /* The finding as this tick sees it, in place of what the record held. */
 static int renew_finding(const struct tick *t, const struct group *g, struct record *r)
 {
-	const struct owner *owner = NULL;
-	struct suspicion s = g->s;
-	struct evidence e = {
+	struct finding_input in = {
+		.cfg = t->cfg,
+		.in = t->in,
+		.subjects = &t->j->subjects,
+		.process = t->process,
+		.external_growth_bytes = external_growth(t, g->s.window_s),
 		.s = &g->s,
 		.kind = g->kind,
-		.allocated_count = g->totals.allocated_count,
-		.freed_count = g->totals.freed_count,
+		.key = g->key,
+		.class = g->class,
+		.totals = &g->totals,
 		.paths = g->count,
-		.process_level = g->largest_count == 0,
-	};
-	auto_clean(finding_done) struct finding f = {
-		.leak_id = g->key,
-		.site = SIZE_MAX,
-		.class = g->largest_count ? CLASS_unexplained : g->class,
-		.active = true,
-		.count = to_u64(g->s.count),
-		.growth_count_per_s = g->s.count_per_s,
-		.confidence = g->s.confidence,
+		.largest = g->largest,
+		.largest_count = g->largest_count,
 		.first_seen_s = r->reported ? r->f.first_seen_s : r->hit_since_s,
 	};
-	int res;
+	struct finding f;
+	int res = finding_write(&in, &f);
 
-	if (g->largest_count)
-		owner = set_paths(t, g, &f);
-	if (owner)
-		f.class = owner->class;
-	if (g->largest_count)
-		f.confidence = fuse(t, g, &f, &e).confidence;
-	if (e.fusion == FUSION_UNTOUCHED && g->kind != MT_SITE_HEAP)
-		count_resident(&s, e.external_growth_bytes);
-	f.size_bytes = to_u64(s.size_bytes);
-	f.growth_bytes_per_s = s.bytes_per_s;
-	res = set_pattern(t, g, &f);
-	if (res == 0)
-		res = set_words(t, g, owner, &f);
-	if (res == 0)
-		res = evidence_write(&e, &f);
 	if (res < 0)
 		return res;
 	finding_done(&r->f);
 	r->f = f;
-	f = (struct finding){};
 	return 0;
 }
 
@@ -521,10 +405,8 @@ static int judge_process(struct tick *t)
 	g.totals.live_bytes = t->external_points ? t->external[ROBUST_GRID - 1] : 0;
 	if (w.kind == WHOLE_LEAK)
 		return note_hit(t, &g, r);
-	if (w.kind == WHOLE_GROWS && t->snap->heap_traced) {
-		t->unexplained = true;
-	} else if (w.kind == WHOLE_GROWS) {
-		t->pending = true;
+	if (w.kind == WHOLE_GROWS) {
+		*(t->snap->heap_traced ? &t->unexplained : &t->pending) = true;
 		t->known_in_s = fmax(t->known_in_s, w.known_in_s);
 	}
 	if (r)

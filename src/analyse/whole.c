@@ -8,6 +8,7 @@ struct whole_cfg whole_defaults(void)
 	return (struct whole_cfg){
 		.min_bytes = 1 << 20, /* heap tops and arenas move in steps of 132 KiB */
 		.min_untraced_bytes = 64 << 10,
+		.traced_probability = 0.95,
 		.max_confidence = 0.8,
 		.covered_share = 0.5,
 		.min_significance = 4, /* t with 7 degrees of freedom: 0.3 % */
@@ -88,14 +89,22 @@ static bool looks_like_growth(const struct whole_cfg *cfg, const struct whole_in
 	       (!in->heap_traced && grew_lately(cfg, in->external));
 }
 
+static bool is_leak(const struct whole_cfg *cfg, const struct whole_input *in)
+{
+	const struct growth_opinion *o = in->growth;
+
+	return o->verdict == GROWTH_LEAK && o->shape.total_growth >= cfg->min_bytes &&
+	       o->shape.growth_per_s > 0 && !covered(cfg, in, o->shape.growth_per_s) &&
+	       (!in->heap_traced || o->leak_probability >= cfg->traced_probability);
+}
+
 struct whole whole_judge(const struct whole_cfg *cfg, const struct whole_input *in)
 {
 	const struct growth_opinion *o = in->growth;
 	struct whole w = { .kind = WHOLE_QUIET, .known_in_s = NAN };
 	bool known = o && o->shape.pattern != PATTERN_NONE;
 
-	if (known && o->verdict == GROWTH_LEAK && o->shape.total_growth >= cfg->min_bytes &&
-	    o->shape.growth_per_s > 0 && !covered(cfg, in, o->shape.growth_per_s)) {
+	if (known && is_leak(cfg, in)) {
 		w.kind = WHOLE_LEAK;
 		w.s = leak_of(cfg, o);
 		return w;

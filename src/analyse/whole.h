@@ -13,6 +13,7 @@
 struct whole_cfg {
 	double min_bytes;	       /* least growth to speak of */
 	double min_untraced_bytes;     /* steady growth that nobody can explain */
+	double traced_probability;     /* needed where allocations are seen and none leaks */
 	double max_confidence;	       /* without a site */
 	double covered_share;	       /* of its growth: what explains that much explains it */
 	double min_significance;       /* of growth that keeps the verdict open: fast, */

@@ -93,6 +93,8 @@ static int look_at_exe(struct tracee *t, struct preflight_facts *facts)
 	if (r == 0) {
 		facts->is_32bit = exe.is_32bit;
 		facts->is_go = exe.is_go;
+		if (exe.is_go)
+			t->runtime = "go";
 	}
 	return r == -ENOMEM ? r : 0; /* a guess could cost the target its life */
 }
@@ -442,6 +444,7 @@ void tracee_executed(struct tracee *t, uint32_t asid)
 
 	collector_detach(t->run->collector, t->pid);
 	collector_purge(t->run->collector, t->asid);
+	t->runtime = "none";
 	judge_program(t);
 	t->asid = asid;
 	t->allocator_count = 0;

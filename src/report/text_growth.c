@@ -7,6 +7,7 @@
 
 #define CLASSES_SHOWN 3
 #define NEVER_S 3.2e8 /* ten years: nobody plans for that */
+#define SOON_S 3600.0 /* a limit so near is told before it is known what grows */
 
 static bool grows(const struct pattern_row *row)
 {
@@ -41,7 +42,8 @@ static void add_forecast(struct strbuf *b, const struct pattern_row *row)
 	auto_strbuf struct strbuf t = {};
 	char text[NUM_TEXT_BYTES];
 
-	if (!row->limit_kind || !f->known || !(f->seconds < NEVER_S))
+	if (!row->limit_kind || !f->known || !(f->seconds < NEVER_S) ||
+	    (row->opinion.verdict == GROWTH_TOO_SHORT && f->seconds > SOON_S))
 		return;
 	strbuf_printf(&t, "%s (%s), ",
 		      num_format_bytes((uint64_t)fmin(fmax(row->limit_bytes, 0), 9e18), text),

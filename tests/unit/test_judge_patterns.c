@@ -413,6 +413,38 @@ static void subjects_are_bounded_and_the_largest_stay(void **state)
 	assert_null(o);
 }
 
+static void a_thousand_ticks_of_everything_fit_in_a_megabyte(void **state)
+{
+	static struct snap_site sites[SUBJECTS_SITES_MAX];
+	struct snapshot snap = { .sites = sites, .site_count = SUBJECTS_SITES_MAX };
+	auto_clean(subjects_done) struct subjects s = {};
+	struct ledger l = { .external_bytes = 1 << 30 };
+	const struct growth_opinion *o;
+	size_t bytes = 0;
+
+	(void)state;
+	for (size_t t = 0; t < 1000; t++) {
+		snap.elapsed_s = (double)t;
+		for (int c = 1; c < CLASS_MAX; c++)
+			l.rows[c] =
+				(struct class_row){ .bytes = t * 7919 % 1000, .how = HOW_EXACT };
+		for (size_t i = 0; i < SUBJECTS_SITES_MAX; i++) {
+			sites[i] = (struct snap_site){ .id = i + 1,
+						       .kind = MT_SITE_HEAP,
+						       .live_bytes = t * i };
+			if (t == 0)
+				assert_int_equal(subjects_site(&s, &snap, i, &o), 0);
+		}
+		assert_int_equal(subjects_feed(&s, &snap, &l), 0);
+	}
+	for (size_t i = 0; i < s.count; i++)
+		bytes += sizeof(s.list[i]) + growth_bytes(s.list[i].growth) +
+			 (s.list[i].past ? sizeof(*s.list[i].past) : 0);
+	assert_int_equal(s.count, CLASS_MAX + SUBJECTS_SITES_MAX);
+	print_message("%zu subjects take %zu kB\n", s.count, bytes / 1000);
+	assert_true(bytes < 1000000);
+}
+
 static void a_site_watched_late_has_its_past(void **state)
 {
 	double t[100], v[100];
@@ -472,6 +504,7 @@ int main(void)
 		cmocka_unit_test(a_site_that_frees_what_it_makes_is_stable),
 		cmocka_unit_test(descriptors_grow_in_numbers),
 		cmocka_unit_test(subjects_are_bounded_and_the_largest_stay),
+		cmocka_unit_test(a_thousand_ticks_of_everything_fit_in_a_megabyte),
 		cmocka_unit_test(a_site_watched_late_has_its_past),
 		cmocka_unit_test(a_class_tells_its_growth_over_any_stretch),
 	};

@@ -387,6 +387,9 @@ static void growth_that_is_not_understood_says_so(void **state)
 	process->opinion.known_in_s = NAN;
 	whole_report(f);
 	assert_non_null(strstr(fix_text(f), "to 1.26); too early to say why\n"));
+	process->forecast = (struct forecast){ true, 512e6, 3700, 3000, 4000 };
+	whole_report(f);
+	assert_null(strstr(fix_text(f), "1 h 1 min")); /* too early to frighten anybody */
 	process->opinion.shape.pattern = PATTERN_STABLE;
 	whole_report(f);
 	assert_non_null(strstr(fix_text(f), "  growth        stable\n"));

@@ -56,6 +56,8 @@ static void growth_that_lasted_is_a_leak_with_little_confidence(void **state)
 	assert_true(w.s.bytes_per_s == 100e3 && w.s.low_per_s == 90e3 && w.s.window_s == 600);
 	s.in.heap_traced = true;
 	assert_int_equal(judge(&s).kind, WHOLE_LEAK);
+	s.growth.leak_probability = 0.94; /* and no allocation seen leaks */
+	assert_int_equal(judge(&s).kind, WHOLE_GROWS);
 }
 
 static void growth_that_sites_or_mappings_explain_is_not_told_twice(void **state)

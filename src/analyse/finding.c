@@ -1,0 +1,156 @@
+/* See finding.h. Figures first, then what they mean, then the words. */
+#include "analyse/finding.h"
+
+#include <math.h>
+
+#include "analyse/evidence.h"
+#include "analyse/recommend.h"
+#include "analyse/records.h"
+#include "base/cleanup.h"
+
+#define SURE_OF_SHAPE 0.5
+
+static uint64_t to_u64(double v)
+{
+	return v >= 1 && v < 1.8e19 ? (uint64_t)v : 0;
+}
+
+/* Mappings are as large as was asked for: a thread's stack is 8 MB of which 10 kB are there. No
+ * more than what became resident is held against them. */
+static void count_resident(struct suspicion *s, double external)
+{
+	double share = fmax(external, 0) / s->growth_bytes;
+
+	s->size_bytes *= share;
+	s->bytes_per_s *= share;
+}
+
+/* Who asked: the largest site stands for all. Its owner; NULL when nobody knows owners. */
+static const struct owner *set_paths(const struct finding_input *in, struct finding *f)
+{
+	for (size_t i = 0; i < in->largest_count; i++)
+		f->path[i] = (struct finding_path){ in->in->snap->sites[in->largest[i]].id,
+						    in->largest[i] };
+	f->path_count = in->largest_count;
+	f->paths = in->paths;
+	f->site = f->path[0].site;
+	f->site_id = f->path[0].site_id;
+	return in->in->owners ? &in->in->owners[f->site] : NULL;
+}
+
+/* What its growth looks like, where that is clearer than the windows of suspect.h saw it. */
+static int set_pattern(const struct finding_input *in, struct finding *f)
+{
+	const struct growth_opinion *o;
+	int r = subjects_site(in->subjects, in->in->snap, f->site, &o);
+
+	if (r < 0)
+		return r;
+	f->pattern = in->s->pattern;
+	if (!o || o->shape.confidence < SURE_OF_SHAPE)
+		return 0;
+	switch (o->shape.pattern) {
+	case PATTERN_LINEAR:
+	case PATTERN_EXPONENTIAL:
+	case PATTERN_SUSTAINED: f->pattern = o->shape.pattern; break;
+	default: break; /* of all its memory, which this leak is a part of */
+	}
+	return 0;
+}
+
+/* Kind, severity and advice, from the figures that f has. */
+static int set_words(const struct finding_input *in, const struct owner *owner, struct finding *f)
+{
+	enum module_kind module = owner ? owner->kind : MODULE_OTHER;
+	bool things = suspect_counts_things(in->kind);
+	struct recommend_who who;
+	struct recommend_facts facts = {
+		.class = f->class,
+		.module = module,
+		.pattern = f->pattern,
+		.runtime = in->in->runtime,
+		.peer = who.peer,
+		.site = who.site,
+		.owner = who.owner,
+		.size_bytes = (double)f->size_bytes,
+		.bytes_per_s = f->growth_bytes_per_s,
+		.count = (double)f->count,
+	};
+
+	recommend_find_who(in->in->snap, f->site, owner, &who);
+	f->type = facts.type = recommend_leak_type(f->class, in->kind, module);
+	f->severity = severity_judge(
+		&in->cfg->severity,
+		&(struct severity_figures){ (double)f->size_bytes, f->growth_bytes_per_s,
+					    things ? (double)f->count : 0,
+					    things ? f->growth_count_per_s : 0, f->confidence });
+	return recommend_write(&facts, &f->recommendation);
+}
+
+/* What the process, and the class, say of it. */
+static struct fusion fuse(const struct finding_input *in, const struct finding *f,
+			  struct evidence *e)
+{
+	struct fusion_input about = {
+		.s = in->s,
+		.kind = in->kind,
+		.process = in->process,
+		.residency_known = in->in->snap->residency_known &&
+				   (!in->in->ledger || isfinite(in->in->ledger->coverage_ratio)),
+		.external_growth_bytes = in->external_growth_bytes,
+		.class_bytes_per_s = subjects_class_rate(in->subjects, f->class, in->s->window_s),
+	};
+	struct fusion fusion = fusion_judge(&in->cfg->fusion, &about);
+
+	e->fusion = fusion.kind;
+	e->external_growth_bytes = about.external_growth_bytes;
+	e->class_bytes_per_s = about.class_bytes_per_s;
+	e->process = in->process;
+	return fusion;
+}
+
+int finding_write(const struct finding_input *in, struct finding *ret)
+{
+	const struct owner *owner = NULL;
+	struct suspicion s = *in->s;
+	struct evidence e = {
+		.s = in->s,
+		.kind = in->kind,
+		.allocated_count = in->totals->allocated_count,
+		.freed_count = in->totals->freed_count,
+		.paths = in->paths,
+		.process_level = in->largest_count == 0,
+	};
+	auto_clean(finding_done) struct finding f = {
+		.leak_id = in->key,
+		.site = SIZE_MAX,
+		.class = in->largest_count ? CLASS_unexplained : in->class,
+		.active = true,
+		.count = to_u64(s.count),
+		.growth_count_per_s = s.count_per_s,
+		.confidence = s.confidence,
+		.first_seen_s = in->first_seen_s,
+	};
+	int r;
+
+	if (in->largest_count)
+		owner = set_paths(in, &f);
+	if (owner)
+		f.class = owner->class;
+	if (in->largest_count)
+		f.confidence = fuse(in, &f, &e).confidence;
+	if (e.fusion == FUSION_UNTOUCHED && in->kind != MT_SITE_HEAP)
+		count_resident(&s, e.external_growth_bytes);
+	f.size_bytes = to_u64(s.size_bytes);
+	f.growth_bytes_per_s = s.bytes_per_s;
+	r = set_pattern(in, &f);
+	if (r == 0)
+		r = set_words(in, owner, &f);
+	if (r == 0)
+		r = evidence_write(&e, &f);
+	if (r < 0)
+		return r;
+	*ret = f;
+	f = (struct finding){};
+	return 0;
+}
