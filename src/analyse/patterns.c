@@ -224,6 +224,7 @@ static int add_recommendation(const struct patterns_input *p, const struct findi
 		.bytes_per_s = row->counted ? NAN : o->shape.growth_per_s,
 		.count = row->counted ? x->last : NAN,
 	};
+	int r;
 
 	if (leak && row->kind != SUBJECT_PROCESS) {
 		row->recommendation = strdup(leak->recommendation);
@@ -234,8 +235,10 @@ static int add_recommendation(const struct patterns_input *p, const struct findi
 	f.owner = f.owner ? f.owner : who.owner;
 	f.peer = who.peer;
 	f.class_name = p->class == CLASS_unexplained ? NULL : class_names[p->class];
-	if (keeps_a_peak(p, row))
-		return recommend_slack(&f, &row->recommendation);
+	if (keeps_a_peak(p, row)) {
+		r = recommend_slack(&f, &row->recommendation);
+		return r == -ENODATA ? 0 : r;
+	}
 	if (!calm && (o->verdict < GROWTH_SUSPECT || !grows(&o->shape)))
 		return 0;
 	return recommend_write(&f, &row->recommendation);

@@ -348,20 +348,49 @@ static void assert_patterns_sane(const struct patterns *p)
 	}
 }
 
+/* Rows that contradict each other, of classes and of modules that are not there. */
+static void corrupt_ledger(struct sim *s, struct ledger *l, struct module_row modules[8])
+{
+	l->external_bytes = sim_random(s) < 0.1 ? UINT64_MAX : (uint64_t)(1e9 * sim_random(s));
+	for (int c = 1; c < CLASS_MAX; c++) {
+		double any = sim_random(s);
+
+		l->rows[c] = (struct class_row){
+			.bytes = any < 0.1   ? FACT_UNKNOWN
+				 : any < 0.2 ? UINT64_MAX - 1
+					     : (uint64_t)(1e9 * any),
+			.count = any < 0.5 ? FACT_UNKNOWN : 1ull << 63,
+			.growth_bytes_per_s = NAN,
+			.how = any < 0.9 ? HOW_EXACT : 77,
+		};
+	}
+	for (size_t i = 0; i < 8; i++)
+		modules[i] =
+			(struct module_row){ .module = (uint32_t)i * 1000, .bytes = UINT64_MAX };
+	l->modules = modules;
+	l->module_count = 8;
+}
+
 /* Owners may be missing; limits are what a broken host might tell. */
 static void hostile_judge(struct run *r, bool owners)
 {
 	double any = sim_random(&r->sim);
+	struct module_row modules[8];
+	struct ledger ledger = {};
 
+	corrupt_ledger(&r->sim, &ledger, modules);
 	r->in.snap = &r->sim.snap;
 	r->in.owners = owners ? r->sim.owner : NULL;
+	r->in.ledger = any < 0.8 ? &ledger : NULL;
 	r->in.limits = (struct judge_limits){ any < 0.2 ? NAN : 1e9, "cgroup",
 					      any < 0.4	  ? NAN
 					      : any < 0.6 ? 1e300
 							  : 5e8 };
+	r->in.final = any < 0.1;
 	findings_done(&r->f);
 	patterns_done(&r->p);
 	assert_int_equal(judge_tick(r->judge, &r->cfg, &r->in, &r->f, &r->p), 0);
+	r->in.ledger = NULL;
 }
 
 static void hostile_snapshots_give_sane_findings(void **state)
