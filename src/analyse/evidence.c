@@ -127,6 +127,11 @@ static int add_process(const struct evidence *e, struct finding *f)
 {
 	struct text grown = bytes_text(e->s->growth_bytes);
 
+	if (e->process_level && e->process && isfinite(e->process->since_s))
+		return evidence_add(f,
+				    "grows since %.0f s after tracing began; such a curve is a "
+				    "leak with a probability of %.0f %%",
+				    e->process->since_s, 100 * e->process->leak_probability);
 	switch (e->fusion) {
 	case FUSION_AGREES:
 		return evidence_add(f, "external memory of the process grows with it, %s/s",

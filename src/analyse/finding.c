@@ -105,7 +105,6 @@ static struct fusion fuse(const struct finding_input *in, const struct finding *
 	e->fusion = fusion.kind;
 	e->external_growth_bytes = about.external_growth_bytes;
 	e->class_bytes_per_s = about.class_bytes_per_s;
-	e->process = in->process;
 	return fusion;
 }
 
@@ -120,6 +119,7 @@ int finding_write(const struct finding_input *in, struct finding *ret)
 		.freed_count = in->totals->freed_count,
 		.paths = in->paths,
 		.process_level = in->largest_count == 0,
+		.process = in->process,
 	};
 	auto_clean(finding_done) struct finding f = {
 		.leak_id = in->key,

@@ -93,7 +93,8 @@ int report_json_pattern(const struct analysis *a, const struct pattern_row *row,
 	r |= json_put_double_if_known(o, "since_s", op->since_s);
 	r |= json_put_double_if_known(o, "known_in_s", op->known_in_s);
 	r |= json_put(o, "forecast", forecast(row));
-	r |= json_put_string(o, "recommendation", row->recommendation);
+	r |= row->recommendation ? json_put_string(o, "recommendation", row->recommendation)
+				 : json_put(o, "recommendation", json_null());
 	if (r < 0)
 		return r;
 	*ret = steal(o);

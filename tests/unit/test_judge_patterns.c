@@ -179,6 +179,7 @@ static void growth_that_lasts_is_a_leak_without_sites_and_not_sooner(void **stat
 	assert_int_equal(r->f.list[0].pattern, PATTERN_LINEAR);
 	assert_true(fabs(r->f.list[0].growth_bytes_per_s - 0.1 * MB) < 0.01 * MB);
 	assert_true(says(&r->f.list[0], "no call site of this memory is known"));
+	assert_true(says(&r->f.list[0], "such a curve is a leak with a probability of"));
 	row = &r->p.list[0];
 	assert_int_equal(row->kind, SUBJECT_PROCESS);
 	assert_int_equal(row->opinion.verdict, GROWTH_LEAK);
