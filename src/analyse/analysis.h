@@ -111,6 +111,7 @@ struct finding {
 	enum severity severity;
 	enum pattern pattern;
 	bool active;
+	bool confirmed; /* its things outlive their like; else: a leak or an unbounded cache */
 	uint64_t size_bytes, count;
 	double growth_bytes_per_s, growth_count_per_s;
 	double confidence;

@@ -126,6 +126,7 @@ int finding_write(const struct finding_input *in, struct finding *ret)
 		.site = SIZE_MAX,
 		.class = in->largest_count ? CLASS_unexplained : in->class,
 		.active = true,
+		.confirmed = s.opinion == SUSPECT_SURVIVES,
 		.count = to_u64(s.count),
 		.growth_count_per_s = s.count_per_s,
 		.confidence = s.confidence,
