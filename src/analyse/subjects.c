@@ -181,6 +181,7 @@ static int feed_one(struct subjects *s, enum subject_kind kind, uint64_t id, boo
 	return add_point(x, t_s, (double)value);
 }
 
+/* One point a tick: of its history where there is one, else of this moment. */
 static int feed_process(struct subjects *s, const struct snapshot *snap,
 			const struct ledger *ledger)
 {
@@ -188,11 +189,11 @@ static int feed_process(struct subjects *s, const struct snapshot *snap,
 	struct subject *x = find(s, SUBJECT_PROCESS, 0);
 	int r = x ? 0 : add(s, SUBJECT_PROCESS, 0, &x);
 
-	if (r == 0)
-		r = add_series(x, &snap->external_series);
-	if (r == 0 && external != FACT_UNKNOWN)
-		r = add_point(x, snap->elapsed_s, (double)external);
-	return r;
+	if (r < 0)
+		return r;
+	if (snap->external_series.count || external == FACT_UNKNOWN)
+		return add_series(x, &snap->external_series);
+	return add_point(x, snap->elapsed_s, (double)external);
 }
 
 /* Classes outside of resident memory are counted where their bytes are not known. */
@@ -227,14 +228,16 @@ static bool counts_things(enum mt_site_kind kind)
 
 static int feed_site(struct subject *x, const struct snapshot *snap, const struct snap_site *site)
 {
-	uint64_t now;
-	int r;
+	const struct snap_series *series = &site->live_bytes_series;
+	uint64_t now = site->live_bytes;
 
 	x->counted = counts_things(site->kind);
-	now = x->counted ? site->live_count : site->live_bytes;
-	r = add_series(x, x->counted ? &site->live_count_series : &site->live_bytes_series);
-	if (r < 0 || now == FACT_UNKNOWN)
-		return r;
+	if (x->counted) {
+		series = &site->live_count_series;
+		now = site->live_count;
+	}
+	if (series->count || now == FACT_UNKNOWN)
+		return add_series(x, series);
 	return add_point(x, snap->elapsed_s, (double)now);
 }
 

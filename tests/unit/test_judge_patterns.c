@@ -462,8 +462,30 @@ static void a_site_watched_late_has_its_past(void **state)
 	site.live_bytes_series = (struct snap_series){ t, v, 100 };
 	assert_int_equal(subjects_site(&s, &snap, 0, &o), 0);
 	assert_non_null(o);
+	assert_int_equal(growth_count(s.list[0].growth), 100); /* no moment counts twice */
 	assert_int_equal(o->shape.pattern, PATTERN_LINEAR);
 	assert_true(fabs(o->shape.growth_per_s - 2000) < 50);
+}
+
+static void a_tick_is_one_point_of_the_process(void **state)
+{
+	double t[50], v[50];
+	struct snapshot snap = {};
+	auto_clean(subjects_done) struct subjects s = {};
+	struct ledger l = { .external_bytes = 7000 };
+
+	(void)state;
+	for (size_t i = 0; i < 50; i++) {
+		t[i] = (double)i - 0.01; /* facts are read a little before the tick */
+		v[i] = 7000;
+		snap.elapsed_s = (double)i;
+		snap.external_series = (struct snap_series){ t, v, i + 1 };
+		assert_int_equal(subjects_feed(&s, &snap, &l), 0);
+	}
+	assert_int_equal(growth_count(subjects_find(&s, SUBJECT_PROCESS, 0)->growth), 50);
+	snap.external_series.count = 0;
+	assert_int_equal(subjects_feed(&s, &snap, &l), 0);
+	assert_int_equal(growth_count(subjects_find(&s, SUBJECT_PROCESS, 0)->growth), 51);
 }
 
 static void a_class_tells_its_growth_over_any_stretch(void **state)
@@ -507,6 +529,7 @@ int main(void)
 		cmocka_unit_test(subjects_are_bounded_and_the_largest_stay),
 		cmocka_unit_test(a_thousand_ticks_of_everything_fit_in_a_megabyte),
 		cmocka_unit_test(a_site_watched_late_has_its_past),
+		cmocka_unit_test(a_tick_is_one_point_of_the_process),
 		cmocka_unit_test(a_class_tells_its_growth_over_any_stretch),
 	};
 
