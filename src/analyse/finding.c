@@ -78,7 +78,8 @@ static int set_words(const struct finding_input *in, const struct owner *owner, 
 	};
 
 	recommend_find_who(in->in->snap, f->site, owner, &who);
-	f->type = facts.type = recommend_leak_type(f->class, in->kind, module);
+	f->type = recommend_leak_type(f->class, in->largest_count ? in->kind : 0, module);
+	facts.type = f->type;
 	f->severity = severity_judge(
 		&in->cfg->severity,
 		&(struct severity_figures){ (double)f->size_bytes, f->growth_bytes_per_s,

@@ -411,6 +411,8 @@ static int judge_process(struct tick *t)
 	}
 	if (r)
 		note_miss(t, &g, r);
+	if (r && whole_is_explained(&t->cfg->whole, &in))
+		r->f.active = r->unsettled = false; /* its sites were found meanwhile */
 	return 0;
 }
 

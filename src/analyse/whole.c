@@ -98,6 +98,13 @@ static bool is_leak(const struct whole_cfg *cfg, const struct whole_input *in)
 	       (!in->heap_traced || o->leak_probability >= cfg->traced_probability);
 }
 
+bool whole_is_explained(const struct whole_cfg *cfg, const struct whole_input *in)
+{
+	double per_s = in->growth ? in->growth->shape.growth_per_s : 0;
+
+	return per_s > 0 && covered(cfg, in, per_s);
+}
+
 struct whole whole_judge(const struct whole_cfg *cfg, const struct whole_input *in)
 {
 	const struct growth_opinion *o = in->growth;

@@ -47,6 +47,9 @@ struct whole {
 
 struct whole whole_judge(const struct whole_cfg *cfg, const struct whole_input *in);
 
+/* The process grows, and sites or mappings that were there before are why. */
+bool whole_is_explained(const struct whole_cfg *cfg, const struct whole_input *in);
+
 #define WHOLE_USES (RANGE_OTHER + 1)
 
 /* Address space and resident bytes by use, at the first tick that knew them. */

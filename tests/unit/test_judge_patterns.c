@@ -285,6 +285,29 @@ static void files_mapped_ever_anew_are_a_leak_of_their_class(void **state)
 	assert_null(row->recommendation);
 }
 
+static void a_leak_of_the_process_gives_way_to_that_of_its_site(void **state)
+{
+	auto_world w;
+	struct run *r;
+
+	(void)state;
+	world_begin(&w, leaking);
+	untraced(&w, 100 * MB);
+	r = w.run;
+	sim_churn(&r->sim, sim_add_site(&r->sim, MT_SITE_HEAP, 5000), 400, END_S, 60,
+		  SIM_EXPONENTIAL, 0.3, 0.33);
+	world_run(&w, 0, 380);
+	assert_int_equal(r->f.count, 1);
+	assert_int_equal(r->f.list[0].site_id, 0);
+	assert_int_equal(r->f.list[0].type, LEAK_UNKNOWN);
+	world_run(&w, 381, END_S);
+	assert_int_equal(r->f.verdict, VERDICT_LEAK);
+	assert_int_equal(r->f.count, 2);
+	assert_int_equal(r->f.list[0].site_id, 1000);
+	assert_true(r->f.list[0].active);
+	assert_false(r->f.list[1].active);
+}
+
 static void what_an_allocator_keeps_after_a_peak_is_no_leak_but_told(void **state)
 {
 	const struct pattern_row *row;
@@ -521,6 +544,7 @@ int main(void)
 		cmocka_unit_test(the_load_of_a_day_is_no_leak),
 		cmocka_unit_test(shared_memory_that_is_touched_at_last_is_no_leak),
 		cmocka_unit_test(files_mapped_ever_anew_are_a_leak_of_their_class),
+		cmocka_unit_test(a_leak_of_the_process_gives_way_to_that_of_its_site),
 		cmocka_unit_test(what_an_allocator_keeps_after_a_peak_is_no_leak_but_told),
 		cmocka_unit_test(a_leak_is_told_of_its_site_its_class_and_its_process),
 		cmocka_unit_test(a_process_that_grows_with_it_makes_a_site_surer),
