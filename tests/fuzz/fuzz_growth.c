@@ -1,6 +1,6 @@
 /*
  * Any series into the judge: values, times, gaps, restarts. Nothing crashes, takes long or gives a
- * number where none is promised to be missing. smoke: 1500
+ * number where none is promised to be missing. smoke: 400
  *
  * Input: how (0 window, 1 stream, 2 fit), then steps of two bytes (what the time does, what the
  * value does), some with more bytes behind.
