@@ -13,6 +13,7 @@
 
 #include "growth/net_growth.inc"
 
+#define SHAPE_EVERY 8	/* points, and an eighth of the life */
 #define RISE_CHECK 16	/* points between looks whether a suspicious rise goes on */
 #define RISE_LEAST 32	/* points since its onset that are needed for this */
 #define RISE_T 2.0	/* t of the slope of the later half below which it has ended */
@@ -27,6 +28,7 @@ struct growth {
 	struct growth_opinion opinion;
 	double shifted;	    /* of the history's clock, as last seen */
 	uint64_t judged;    /* points at the last judgement */
+	uint64_t shaped;    /* points when the shape was judged */
 	uint64_t held_from; /* points when the probability rose to that of a leak; 0: is below */
 	uint64_t rise_at;   /* points when a rise set in; 0: none */
 	double rise_t;	    /* its time */
@@ -53,7 +55,7 @@ static void forget(struct growth *g)
 {
 	history_clear(g->history);
 	onset_start(&g->onset);
-	g->judged = g->held_from = g->rise_at = 0;
+	g->judged = g->shaped = g->held_from = g->rise_at = 0;
 	g->opinion = (struct growth_opinion){ .since_s = NAN, .known_in_s = NAN };
 	shape_judge(&(struct shape_input){}, &g->opinion.shape);
 }
@@ -225,11 +227,13 @@ static enum growth_verdict verdict_of(struct growth *g, double p)
 }
 
 /* From a little before the growth began, or all. */
-static void judge_shape(struct growth *g, double since_s)
+static void judge_shape(struct growth *g)
 {
 	double t[HISTORY_RING], v[HISTORY_RING];
 	struct shape_input in = { .t_s = t, .value = v };
+	double since_s = g->opinion.since_s;
 
+	g->shaped = history_count(g->history);
 	in.n = history_whole(g->history, t, v);
 	if (in.n && since_s > t[0]) {
 		double from = since_s - (t[in.n - 1] - since_s) / 2;
@@ -257,7 +261,7 @@ static double probability_of(const struct growth *g, const double *input)
 	return fmin(p[1], 0.9 * g->cfg.suspect_probability);
 }
 
-const struct growth_opinion *growth_judge(struct growth *g)
+static void judge_verdict(struct growth *g)
 {
 	struct growth_opinion *o = &g->opinion;
 	double input[LIFE_INPUTS] = {}, p = 0;
@@ -271,8 +275,25 @@ const struct growth_opinion *growth_judge(struct growth *g)
 	if (o->verdict >= GROWTH_SUSPECT)
 		o->since_s = g->rise_at ? g->rise_t : hinge_time(g, input);
 	o->known_in_s = known_in(g, o->verdict, o->since_s);
-	judge_shape(g, o->since_s);
-	return o;
+}
+
+const struct growth_opinion *growth_judge(struct growth *g)
+{
+	judge_verdict(g);
+	judge_shape(g);
+	return &g->opinion;
+}
+
+/* The shape costs several times as much as the verdict, and changes less. */
+static void judge_due(struct growth *g)
+{
+	enum growth_verdict was = g->opinion.verdict;
+	uint64_t count = history_count(g->history);
+
+	judge_verdict(g);
+	if (g->opinion.verdict != was ||
+	    count >= g->shaped + (count / 8 > SHAPE_EVERY ? count / 8 : SHAPE_EVERY))
+		judge_shape(g);
 }
 
 int growth_add(struct growth *g, double t_s, double value)
@@ -287,7 +308,7 @@ int growth_add(struct growth *g, double t_s, double value)
 	g->rise_t += shift;
 	g->opinion.since_s += shift;
 	if (watch_rise(g) || life_due(g->judged, history_count(g->history)))
-		growth_judge(g);
+		judge_due(g);
 	return r;
 }
 

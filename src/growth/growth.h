@@ -36,7 +36,7 @@ struct growth_opinion {
 				    0 while too short */
 	double since_s;		 /* SUSPECT, LEAK: onset of the growth as far as seen; else NAN */
 	double known_in_s;  /* TOO_SHORT, SUSPECT: seconds until it should be known; NAN: never */
-	struct shape shape; /* of the window that says most */
+	struct shape shape; /* of the window that says most; up to an eighth of the life old */
 };
 
 struct growth; /* opaque */

@@ -33,10 +33,13 @@ static void cut(const double *x, const double *y, size_t n, struct blocks *b, si
 /* Standard deviation of noise between neighbours. */
 static double noise_of(const double *y, size_t n)
 {
-	double d[HISTORY_RING];
+	double d[HISTORY_RING], drift;
 
 	for (size_t i = 1; i < n; i++)
-		d[i - 1] = fabs(y[i] - y[i - 1]);
+		d[i - 1] = y[i] - y[i - 1];
+	drift = window_select(d, n - 1, (n - 1) / 2);
+	for (size_t i = 0; i + 1 < n; i++)
+		d[i] = fabs(d[i] - drift);
 	return 1.4826 * window_select(d, n - 1, (n - 1) / 2) / M_SQRT2;
 }
 

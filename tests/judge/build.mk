@@ -17,13 +17,14 @@ $(O)/san/tests/judge/%.o: tests/judge/%.c | $(SKEL) $(MADE)
 $(O)/judge/test_%: $(O)/san/tests/judge/test_%.o $(JUDGE_SRC:%.c=$(O)/san/%.o) $(O)/san/libmemtrace.a
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(SAN) $^ $(LDLIBS) -lcmocka -o $@
-$(O)/judge/train_pattern: $(O)/tests/judge/train_mlp.o
+$(O)/judge/train_pattern $(O)/judge/train_growth: $(O)/tests/judge/train_mlp.o
 # the same network on the same machine, and ten times as soon
 $(O)/tests/judge/train_mlp.o: JUDGE_FLAGS := -O3 -march=native -ffast-math
 
 .PHONY: evaluate train
-train: $(O)/judge/train_pattern ## learn the network of the judge of shapes anew
-	@$< --out src/growth/net_pattern.inc
+train: $(O)/judge/train_pattern $(O)/judge/train_growth ## learn both networks of the judge anew
+	@$(O)/judge/train_pattern --out src/growth/net_pattern.inc
+	@$(O)/judge/train_growth --out src/growth/net_growth.inc
 evaluate: $(O)/judge/evaluate ## score the judge on labelled series: the tables of the README
 	@$< $(EVALUATE)
 

@@ -1,6 +1,7 @@
 /*
  * Series B: 1,800 samples of a process from its start, with a nuisance, half of them with a leak;
- * and a wide variant: 300 to 4,096 samples, nuisances that last as long as what is seen.
+ * and a wide variant: 120 to 4,096 samples, nuisances that last as long as what is seen, next to no
+ * noise in some, and processes that had been running before.
  */
 #include "corpus_stream.h"
 
@@ -27,10 +28,10 @@ static const enum pattern course_pattern[COURSES] = {
 	[POWER] = PATTERN_SUSTAINED,
 };
 
-/* wide: as often as not from the start, as leaks are that come with the load. */
+/* wide: often from the start, as leaks are that come with the load. */
 static struct leak leak_draw(struct rng *r, size_t n, bool wide)
 {
-	double latest = wide && rng_unit(r) < 0.5 ? 0.05 : 0.5;
+	double latest = wide && rng_unit(r) < 0.3 ? 0.05 : 0.5;
 	int kind = rng_below(r, 6);
 	struct leak l = { .course = kind < 3 ? LINE : (enum course)(kind - 2) };
 
@@ -63,7 +64,7 @@ static int see_leak(const struct maker *m, const struct noise *noise, const doub
 		    size_t onset, double tau)
 {
 	struct labelled *l = m->out;
-	size_t from = m->from;
+	size_t from = m->from > m->seen ? m->from : m->seen;
 	size_t end = onset + SEEN_POINTS < l->n ? onset + SEEN_POINTS : l->n, n = end - from;
 	double *room = calloc((BASIS_MAX + 4) * n, sizeof(double));
 	double *column = room, *white = room + n;
@@ -76,7 +77,7 @@ static int see_leak(const struct maker *m, const struct noise *noise, const doub
 	}
 	for (int k = 0; k < 2; k++) {
 		for (size_t i = 0; i < n; i++)
-			column[i] = k && tau > 0 ? exp(-(double)i / tau) : 1;
+			column[i] = k && tau > 0 ? exp(-(double)(from - m->from + i) / tau) : 1;
 		whitener_apply(&w, column, white);
 		basis_add(&basis, white);
 	}
@@ -84,7 +85,7 @@ static int see_leak(const struct maker *m, const struct noise *noise, const doub
 		column[i] = growth[from + i] * m->unit;
 	whitener_apply(&w, column, white);
 	l->d1 = basis_distance(&basis, white, NULL);
-	l->d2 = growth[end - 1] * m->unit / fmax(l->sigma, l->quantum);
+	l->d2 = (growth[end - 1] - growth[from]) * m->unit / fmax(l->sigma, l->quantum);
 	whitener_done(&w);
 	free(room);
 	return 0;
@@ -105,6 +106,7 @@ static int add_leak(struct maker *m, const struct noise *noise, double tau, doub
 {
 	struct labelled *l = m->out;
 	struct leak leak = leak_draw(&m->rng, m->n, m->wide);
+	size_t seen;
 
 	if (leak.onset < m->from)
 		leak.onset = m->from;
@@ -114,9 +116,10 @@ static int add_leak(struct maker *m, const struct noise *noise, double tau, doub
 	}
 	l->leak = true;
 	l->label = course_pattern[leak.course];
-	l->onset_s = l->t_s[leak.onset];
+	seen = leak.onset > m->seen ? leak.onset : m->seen;
+	l->onset_s = l->t_s[seen];
 	l->rate_per_s = leak.slope * m->unit / (l->t_s[m->n - 1] / (double)(m->n - 1));
-	return see_leak(m, noise, growth, leak.onset, tau);
+	return see_leak(m, noise, growth, seen, tau);
 }
 
 /* All in sigmas so far: to bytes, with noise and rounding. */
@@ -132,8 +135,12 @@ static int finish(struct maker *m, const struct noise *noise, double base, doubl
 	quantise(l->value, m->n, l->quantum);
 	for (size_t i = 0; i < m->n; i++)
 		l->value[i] = fmax(l->value[i], 0);
+	l->restart_count = l->restart_count && m->from > m->seen;
 	if (l->restart_count)
 		l->restart_t_s[0] = l->t_s[m->from];
+	l->n -= m->seen;
+	memmove(l->t_s, l->t_s + m->seen, l->n * sizeof(double));
+	memmove(l->value, l->value + m->seen, l->n * sizeof(double));
 	l->accept = 1u << l->label;
 	return 0;
 }
@@ -187,6 +194,8 @@ static int corpus_make(struct rng rng, size_t n, bool wide, struct labelled *ret
 	which = rng_below(&m.rng, count);
 	if (rng_unit(&m.rng) < 0.6)
 		tau = rng_between(&m.rng, 10, 200);
+	if (wide && rng_unit(&m.rng) < 0.4) /* attached to while it was running */
+		m.seen = (size_t)rng_between(&m.rng, 0.1 * (double)n, 0.6 * (double)n);
 	r = room && l.t_s && l.value ? make(&m, &nuisances[which], tau, room) : -ENOMEM;
 	free(room);
 	if (r)

@@ -10,6 +10,7 @@
 struct maker {
 	struct rng rng;
 	size_t n, from; /* from: samples before it belong to a former process */
+	size_t seen;	/* samples before it are not seen: it was attached to */
 	double *y;	/* n heights, borrowed */
 	double unit;	/* bytes of a height of 1 */
 	bool wide;	/* of the wide variant */

@@ -406,7 +406,7 @@ int score_streams(const struct score_cfg *cfg)
 	r = score_corpus(cfg, "Series B: 1,800 samples from the start of a process", corpus_stream,
 			 RUNS_B, &b);
 	if (r == 0)
-		r = score_corpus(cfg, "Wide: 300 to 4,096 samples, nuisances as long as the run",
+		r = score_corpus(cfg, "Wide: 120 to 4,096 samples, nuisances as long as the run",
 				 corpus_stream_wide, RUNS_WIDE, &wide);
 	if (r == 0)
 		r = score_ramps(cfg, &suspect);

@@ -4,6 +4,7 @@
  * network's constants. Standard error gets what a threshold would do on other seeds than those
  * learned from.
  */
+#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,11 +19,11 @@
 #define SEED_TRAIN 1000
 #define SEED_VALID 1001
 #define SEED_SWEEP 1002
-#define RUNS 18000
-#define HIDDEN0 40
-#define HIDDEN1 20
+#define RUNS 24000
+#define HIDDEN0 64
+#define HIDDEN1 24
 #define ROWS_PER_RUN 64
-#define ROWS_SHARE 0.4
+#define ROWS_SHARE 0.35
 
 struct rows {
 	size_t n, room;
@@ -113,32 +114,33 @@ static struct train_set as_set(const struct rows *rows, const float *mean, const
 	return (struct train_set){ rows->n, LIFE_INPUTS, rows->input, rows->right, rows->weight };
 }
 
-static void write_array(const char *name, const float *v, size_t n)
+static void write_array(FILE *out, const char *name, const float *v, size_t n)
 {
-	printf("static const float growth_%s[] = {", name);
+	fprintf(out, "static const float growth_%s[] = {", name);
 	for (size_t i = 0; i < n; i++)
-		printf("%s%.6g,", i % 8 ? " " : "\n\t", v[i]);
-	printf("\n};\n");
+		fprintf(out, "%s%.6g,", i % 8 ? " " : "\n\t", v[i]);
+	fprintf(out, "\n};\n");
 }
 
-static void write_net(const struct mlp *net)
+static void write_net(FILE *out, const struct mlp *net)
 {
 	const size_t width[] = { net->inputs, net->hidden[0], net->hidden[1], net->outputs };
 	char name[32];
 
-	printf("/* Made by tests/judge/train_growth.c; do not edit. */\n");
-	write_array("mean", net->mean, net->inputs);
-	write_array("scale", net->scale, net->inputs);
+	fprintf(out, "/* Made by tests/judge/train_growth.c; do not edit. */\n");
+	write_array(out, "mean", net->mean, net->inputs);
+	write_array(out, "scale", net->scale, net->inputs);
 	for (size_t l = 0; l < 3; l++) {
 		snprintf(name, sizeof(name), "weight%zu", l);
-		write_array(name, net->weight[l], width[l] * width[l + 1]);
+		write_array(out, name, net->weight[l], width[l] * width[l + 1]);
 		snprintf(name, sizeof(name), "bias%zu", l);
-		write_array(name, net->bias[l], width[l + 1]);
+		write_array(out, name, net->bias[l], width[l + 1]);
 	}
-	printf("static const struct mlp growth_net = { %zu, { %zu, %zu }, %zu,\n"
-	       "\tgrowth_mean, growth_scale, { growth_weight0, growth_weight1, growth_weight2 },\n"
-	       "\t{ growth_bias0, growth_bias1, growth_bias2 } };\n",
-	       width[0], width[1], width[2], width[3]);
+	fprintf(out,
+		"static const struct mlp growth_net = { %zu, { %zu, %zu }, %zu,\n"
+		"\tgrowth_mean, growth_scale, { growth_weight0, growth_weight1, growth_weight2 },\n"
+		"\t{ growth_bias0, growth_bias1, growth_bias2 } };\n",
+		width[0], width[1], width[2], width[3]);
 }
 
 /* --- what a threshold would do -------------------------------------------------------------- */
@@ -245,8 +247,8 @@ static void sweep_line(const struct track *tracks, size_t n, size_t points, doub
 
 static void sweep(uint64_t seed, size_t n, int (*corpus)(uint64_t, uint64_t, struct labelled *))
 {
-	static const double p[] = { 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9 };
-	static const double hold[] = { 0, 0.03, 0.05, 0.1 };
+	static const double p[] = { 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9 };
+	static const double hold[] = { 0, 0.05, 0.1 };
 	struct track *tracks = calloc(n, sizeof(*tracks));
 
 	for (size_t i = 0; i < n; i++) {
@@ -257,20 +259,30 @@ static void sweep(uint64_t seed, size_t n, int (*corpus)(uint64_t, uint64_t, str
 		run_track(&l, &tracks[i]);
 		labelled_done(&l);
 	}
-	for (size_t points = 0; points <= 96; points += 32)
+	for (size_t points = 0; points <= 64; points += 64)
 		for (size_t i = 0; i < sizeof(p) / sizeof(*p); i++)
 			for (size_t k = 0; k < sizeof(hold) / sizeof(*hold); k++)
 				sweep_line(tracks, n, points, p[i], hold[k]);
 	free(tracks);
 }
 
-static int learn(size_t runs, const struct train_cfg *cfg)
+static int sweep_all(void)
+{
+	printf("series B\n");
+	sweep(SEED_SWEEP, 1000, corpus_stream);
+	printf("wide\n");
+	sweep(SEED_SWEEP, 600, corpus_stream_wide);
+	return 0;
+}
+
+static int learn(size_t runs, const struct train_cfg *cfg, const char *path)
 {
 	static float mean[LIFE_INPUTS], scale[LIFE_INPUTS];
 	struct rows train, valid;
 	struct train_set sets[2];
 	struct train_net net;
 	struct mlp view;
+	FILE *out;
 
 	if (make_rows(SEED_TRAIN, runs, &train) || make_rows(SEED_VALID, runs / 6, &valid))
 		return 1;
@@ -282,20 +294,35 @@ static int learn(size_t runs, const struct train_cfg *cfg)
 	    train_run(cfg, &sets[0], &sets[1], &net))
 		return 1;
 	view = train_net_view(&net, mean, scale);
-	write_net(&view);
-	return 0;
+	out = fopen(path, "w");
+	if (!out)
+		return 1;
+	write_net(out, &view);
+	return fclose(out) != 0;
 }
 
 int main(int argc, char **argv)
 {
+	static const struct option options[] = {
+		{ "out", required_argument, NULL, 'o' },
+		{ "runs", required_argument, NULL, 'r' },
+		{ "sweep", no_argument, NULL, 's' },
+		{},
+	};
 	struct train_cfg cfg = { 7, 12, 128, 2e-3f, 1e-4f, 0.05f };
+	const char *path = "net_growth.inc";
+	size_t runs = RUNS;
+	int c;
 
-	if (argc > 1 && !strcmp(argv[1], "--sweep")) {
-		printf("series B\n");
-		sweep(SEED_SWEEP, 1000, corpus_stream);
-		printf("wide\n");
-		sweep(SEED_SWEEP, 600, corpus_stream_wide);
-		return 0;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 'o')
+			path = optarg;
+		else if (c == 'r')
+			runs = strtoul(optarg, NULL, 0);
+		else if (c != 's')
+			return 2;
+		else
+			return sweep_all();
 	}
-	return learn(argc > 1 ? strtoul(argv[1], NULL, 0) : RUNS, &cfg);
+	return learn(runs, &cfg, path);
 }
