@@ -143,16 +143,26 @@ static uint64_t to_u64(double v)
 	return v >= 1 && v < 1.8e19 ? (uint64_t)v : 0;
 }
 
+/* What was sure once does not become less so while it goes on. */
+static double confidence_of(const struct group *g, struct record *r)
+{
+	bool same = r->f.active && r->f.confirmed && g->s.opinion == SUSPECT_SURVIVES;
+
+	r->surest = fmax(g->s.confidence, same ? r->surest : 0);
+	return r->surest;
+}
+
 /* The finding as this tick sees it, in place of what the record held. */
 static int renew_finding(const struct tick *t, const struct group *g, struct record *r)
 {
+	struct suspicion s = g->s;
 	struct finding_input in = {
 		.cfg = t->cfg,
 		.in = t->in,
 		.subjects = &t->j->subjects,
 		.process = t->process,
 		.external_growth_bytes = external_growth(t, g->s.window_s),
-		.s = &g->s,
+		.s = &s,
 		.kind = g->kind,
 		.key = g->key,
 		.class = g->class,
@@ -163,7 +173,10 @@ static int renew_finding(const struct tick *t, const struct group *g, struct rec
 		.first_seen_s = r->reported ? r->f.first_seen_s : r->hit_since_s,
 	};
 	struct finding f;
-	int res = finding_write(&in, &f);
+	int res;
+
+	s.confidence = confidence_of(g, r);
+	res = finding_write(&in, &f);
 
 	if (res < 0)
 		return res;
@@ -188,7 +201,7 @@ static int note_hit(struct tick *t, const struct group *g, struct record *r)
 	r->seen = true;
 	if (r->hits++ == 0)
 		r->hit_since_s = t->now_s;
-	held = (r->hits >= 2 && t->now_s - r->hit_since_s >= t->cfg->hold_s) ||
+	held = g->s.at_once || (r->hits >= 2 && t->now_s - r->hit_since_s >= t->cfg->hold_s) ||
 	       (t->sparse && t->now_s >= t->cfg->sparse_elapsed_s);
 	if (!held && !(r->reported && r->f.active)) {
 		t->pending = true;

@@ -19,6 +19,7 @@ struct record {
 	bool by_count;		 /* held, peak and pace are counts; bytes otherwise */
 	double held, peak, pace; /* at the last hit; highest; growth per second */
 	double freed;		 /* things freed at such an age, when it was confirmed */
+	double surest;		 /* highest confidence while it is confirmed */
 	struct finding f;	 /* owned strings */
 };
 

@@ -11,7 +11,8 @@
 #include "analyse/robust.h"
 
 #define ENOUGH_OCTAVES 6 /* with fewer, one death more or less decides */
-#define FASTER 0.8	 /* a past with this share of the pace may be the faster part of a fall */
+#define MOST 0.9
+#define FASTER 0.8 /* a past with this share of the pace may be the faster part of a fall */
 
 struct survival_cfg survival_defaults(void)
 {
@@ -77,20 +78,38 @@ static double octaves_lived(const double *live, const double *freed, int bucket)
 	return lived;
 }
 
+/*
+ * Share of things that died in the deadliest octave before this bucket. Lives that all are long
+ * (sessions) die ever more often with each octave; only those of a leak die less than before.
+ */
+static double deadliest_before(const double *live, const double *freed, int bucket)
+{
+	double most = 0;
+
+	for (int b = 0; b < bucket; b++) {
+		double lived = survival_sum(live, b) + survival_sum(freed, b) - live[b] / 2;
+
+		if (lived >= ENOUGH_OCTAVES)
+			most = fmax(most, freed[b] / lived);
+	}
+	return fmin(most, 1);
+}
+
 /* -log10 of the chance that things with the usual mortality died as seldom beyond this bucket.
  * 0 where the oldest of them do die: then these are only long lives that have not ended yet. */
 static double score_of(const struct survival_cfg *cfg, const double *live, const double *freed,
-		       int bucket)
+		       int bucket, double batch)
 {
+	double usual = fmin(cfg->death_per_octave, deadliest_before(live, freed, bucket));
+
 	for (int b = bucket + 1; b < MT_AGE_BUCKETS; b++) {
 		double lived = octaves_lived(live, freed, b);
 
-		if (lived >= ENOUGH_OCTAVES &&
-		    survival_sum(freed, b) >= cfg->death_per_octave / 2 * lived)
+		if (lived >= ENOUGH_OCTAVES * batch && survival_sum(freed, b) >= usual / 2 * lived)
 			return 0;
 	}
-	return -robust_binomial_tail(octaves_lived(live, freed, bucket), cfg->death_per_octave,
-				     survival_sum(freed, bucket));
+	return -robust_binomial_tail(octaves_lived(live, freed, bucket) / batch, usual,
+				     survival_sum(freed, bucket) / batch);
 }
 
 /* Width of the bucket as far as anything can be that old. */
@@ -184,8 +203,22 @@ static bool find_window(const struct survival_cfg *cfg, const double *live, int 
 	return false;
 }
 
+/* How long ago they began to gather. Within an octave births are taken as even. */
+static void find_begin(const double *live, int from, double watched_s, struct survival *s)
+{
+	double left = MOST * s->old_count;
+	int b = from;
+
+	while (b < MT_AGE_BUCKETS - 1 && live[b] < left)
+		left -= live[b++];
+	s->most_age_s = survival_edge(b);
+	if (live[b] > 0)
+		s->most_age_s += width_of(b, watched_s) * fmin(left / live[b], 1);
+	s->before_s = watched_s - survival_edge(b) - width_of(b, watched_s);
+}
+
 bool survival_test(const struct survival_cfg *cfg, const double *live, const double *freed,
-		   double watched_s, struct survival *ret)
+		   double watched_s, double batch, struct survival *ret)
 {
 	double freed_all = survival_sum(freed, 0), live_all = survival_sum(live, 0);
 	struct survival best = {};
@@ -202,13 +235,14 @@ bool survival_test(const struct survival_cfg *cfg, const double *live, const dou
 
 		if (s.cut_s > watched_s * cfg->horizon_share)
 			break;
-		s.score = score_of(cfg, live, freed, b);
+		s.score = score_of(cfg, live, freed, b, batch);
 		if (s.score > -cfg->doubt && s.score > best.score &&
 		    find_window(cfg, live, b, watched_s, &s))
 			best = s;
 	}
 	if (!(best.score > 0))
 		return false;
+	find_begin(live, survival_bucket(best.cut_s), watched_s, &best);
 	*ret = best;
 	return true;
 }

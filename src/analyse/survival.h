@@ -30,14 +30,20 @@ struct survival {
 	double score;	    /* -log10 of the chance that this is no leak */
 	double window_s;    /* births of survivors were looked at over this long */
 	double rate_per_s;  /* survivors born in it, per second */
+	double most_age_s;  /* nine tenths of the old ones are not older than this ... */
+	double before_s;    /* ... and this long was watched before their octave of age */
 	double freed_share; /* of all things that came, how many were freed */
 };
 
 struct survival_cfg survival_defaults(void);
 
-/* True, with *ret written, when old things outlive what is usual and go on gathering. */
+/*
+ * True, with *ret written, when old things outlive what is usual and go on gathering. batch: how
+ * many things come or go together; the fate of so many is one observation.
+ */
 bool survival_test(const struct survival_cfg *cfg, const double *live_by_age,
-		   const double *freed_by_age, double watched_s, struct survival *ret);
+		   const double *freed_by_age, double watched_s, double batch,
+		   struct survival *ret);
 
 /* Sum over ages at or beyond a bucket, and the bucket's lower edge in seconds. */
 double survival_sum(const double *by_age, int bucket);

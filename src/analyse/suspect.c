@@ -11,7 +11,8 @@
 #include <math.h>
 
 #define GRID_LAST (ROBUST_GRID - 1)
-#define BIN_COUNT 16	 /* growth of fewer things is judged by bytes: they come in large pieces */
+#define BIN_COUNT 16 /* growth of fewer things is judged by bytes: they come in large pieces */
+#define BATCH_MAX 20
 #define ONSET 0.8	 /* growth below this share of the next window: it began there */
 #define ONSET_SIGMAS 2.8 /* two standard errors of a difference */
 #define EXPLAINED 0.97	 /* a line that explains this share is called linear */
@@ -40,8 +41,13 @@ struct suspect_cfg suspect_defaults(void)
 		.max_slowing_shape = 0.5,
 		.longest_life_s = 180,	     /* sessions, caches with expiry, request contexts */
 		.longest_life_things_s = 60, /* keep-alive times are seldom longer */
-		.doubt = -2.3,		     /* 0.5 % */
-		.watch_doubt = -0.7,	     /* 20 % */
+		.sure_before_s = 20,
+		.sure_window_s = 240,
+		.sure_collected_s = 600,
+		.sure_score = 6,
+		.sure_growth_share = 0.5,
+		.doubt = -2.3,	     /* 0.5 % */
+		.watch_doubt = -0.7, /* 20 % */
 		.survival = survival_defaults(),
 	};
 }
@@ -157,12 +163,12 @@ static void measure_growth(const struct suspect_unit *u, size_t first, const str
 }
 
 /*
- * The old gather, but not the whole: a queue or a ring whose load fell holds its things longer, and
- * none of them is lost. Only a deficit that chance does not explain counts: beside much churn a
- * small leak cannot be seen in the whole.
+ * How many things fewer than a share of what gathered the whole grew by: a queue or a ring whose
+ * load fell holds its things longer, and none of them is lost. Only a deficit that chance does not
+ * explain counts: beside much churn a small leak cannot be seen in the whole.
  */
-static bool whole_stands_still(const struct suspect_cfg *cfg, const struct suspect_unit *u,
-			       const struct survival *v)
+static double missing_growth(const struct suspect_unit *u, const struct survival *v, double share,
+			     double sigmas)
 {
 	double since_s = v->window_s + v->cut_s, due = v->rate_per_s * v->window_s;
 	int oldest = MT_AGE_BUCKETS - 1;
@@ -175,7 +181,43 @@ static bool whole_stands_still(const struct suspect_cfg *cfg, const struct suspe
 	at = u->now_s > 0 ? (1 - since_s / u->now_s) * (ROBUST_GRID - 1) : 0;
 	before = u->count[at > 0 ? (size_t)at : 0];
 	grown = u->count[ROBUST_GRID - 1] - before;
-	return grown < cfg->least_growth_share * due - 3 * sqrt(fmax(before, u->live_count));
+	return share * due - sigmas * sqrt(fmax(before, u->live_count)) - grown;
+}
+
+/*
+ * Sessions that live for minutes gather from the first one on, and what a collector keeps for its
+ * next great round looks lost until then; a leak may begin after a past without survivors.
+ */
+static bool is_sure(const struct suspect_cfg *cfg, const struct suspect_unit *u,
+		    const struct survival *v)
+{
+	if (u->collected)
+		return v->most_age_s >= cfg->sure_collected_s;
+	return v->most_age_s >= cfg->sure_window_s ||
+	       v->before_s >= fmax(cfg->sure_before_s, v->most_age_s);
+}
+
+/*
+ * How many things come or go together: the scatter of the growth over that of things which come and
+ * go one by one. Differences of neighbours leave out what the load does.
+ */
+static double batch_of(const struct suspect_unit *u)
+{
+	double events = (u->allocated_count + u->freed_count) / GRID_LAST, scatter = 0, before = 0;
+	size_t step = (size_t)fmax(ceil(GRID_LAST / fmax(u->now_s, 1)), 1), n = 0;
+
+	for (size_t i = step; i <= GRID_LAST; i += step) {
+		double growth = u->count[i] - u->count[i - step];
+
+		if (i > step) {
+			scatter += (growth - before) * (growth - before) / 2;
+			n++;
+		}
+		before = growth;
+	}
+	if (!(events > 0) || n < 8 || !isfinite(scatter))
+		return 1;
+	return fmin(fmax(scatter / n / (events * step), 1), BATCH_MAX);
 }
 
 static bool judge_survival(const struct suspect_cfg *cfg, const struct suspect_unit *u,
@@ -189,8 +231,9 @@ static bool judge_survival(const struct suspect_cfg *cfg, const struct suspect_u
 	double watched_s = u->now_s - u->born_s;
 
 	if (!u->ages_known ||
-	    !survival_test(&cfg->survival, u->live_by_age, u->freed_by_age, watched_s, &v) ||
-	    whole_stands_still(cfg, u, &v))
+	    !survival_test(&cfg->survival, u->live_by_age, u->freed_by_age, watched_s, batch_of(u),
+			   &v) ||
+	    missing_growth(u, &v, cfg->least_growth_share, 3) > 0)
 		return false;
 	/* Those leaked too recently to be old come on top, at the pace of the old. */
 	held = fmin(v.old_count + v.rate_per_s * v.cut_s, u->live_count);
@@ -221,6 +264,14 @@ static bool judge_survival(const struct suspect_cfg *cfg, const struct suspect_u
 	s.confidence = fmin(0.8 + 0.02 * (v.score + cfg->survival.doubt), 0.97);
 	if (v.freed_share < 0.1) /* too few die to know what is usual */
 		s.confidence = fmin(s.confidence, 0.8);
+	s.sure = is_sure(cfg, u, &v);
+	s.at_once = s.sure && v.score >= cfg->sure_score &&
+		    missing_growth(u, &v, cfg->sure_growth_share, 0) <= 0;
+	s.confidence = s.sure ? fmin(s.confidence + 0.1, 0.97) : fmin(s.confidence, 0.85);
+	if (u->collected && !s.sure) {
+		s.opinion = s.opinion == SUSPECT_SURVIVES ? SUSPECT_KEPT : s.opinion;
+		s.confidence = fmin(s.confidence, 0.6);
+	}
 	*ret = s;
 	return true;
 }

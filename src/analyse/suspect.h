@@ -33,8 +33,13 @@ struct suspect_cfg {
 	double max_slowing_shape;      /* same, where only the curve speaks */
 	double longest_life_s;	       /* lifetimes to exclude: heap and mappings */
 	double longest_life_things_s;  /* lifetimes to exclude: descriptors, sockets, threads */
-	double doubt;		       /* log10 of the chance allowed to such a lifetime */
-	double watch_doubt;	       /* log10 from which growth is suspect, not yet a finding */
+	double sure_before_s;	  /* watched before a leak began, to know what is usual there */
+	double sure_window_s;	  /* else survivors must gather for this long ... */
+	double sure_collected_s;  /* ... and these where a collector frees */
+	double sure_score;	  /* -log10 of chance: one look is enough ... */
+	double sure_growth_share; /* ... when the whole grew by this share of the old ones */
+	double doubt;		  /* log10 of the chance allowed to such a lifetime */
+	double watch_doubt;	  /* log10 from which growth is suspect, not yet a finding */
 	struct survival_cfg survival;
 };
 
@@ -63,6 +68,8 @@ struct suspicion {
 	enum suspect_opinion opinion;
 	enum pattern pattern;
 	double confidence;   /* 0 to 1 */
+	bool sure;	     /* SURVIVES: lives of minutes would not look like this */
+	bool at_once;	     /* SURVIVES: so many that one look is enough */
 	double window_s;     /* growth was looked at over this long */
 	double growth_bytes; /* in that window */
 	double growth_count;

@@ -248,6 +248,7 @@ static int add_wide_leak(struct corpus_process *p)
 	if (s->kind == SOURCE_FIFO)
 		add_cap(s, s->rate * s->life_s);
 	if (s->kind == SOURCE_COLLECTED) {
+		p->engine.site[s->site].class = CLASS_buffers;
 		s->period_s = rng_scale(r, 2, 60);
 		s->life_s = rng_scale(r, 0.1, 5);
 	}

@@ -134,6 +134,8 @@ static void look_at_findings(struct site_run *run, double now_s)
 		note(u, SITE_ANY, now_s);
 		if (f->confirmed)
 			note(u, SITE_CONFIRMED, now_s);
+		if (f->confirmed && f->confidence >= 0.9)
+			note(u, SITE_SURE, now_s);
 		if (!(u->first_confidence > 0))
 			u->first_confidence = f->confidence;
 		u->confidence = f->confidence;

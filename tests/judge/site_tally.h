@@ -7,6 +7,7 @@
 
 enum site_detector {
 	SITE_CONFIRMED, /* findings whose things outlive their like */
+	SITE_SURE,	/* of these, while their confidence is 0.9 or more */
 	SITE_ANY,	/* all findings, also "leak or unbounded cache" */
 	SITE_GROWTH,	/* bytes over time: correlation above 0.8 */
 	SITE_OLD,	/* things older than 32 s grow in every quarter */

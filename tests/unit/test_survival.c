@@ -12,7 +12,7 @@ static bool leaks(const double *live, const double *freed, double watched_s, str
 {
 	struct survival_cfg cfg = survival_defaults();
 
-	return survival_test(&cfg, live, freed, watched_s, s);
+	return survival_test(&cfg, live, freed, watched_s, 1, s);
 }
 
 static void survivors_of_a_churn_are_a_leak(void **state)
