@@ -14,6 +14,7 @@
 #include "analyse/finding.h"
 #include "analyse/fold.h"
 #include "analyse/patterns.h"
+#include "analyse/recent.h"
 #include "analyse/records.h"
 #include "analyse/subjects.h"
 #include "base/cleanup.h"
@@ -24,6 +25,7 @@ struct judge {
 	struct records records;
 	struct subjects subjects;
 	struct whole_reserve reserve;
+	struct recent recent;
 	double last_tick_s; /* NAN before the first */
 };
 
@@ -75,6 +77,7 @@ int judge_new(struct judge **ret)
 	if (!j)
 		return -ENOMEM;
 	j->records.limit = JUDGE_RECORDS_MAX;
+	j->recent.limit = JUDGE_RECENT_MAX;
 	j->last_tick_s = NAN;
 	*ret = j;
 	return 0;
@@ -86,6 +89,7 @@ void judge_free(struct judge *j)
 		return;
 	records_done(&j->records);
 	subjects_done(&j->subjects);
+	recent_done(&j->recent);
 	free(j);
 }
 
@@ -96,7 +100,7 @@ void judge_freep(struct judge **j)
 
 uint64_t judge_refused(const struct judge *j)
 {
-	return j->records.refused;
+	return j->records.refused + j->subjects.refused + j->recent.refused;
 }
 
 /* A group of sites as it stands, before and after its history was looked at. */
@@ -106,6 +110,8 @@ struct group {
 	uint64_t key;
 	enum mt_site_kind kind;
 	struct fold_totals totals;
+	struct survival_recent recent[RECENT_SPANS];
+	size_t recent_count;
 	struct suspicion s;
 	enum resource_class class;	   /* where no site is known */
 	size_t largest[FINDING_PATHS_MAX]; /* indices into snapshot.sites */
@@ -325,6 +331,8 @@ static int judge_group(struct tick *t, struct group *g)
 	if (!r && !large_enough(&t->cfg->suspect, g->kind, &g->totals))
 		return 0;
 	fold_unit(t->snap, t->owners, g->members, g->count, &unit);
+	unit.recent = g->recent;
+	unit.recent_count = g->recent_count;
 	suspect_judge(&t->cfg->suspect, &unit, &g->s);
 	if (g->count > 1 && g->s.opinion <= SUSPECT_WATCH)
 		judge_members(t, g);
@@ -345,8 +353,10 @@ static int judge_group(struct tick *t, struct group *g)
 static int judge_sites(struct tick *t)
 {
 	auto_free struct fold_member *members = NULL;
+	struct recent *recent = &t->j->recent;
 	int res = fold_sites(t->snap, t->owners, &members);
 
+	recent_begin(recent);
 	for (size_t i = 0, n; res == 0 && i < t->snap->site_count; i += n) {
 		struct group g = { .members = &members[i], .key = members[i].key };
 
@@ -354,8 +364,13 @@ static int judge_sites(struct tick *t)
 		for (n = 0; i + n < t->snap->site_count && members[i + n].key == g.key; n++)
 			fold_add_totals(&t->snap->sites[members[i + n].site], &g.totals);
 		g.count = n;
-		res = judge_group(t, &g);
+		if (g.totals.freed_count >= t->cfg->suspect.survival.min_freed)
+			res = recent_add(recent, g.key, t->now_s, g.totals.allocated_count,
+					 g.totals.freed_by_age, g.recent, &g.recent_count);
+		if (res == 0)
+			res = judge_group(t, &g);
 	}
+	recent_end(recent);
 	return res;
 }
 

@@ -12,6 +12,7 @@
 #include "analyse/whole.h"
 
 #define JUDGE_RECORDS_MAX 4096 /* suspects remembered; more are refused and counted */
+#define JUDGE_RECENT_MAX 8192  /* groups whose recent past is known; the same */
 
 /* What an allocator keeps after a peak, and from when it is worth a word. */
 struct slack_cfg {

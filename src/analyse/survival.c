@@ -26,6 +26,10 @@ struct survival_cfg survival_defaults(void)
 		.min_pace = 0.7,
 		.max_slowing = 1, /* a filling with time constant T shows this in a window T */
 		.slowing_sigmas = 0.7,
+		.changed_doubt = -4,
+		.changed_factor = 3, /* loads double, lives hardly ever change at all */
+		.changed_freed = 30,
+		.changed_batch = 20, /* a session's things, hidden among others */
 		.max_log_slowing = 0.55,
 	};
 }
@@ -217,32 +221,105 @@ static void find_begin(const double *live, int from, double watched_s, struct su
 	s->before_s = watched_s - survival_edge(b) - width_of(b, watched_s);
 }
 
-bool survival_test(const struct survival_cfg *cfg, const double *live, const double *freed,
-		   double watched_s, double batch, struct survival *ret)
+/* Octaves lived through, and deaths, at ages from one bucket to another since a moment ago. */
+static double recent_score(const struct survival_cfg *cfg, const struct survival_input *in,
+			   const struct survival_recent *r, int from, int to)
 {
-	double freed_all = survival_sum(freed, 0), live_all = survival_sum(live, 0);
+	double usual = fmin(cfg->death_per_octave, deadliest_before(in->live, in->freed, from));
+	double at_risk = 0, lived = 0, died = 0;
+
+	for (int b = to; b >= from; b--) {
+		at_risk += in->live[b] + r->freed[b];
+		lived += at_risk - in->live[b] / 2;
+		died += r->freed[b];
+		if (b > from && lived >= ENOUGH_OCTAVES * in->batch && died >= usual / 2 * lived)
+			return 0;
+	}
+	return -robust_binomial_tail(lived / in->batch, usual, died / in->batch);
+}
+
+/*
+ * Are there far more of these ages than its own past lets expect, from the share that grew that
+ * old then and what was born since?
+ */
+static bool more_than_before(const struct survival_cfg *cfg, const struct survival_input *in,
+			     const struct survival_recent *r, int from, int to)
+{
+	double all = survival_sum(r->freed_before, 0), expected = 0, there = 0;
+
+	if (all < cfg->changed_freed || r->before_s < 2 * survival_edge(to + 1))
+		return false;
+	for (int b = from; b <= to; b++) {
+		double reached = survival_sum(r->freed_before, b) - r->freed_before[b] / 2;
+
+		expected += r->born / r->span_s * width_of(b, in->watched_s) * reached / all;
+		there += in->live[b];
+	}
+	return there >= cfg->changed_factor * expected +
+				4 * sqrt(expected * fmax(in->batch, cfg->changed_batch));
+}
+
+/* What dies must still die young: in a queue or a ring that moves slower, all live longer. */
+static bool die_as_before(const struct survival_input *in, const struct survival_recent *r,
+			  int from)
+{
+	double share = survival_sum(r->freed_before, from) / survival_sum(r->freed_before, 0);
+	double expected = share * survival_sum(r->freed, 0);
+
+	return survival_sum(r->freed, from) <=
+	       2 * expected + 3 * sqrt(expected * in->batch) + 2 * in->batch;
+}
+
+/* The same question as score_of()'s, asked of what happened lately. */
+static double changed_score(const struct survival_cfg *cfg, const struct survival_input *in,
+			    int from)
+{
+	double best = 0;
+
+	for (size_t i = 0; i < in->recent_count; i++) {
+		const struct survival_recent *r = &in->recent[i];
+		int to = from;
+
+		while (to + 2 < MT_AGE_BUCKETS && survival_edge(to + 2) <= r->span_s)
+			to++;
+		if (survival_edge(to + 1) > r->span_s || !more_than_before(cfg, in, r, from, to) ||
+		    !die_as_before(in, r, from))
+			continue;
+		best = fmax(best, recent_score(cfg, in, r, from, to));
+	}
+	return best;
+}
+
+bool survival_test(const struct survival_cfg *cfg, const struct survival_input *in,
+		   struct survival *ret)
+{
+	double freed_all = survival_sum(in->freed, 0), live_all = survival_sum(in->live, 0);
 	struct survival best = {};
 
 	if (!(freed_all >= cfg->min_freed) || !isfinite(freed_all) || !isfinite(live_all))
 		return false;
-	for (int b = usual_bucket(freed, cfg->usual_share) + 1; b < MT_AGE_BUCKETS; b++) {
+	for (int b = usual_bucket(in->freed, cfg->usual_share) + 1; b < MT_AGE_BUCKETS; b++) {
 		struct survival s = {
 			.cut_s = survival_edge(b),
-			.old_count = survival_sum(live, b),
-			.old_freed = survival_sum(freed, b),
+			.old_count = survival_sum(in->live, b),
+			.old_freed = survival_sum(in->freed, b),
 			.freed_share = freed_all / (freed_all + live_all),
 		};
 
-		if (s.cut_s > watched_s * cfg->horizon_share)
+		if (s.cut_s > in->watched_s * cfg->horizon_share)
 			break;
-		s.score = score_of(cfg, live, freed, b, batch);
-		if (s.score > -cfg->doubt && s.score > best.score &&
-		    find_window(cfg, live, b, watched_s, &s))
+		s.score = score_of(cfg, in->live, in->freed, b, in->batch);
+		if (!(s.score > -cfg->doubt)) {
+			s.score = changed_score(cfg, in, b);
+			s.changed = true;
+		}
+		if (s.score > (s.changed ? -cfg->changed_doubt : -cfg->doubt) &&
+		    s.score > best.score && find_window(cfg, in->live, b, in->watched_s, &s))
 			best = s;
 	}
 	if (!(best.score > 0))
 		return false;
-	find_begin(live, survival_bucket(best.cut_s), watched_s, &best);
+	find_begin(in->live, survival_bucket(best.cut_s), in->watched_s, &best);
 	*ret = best;
 	return true;
 }

@@ -7,6 +7,7 @@
  */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "memtrace/wire.h"
 
@@ -20,6 +21,11 @@ struct survival_cfg {
 	double min_pace;       /* things younger than old, against what the pace of old makes due */
 	double max_slowing;    /* share of its pace that gathering may lose over the window ... */
 	double slowing_sigmas; /* ... with this many standard errors on top */
+	double changed_doubt;  /* as doubt, for what happened lately, of which there are more views
+				*/
+	double changed_factor; /* survivors against what the past lets expect */
+	double changed_freed;  /* frees needed to know that past */
+	double changed_batch;  /* at least so many of them may be one event */
 	double max_log_slowing; /* after a faster past: share of what growth like log t shows */
 };
 
@@ -32,17 +38,30 @@ struct survival {
 	double rate_per_s;  /* survivors born in it, per second */
 	double most_age_s;  /* nine tenths of the old ones are not older than this ... */
 	double before_s;    /* ... and this long was watched before their octave of age */
+	bool changed;	    /* far fewer grew so old in the time before */
 	double freed_share; /* of all things that came, how many were freed */
+};
+
+/* What happened since a moment that is span_s ago. */
+struct survival_recent {
+	double span_s, before_s; /* since that moment; watched before it */
+	double born;		 /* since then */
+	double freed[MT_AGE_BUCKETS], freed_before[MT_AGE_BUCKETS];
+};
+
+/* One source. Its recent past is optional. */
+struct survival_input {
+	const double *live, *freed; /* by age */
+	double watched_s;
+	double batch; /* things that come or go together: the fate of so many is one observation */
+	const struct survival_recent *recent;
+	size_t recent_count;
 };
 
 struct survival_cfg survival_defaults(void);
 
-/*
- * True, with *ret written, when old things outlive what is usual and go on gathering. batch: how
- * many things come or go together; the fate of so many is one observation.
- */
-bool survival_test(const struct survival_cfg *cfg, const double *live_by_age,
-		   const double *freed_by_age, double watched_s, double batch,
+/* True, with *ret written, when old things outlive what is usual and go on gathering. */
+bool survival_test(const struct survival_cfg *cfg, const struct survival_input *in,
 		   struct survival *ret);
 
 /* Sum over ages at or beyond a bucket, and the bucket's lower edge in seconds. */

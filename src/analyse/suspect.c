@@ -225,15 +225,21 @@ static bool judge_survival(const struct suspect_cfg *cfg, const struct suspect_u
 {
 	double mean_bytes = u->live_count > 0 ? u->live_bytes / u->live_count : 0, margin, held;
 	struct suspicion s = { .opinion = SUSPECT_SURVIVES, .pattern = PATTERN_SUSTAINED };
+	struct survival_input in = {
+		.live = u->live_by_age,
+		.freed = u->freed_by_age,
+		.watched_s = u->now_s - u->born_s,
+		.batch = batch_of(u),
+		.recent = u->recent,
+		.recent_count = u->recent_count,
+	};
+	double window_s = u->collected ? cfg->collected_window_s : cfg->min_window_s;
+	double watched_s = in.watched_s;
 	struct survival v;
 
-	double window_s = u->collected ? cfg->collected_window_s : cfg->min_window_s;
-	double watched_s = u->now_s - u->born_s;
-
-	if (!u->ages_known ||
-	    !survival_test(&cfg->survival, u->live_by_age, u->freed_by_age, watched_s, batch_of(u),
-			   &v) ||
-	    missing_growth(u, &v, cfg->least_growth_share, 3) > 0)
+	if (!u->ages_known || !survival_test(&cfg->survival, &in, &v) ||
+	    missing_growth(u, &v, cfg->least_growth_share, 3) > 0 ||
+	    (v.changed && missing_growth(u, &v, cfg->sure_growth_share, 0) > 0))
 		return false;
 	/* Those leaked too recently to be old come on top, at the pace of the old. */
 	held = fmin(v.old_count + v.rate_per_s * v.cut_s, u->live_count);

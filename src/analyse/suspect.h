@@ -54,6 +54,8 @@ struct suspect_unit {
 	double live_bytes, live_count, allocated_count, freed_count;
 	bool ages_known;
 	double live_by_age[MT_AGE_BUCKETS], freed_by_age[MT_AGE_BUCKETS];
+	const struct survival_recent *recent; /* borrowed; NULL when not known */
+	size_t recent_count;
 };
 
 enum suspect_opinion {

@@ -167,12 +167,17 @@ static void look_at_verdict(struct site_run *run, double now_s)
 
 int site_run_tick(struct site_run *run, const struct snapshot *snap)
 {
+	const struct judge_input in = {
+		.snap = snap,
+		.owners = run->p->engine.owners,
+		.limits = { .bytes = NAN, .used_bytes = NAN },
+	};
 	int r;
 
 	findings_done(&run->f);
 	for (size_t i = 0; i < ENGINE_SITES; i++)
 		memset(run->unit[i].now, 0, sizeof(run->unit[i].now));
-	r = judge_tick(run->judge, &run->cfg, snap, run->p->engine.owners, NULL, &run->f);
+	r = judge_tick(run->judge, &run->cfg, &in, &run->f, NULL);
 	if (r < 0)
 		return r;
 	look_at_findings(run, snap->elapsed_s);

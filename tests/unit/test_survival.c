@@ -11,8 +11,11 @@
 static bool leaks(const double *live, const double *freed, double watched_s, struct survival *s)
 {
 	struct survival_cfg cfg = survival_defaults();
+	struct survival_input in = {
+		.live = live, .freed = freed, .watched_s = watched_s, .batch = 1
+	};
 
-	return survival_test(&cfg, live, freed, watched_s, 1, s);
+	return survival_test(&cfg, &in, s);
 }
 
 static void survivors_of_a_churn_are_a_leak(void **state)
