@@ -100,7 +100,7 @@ void judge_freep(struct judge **j)
 
 uint64_t judge_refused(const struct judge *j)
 {
-	return j->records.refused + j->subjects.refused + j->recent.refused;
+	return j->records.refused + j->recent.refused;
 }
 
 /* A group of sites as it stands, before and after its history was looked at. */

@@ -22,12 +22,12 @@ struct survival_cfg survival_defaults(void)
 		.usual_share = 0.8,
 		.horizon_share = 1 / 3.0, /* two thirds of the time could make old things */
 		.min_freed = 8,
-		.min_survivors = 12,
+		.min_survivors = 9,
 		.min_pace = 0.7,
 		.max_slowing = 1, /* a filling with time constant T shows this in a window T */
 		.slowing_sigmas = 0.7,
-		.changed_doubt = -4,
-		.changed_factor = 3, /* loads double, lives hardly ever change at all */
+		.changed_doubt = -3.3,
+		.changed_factor = 2.5, /* loads double, lives hardly ever change at all */
 		.changed_freed = 30,
 		.changed_batch = 20, /* a session's things, hidden among others */
 		.max_log_slowing = 0.55,
@@ -85,8 +85,9 @@ static double octaves_lived(const double *live, const double *freed, int bucket)
 /*
  * Share of things that died in the deadliest octave before this bucket. Lives that all are long
  * (sessions) die ever more often with each octave; only those of a leak die less than before.
+ * One standard error less, since the highest of several is taken.
  */
-static double deadliest_before(const double *live, const double *freed, int bucket)
+static double deadliest_before(const double *live, const double *freed, int bucket, double batch)
 {
 	double most = 0;
 
@@ -94,7 +95,7 @@ static double deadliest_before(const double *live, const double *freed, int buck
 		double lived = survival_sum(live, b) + survival_sum(freed, b) - live[b] / 2;
 
 		if (lived >= ENOUGH_OCTAVES)
-			most = fmax(most, freed[b] / lived);
+			most = fmax(most, (freed[b] - sqrt(freed[b] * batch)) / lived);
 	}
 	return fmin(most, 1);
 }
@@ -104,7 +105,7 @@ static double deadliest_before(const double *live, const double *freed, int buck
 static double score_of(const struct survival_cfg *cfg, const double *live, const double *freed,
 		       int bucket, double batch)
 {
-	double usual = fmin(cfg->death_per_octave, deadliest_before(live, freed, bucket));
+	double usual = fmin(cfg->death_per_octave, deadliest_before(live, freed, bucket, batch));
 
 	for (int b = bucket + 1; b < MT_AGE_BUCKETS; b++) {
 		double lived = octaves_lived(live, freed, b);
@@ -225,7 +226,8 @@ static void find_begin(const double *live, int from, double watched_s, struct su
 static double recent_score(const struct survival_cfg *cfg, const struct survival_input *in,
 			   const struct survival_recent *r, int from, int to)
 {
-	double usual = fmin(cfg->death_per_octave, deadliest_before(in->live, in->freed, from));
+	double usual =
+		fmin(cfg->death_per_octave, deadliest_before(in->live, in->freed, from, in->batch));
 	double at_risk = 0, lived = 0, died = 0;
 
 	for (int b = to; b >= from; b--) {
@@ -296,7 +298,8 @@ bool survival_test(const struct survival_cfg *cfg, const struct survival_input *
 	double freed_all = survival_sum(in->freed, 0), live_all = survival_sum(in->live, 0);
 	struct survival best = {};
 
-	if (!(freed_all >= cfg->min_freed) || !isfinite(freed_all) || !isfinite(live_all))
+	if (!(freed_all >= cfg->min_freed * in->batch) || !isfinite(freed_all) ||
+	    !isfinite(live_all))
 		return false;
 	for (int b = usual_bucket(in->freed, cfg->usual_share) + 1; b < MT_AGE_BUCKETS; b++) {
 		struct survival s = {

@@ -44,7 +44,7 @@ struct suspect_cfg suspect_defaults(void)
 		.sure_before_s = 20,
 		.sure_window_s = 240,
 		.sure_collected_s = 600,
-		.sure_score = 6,
+		.sure_score = 5,
 		.sure_growth_share = 0.5,
 		.doubt = -2.3,	     /* 0.5 % */
 		.watch_doubt = -0.7, /* 20 % */
@@ -162,6 +162,21 @@ static void measure_growth(const struct suspect_unit *u, size_t first, const str
 	s->count = u->live_count;
 }
 
+/* Scatter of the number of things up to a point of the grid; INFINITY where it is not known. */
+static double scatter_until(const struct suspect_unit *u, size_t end)
+{
+	size_t first = end / 2;
+	double mean = 0, sum = 0, n = (double)(end - first);
+
+	if (n < 8)
+		return INFINITY;
+	for (size_t i = first; i < end; i++)
+		mean += u->count[i] / n;
+	for (size_t i = first; i < end; i++)
+		sum += (u->count[i] - mean) * (u->count[i] - mean) / n;
+	return sqrt(2 * sum);
+}
+
 /*
  * How many things fewer than a share of what gathered the whole grew by: a queue or a ring whose
  * load fell holds its things longer, and none of them is lost. Only a deficit that chance does not
@@ -172,16 +187,17 @@ static double missing_growth(const struct suspect_unit *u, const struct survival
 {
 	double since_s = v->window_s + v->cut_s, due = v->rate_per_s * v->window_s;
 	int oldest = MT_AGE_BUCKETS - 1;
-	double at, before, grown;
+	double at, before, grown, noise;
 
 	while (oldest > 0 && u->live_by_age[oldest] < 0.01 * v->old_count)
 		oldest--;
 	if (oldest < MT_AGE_BUCKETS - 1) /* since the oldest of them were born */
 		since_s = fmin(since_s, survival_edge(oldest + 1));
-	at = u->now_s > 0 ? (1 - since_s / u->now_s) * (ROBUST_GRID - 1) : 0;
-	before = u->count[at > 0 ? (size_t)at : 0];
-	grown = u->count[ROBUST_GRID - 1] - before;
-	return share * due - sigmas * sqrt(fmax(before, u->live_count)) - grown;
+	at = u->now_s > 0 ? fmax(1 - since_s / u->now_s, 0) * GRID_LAST : 0;
+	before = u->count[(size_t)at];
+	grown = u->count[GRID_LAST] - before;
+	noise = fmin(sqrt(fmax(before, u->live_count)), scatter_until(u, (size_t)at));
+	return share * due - sigmas * noise - grown;
 }
 
 /*
@@ -310,7 +326,9 @@ static bool judge_kept(const struct suspect_cfg *cfg, const struct suspect_unit 
 	measure_growth(u, first, &t, &s);
 	if (!(s.low_per_s > 0))
 		return false;
-	s.confidence = fmin(0.55 + 0.1 * log2(fmax(s.window_s / cfg->min_window_s, 1)), 0.8);
+	/* Whatever fills up ends, on average, when it has gone on for as long again: few of those
+	 * that have lasted for seconds are leaks, most of those that have for an hour. */
+	s.confidence = fmin(0.3 + 0.1 * log2(fmax(s.window_s / cfg->min_window_s, 1)), 0.8);
 	if (chance > cfg->doubt || s.window_s < window_s) {
 		s.opinion = SUSPECT_WATCH;
 		s.known_in_s = fmax(wait_for_certainty(u->now_s, chance, cfg->doubt),

@@ -108,6 +108,80 @@ static void a_late_onset_is_found(void **state)
 	assert_true(leaks(live, freed, 300, &s));
 }
 
+/* Sessions of minutes, all alike: the few that have ended died rather young. */
+static void lives_of_which_most_go_on_are_no_contrast(void **state)
+{
+	double live[MT_AGE_BUCKETS] = { 6, 6, 12, 24, 46, 88, 60 };
+	double freed[MT_AGE_BUCKETS] = { 2, 2, 4, 5, 3, 0 };
+	struct survival s;
+
+	(void)state;
+	assert_false(leaks(live, freed, 60, &s));
+}
+
+static void things_that_die_together_are_one_observation(void **state)
+{
+	double live[MT_AGE_BUCKETS] = { 5, 1, 2, 4, 8, 14 }, freed[MT_AGE_BUCKETS] = { 900, 20 };
+	struct survival_cfg cfg = survival_defaults();
+	struct survival_input in = { .live = live, .freed = freed, .watched_s = 30, .batch = 1 };
+	struct survival s;
+
+	(void)state;
+	assert_true(survival_test(&cfg, &in, &s));
+	in.batch = 20;
+	assert_false(survival_test(&cfg, &in, &s));
+}
+
+static void the_begin_of_gathering_is_known(void **state)
+{
+	double live[MT_AGE_BUCKETS] = { 5, 1, 2, 4, 8, 4 }, freed[MT_AGE_BUCKETS] = { 9000, 200 };
+	struct survival s;
+
+	(void)state;
+	assert_true(leaks(live, freed, 300, &s));
+	assert_true(s.most_age_s >= 16 && s.most_age_s <= 32);
+	assert_true(s.before_s == 300 - 32);
+}
+
+/* Much of a long past grew as old as those that do not die any more. */
+static bool late_leak(double born, const double *freed_lately, struct survival *s)
+{
+	double live[MT_AGE_BUCKETS] = { 60, 20, 30, 45, 40 };
+	struct survival_cfg cfg = survival_defaults();
+	struct survival_recent past = {
+		.span_s = 20,
+		.before_s = 580,
+		.born = born,
+		.freed_before = { 10000, 4000, 3000, 900, 20 },
+	};
+	struct survival_input in = { .live = live, .watched_s = 600, .batch = 1 };
+	double freed[MT_AGE_BUCKETS];
+
+	for (int b = 0; b < MT_AGE_BUCKETS; b++) {
+		past.freed[b] = freed_lately[b];
+		freed[b] = past.freed_before[b] + past.freed[b];
+	}
+	in.freed = freed;
+	if (survival_test(&cfg, &in, s))
+		return false; /* the sums show it already: nothing is asked of the recent past */
+	in.recent = &past;
+	in.recent_count = 1;
+	return survival_test(&cfg, &in, s);
+}
+
+static void a_leak_after_a_long_past_shows_in_what_was_freed_lately(void **state)
+{
+	double as_ever[MT_AGE_BUCKETS] = { 200, 80, 60, 5 };
+	double slower[MT_AGE_BUCKETS] = { 0, 0, 60, 250, 35 };
+	struct survival s;
+
+	(void)state;
+	assert_true(late_leak(480, as_ever, &s));
+	assert_true(s.changed);
+	assert_false(late_leak(480, slower, &s));    /* a queue: those that die are old now */
+	assert_false(late_leak(48000, as_ever, &s)); /* so many came that as many grow old */
+}
+
 static void nonsense_is_no_leak(void **state)
 {
 	double nan[MT_AGE_BUCKETS], huge[MT_AGE_BUCKETS];
@@ -144,6 +218,10 @@ int main(void)
 		cmocka_unit_test(a_filling_that_slows_is_no_leak),
 		cmocka_unit_test(the_end_of_a_filling_is_no_leak_though_it_looks_steady),
 		cmocka_unit_test(a_late_onset_is_found),
+		cmocka_unit_test(lives_of_which_most_go_on_are_no_contrast),
+		cmocka_unit_test(things_that_die_together_are_one_observation),
+		cmocka_unit_test(the_begin_of_gathering_is_known),
+		cmocka_unit_test(a_leak_after_a_long_past_shows_in_what_was_freed_lately),
 		cmocka_unit_test(nonsense_is_no_leak),
 		cmocka_unit_test(edges_are_octaves),
 	};

@@ -286,6 +286,66 @@ static void survivors_are_weighed_with_those_too_young_to_be_old(void **state)
 	assert_true(s.low_per_s < s.bytes_per_s && s.bytes_per_s < s.high_per_s);
 }
 
+/* Ages of a leak of one thing a second since `since` seconds. */
+static struct suspect_unit survivors(double seconds, double since)
+{
+	struct suspect_unit u = kept(seconds, since, straight);
+
+	for (int i = 0; i < ROBUST_GRID; i++)
+		u.count[i] = fmax(seconds * i / LAST - (seconds - since), 0);
+	for (int b = 0; b < MT_AGE_BUCKETS; b++) {
+		double to = b == MT_AGE_BUCKETS - 1 ? 1e9 : survival_edge(b + 1);
+
+		u.live_by_age[b] = fmax(fmin(to, since) - survival_edge(b), 0);
+	}
+	u.freed_by_age[0] = 900;
+	u.freed_count = 900;
+	u.live_count = since;
+	u.live_bytes = since * 1000;
+	u.allocated_count = 900 + since;
+	return u;
+}
+
+static void survivors_without_a_past_may_be_sessions(void **state)
+{
+	struct suspect_unit early = survivors(60, 60), late = survivors(300, 60);
+	struct suspect_unit long_ago = survivors(400, 400);
+	struct suspicion s;
+
+	(void)state;
+	assert_int_equal(opinion(&early, &s), SUSPECT_SURVIVES);
+	assert_true(!s.sure && !s.at_once && s.confidence <= 0.85);
+	assert_int_equal(opinion(&late, &s), SUSPECT_SURVIVES);
+	assert_true(s.sure && s.at_once && s.confidence >= 0.9);
+	assert_int_equal(opinion(&long_ago, &s), SUSPECT_SURVIVES);
+	assert_true(s.sure && s.confidence >= 0.9);
+}
+
+static void what_a_collector_keeps_for_long_is_no_survivor_yet(void **state)
+{
+	struct suspect_unit u = survivors(300, 60);
+	struct suspicion s;
+
+	(void)state;
+	u.collected = true;
+	assert_int_equal(opinion(&u, &s), SUSPECT_KEPT);
+	assert_true(s.confidence <= 0.6);
+}
+
+static void survivors_that_come_in_batches_count_as_few(void **state)
+{
+	struct suspect_unit u = survivors(60, 60);
+	struct suspicion s;
+
+	(void)state;
+	u.freed_by_age[0] = u.freed_count = 40;
+	u.allocated_count = 100;
+	assert_int_equal(opinion(&u, &s), SUSPECT_SURVIVES);
+	for (int i = 0; i < ROBUST_GRID; i++) /* twenty at a time */
+		u.count[i] = 20 * floor(u.count[i] / 20);
+	assert_int_not_equal(opinion(&u, &s), SUSPECT_SURVIVES);
+}
+
 /* Much lives there; what survives of it is a few bytes. */
 static void survivors_of_a_few_bytes_are_nothing_yet(void **state)
 {
@@ -339,6 +399,9 @@ int main(void)
 		cmocka_unit_test(a_handful_of_descriptors_is_not_judged),
 		cmocka_unit_test(a_ring_whose_load_fell_is_no_leak),
 		cmocka_unit_test(survivors_are_weighed_with_those_too_young_to_be_old),
+		cmocka_unit_test(survivors_without_a_past_may_be_sessions),
+		cmocka_unit_test(what_a_collector_keeps_for_long_is_no_survivor_yet),
+		cmocka_unit_test(survivors_that_come_in_batches_count_as_few),
 		cmocka_unit_test(survivors_of_a_few_bytes_are_nothing_yet),
 		cmocka_unit_test(nonsense_has_no_opinion),
 	};
