@@ -11,7 +11,7 @@
 #define NOISE_TIMES 5	  /* of the noise */
 #define RISING_T 3.5	  /* slope over its standard error */
 #define RISING_SHARE 0.25 /* of the amplitude: growth of the floor over the series */
-#define PRIOR_TROUGHS 2
+#define PRIOR_TROUGHS 4
 #define UNEVEN 0.05	 /* of the amplitude */
 #define RANGE_POINTS 128 /* of which the range is taken */
 

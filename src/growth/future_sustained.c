@@ -33,7 +33,7 @@ static bool add_teeth(struct futures *f, const struct future_points *p)
 	one.v11 = l.slope_error * l.slope_error;
 	one.v01 = -l.middle * one.v11;
 	one.v00 = l.level_error * l.level_error + l.middle * l.middle * one.v11 + late * late / 12;
-	one.freedom = l.count;
+	one.freedom = l.count + 2; /* floors_fit() counts four more than there are, less two */
 	f->clear = true;
 	future_add(f, &one);
 	return true;
