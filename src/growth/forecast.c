@@ -165,11 +165,10 @@ static void add_family(struct futures *f, struct family *k, const struct future_
 	k->evidence = futures_evidence(f, k->first);
 }
 
-/* The judge's probabilities say which answers nobody could call wrong, and where a line and a curve
- * cannot be told apart that is the line. What is to come differs all the same: hence their square
- * roots, and the likelihood of the points beside them. Teeth are no smooth curve with noise, so
- * likelihoods do not compare with theirs: they weigh what the judge gave them. */
-static void mix(struct family *family)
+/* Weights of families from the judge's probabilities, raised to a power, and the likelihood of the
+ * points. Teeth are no smooth curve with noise, so likelihoods do not compare with theirs: they
+ * weigh what the judge gave them. */
+static void mix(struct family *family, double power)
 {
 	double most = -INFINITY, sum = 0, teeth = 0;
 
@@ -182,9 +181,10 @@ static void mix(struct family *family)
 	for (int k = 0; k < FAMILIES; k++) {
 		struct family *one = &family[k];
 
+		one->weight = 0;
 		if (one->teeth || one->end == one->first)
 			continue;
-		one->weight = pow(one->prior, PRIOR_POWER) * exp(one->evidence - most);
+		one->weight = pow(one->prior, power) * exp(one->evidence - most);
 		sum += one->weight;
 	}
 	for (int k = 0; k < FAMILIES; k++) {
@@ -194,8 +194,24 @@ static void mix(struct family *family)
 	}
 }
 
-static void add_futures(const struct shape *shape, const struct future_points *points,
-			struct futures *f)
+/* Two weightings of the same futures. */
+struct outlook {
+	struct futures likely; /* as the judge weighs shapes: for the one answer */
+	/* The judge's probabilities say which answers nobody could call wrong, and where a line and
+	 * a curve cannot be told apart that is the line. What is to come differs all the same: for
+	 * intervals, what it gives a little counts nearly in full. */
+	struct futures possible;
+};
+
+static void weigh(const struct family *family, struct futures *f)
+{
+	for (int k = 0; k < FAMILIES; k++)
+		futures_weigh(f, family[k].first, family[k].end, family[k].weight);
+	futures_thin(f, LEAST_WEIGHT);
+}
+
+static void look_ahead(const struct shape *shape, const struct future_points *points,
+		       struct outlook *o)
 {
 	struct family family[FAMILIES] = { { PATTERN_LINEAR },
 					   { PATTERN_EXPONENTIAL },
@@ -203,19 +219,20 @@ static void add_futures(const struct shape *shape, const struct future_points *p
 	struct future_points smooth = *points;
 	double sum = 0;
 
-	f->count = 0;
-	f->clear = false;
+	o->likely.count = 0;
+	o->likely.clear = false;
 	drop_bursts(&smooth);
 	for (int k = 0; k < FAMILIES; k++)
 		sum += shape->p[family[k].pattern];
 	for (int k = 0; k < FAMILIES; k++) {
 		family[k].prior = shape->p[family[k].pattern] / sum;
-		add_family(f, &family[k], points, &smooth);
+		add_family(&o->likely, &family[k], points, &smooth);
 	}
-	mix(family);
-	for (int k = 0; k < FAMILIES; k++)
-		futures_weigh(f, family[k].first, family[k].end, family[k].weight);
-	futures_thin(f, LEAST_WEIGHT);
+	o->possible = o->likely;
+	mix(family, 1);
+	weigh(family, &o->likely);
+	mix(family, PRIOR_POWER);
+	weigh(family, &o->possible);
 }
 
 /* The first moment, in spans after the last point, by which it is reached with a probability. */
@@ -259,28 +276,29 @@ static double rate_quantile(const struct futures *f, double probability)
 	return (low + high) / 2;
 }
 
-static void tell_rate(const struct futures *f, double unit, struct forecast *ret)
+static void tell_rate(const struct outlook *o, double unit, struct forecast *ret)
 {
-	double middle = unit * rate_quantile(f, 0.5), low = unit * rate_quantile(f, RATE_TAIL);
-	double high = unit * rate_quantile(f, 1 - RATE_TAIL);
+	double middle = unit * rate_quantile(&o->likely, 0.5);
+	double low = unit * rate_quantile(&o->possible, RATE_TAIL);
+	double high = unit * rate_quantile(&o->possible, 1 - RATE_TAIL);
 
 	if (!isfinite(middle) || !isfinite(low) || !isfinite(high))
 		return;
 	ret->per_s = middle;
-	ret->low_per_s = low;
-	ret->high_per_s = high;
+	ret->low_per_s = fmin(low, middle);
+	ret->high_per_s = fmax(high, middle);
 }
 
-static void tell_limit(const struct futures *f, double height, double span, struct forecast *ret)
+static void tell_limit(const struct outlook *o, double height, double span, struct forecast *ret)
 {
-	double seconds = span * quantile(f, height, 0.5);
+	double seconds = span * quantile(&o->likely, height, 0.5);
 
 	if (!isfinite(seconds))
 		return;
 	ret->known = true;
 	ret->seconds = seconds;
-	ret->low_s = span * quantile(f, height, TAIL);
-	ret->high_s = span * quantile(f, height, 1 - TAIL);
+	ret->low_s = fmin(span * quantile(&o->possible, height, TAIL), seconds);
+	ret->high_s = fmax(span * quantile(&o->possible, height, 1 - TAIL), seconds);
 }
 
 static void predict(const struct raw *w, struct reader r, const struct shape *shape,
@@ -288,15 +306,15 @@ static void predict(const struct raw *w, struct reader r, const struct shape *sh
 {
 	double scale = w->high > w->low ? w->high - w->low : 1, span = w->last_s - w->first_s;
 	struct future_points points;
-	struct futures futures;
+	struct outlook outlook;
 
 	gather(r, w, &points);
-	add_futures(shape, &points, &futures);
-	if (!futures.count || !futures.clear)
+	look_ahead(shape, &points, &outlook);
+	if (!outlook.likely.count || !outlook.likely.clear)
 		return;
-	tell_rate(&futures, scale / span, ret);
+	tell_rate(&outlook, scale / span, ret);
 	if (!ret->known && isfinite(ret->limit))
-		tell_limit(&futures, (ret->limit - w->low) / scale, span, ret);
+		tell_limit(&outlook, (ret->limit - w->low) / scale, span, ret);
 }
 
 void forecast_limit(const struct shape_input *in, const struct shape *shape, double limit,
