@@ -9,7 +9,7 @@
 #include "growth/segments.h"
 
 #define LARGEST 1e150
-#define PRIOR_POWER 0.125
+#define PRIOR_POWER 0.03
 #define LEAST_PRIOR 0.002 /* shapes less probable than this are left out */
 #define LEAST_WEIGHT 1e-4 /* of all: futures below are left out */
 #define HALVINGS 20	  /* of a factor of two */
@@ -18,7 +18,7 @@
 /* On either side of the interval: less than 0.05, as grids, memory and the list of shapes are
  * chosen chosen with an eye on the points that they are then judged by. Measured (score_forecast),
  * not derived. */
-#define TAIL 0.03
+#define TAIL 0.025
 #define RATE_TAIL 0.02 /* for the same reason less than 0.025 */
 #define LONE_NOISES 6  /* how far a lone point is off */
 
