@@ -159,7 +159,7 @@ static void add_family(struct futures *f, struct family *k, const struct future_
 		else if (k->pattern == PATTERN_EXPONENTIAL)
 			future_add_exponential(f, smooth);
 		else
-			k->teeth = future_add_sustained(f, points);
+			k->teeth = future_add_sustained(f, points, k->first == 0);
 	}
 	k->end = f->count;
 	k->evidence = futures_evidence(f, k->first);

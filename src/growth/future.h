@@ -46,8 +46,9 @@ struct futures {
  * was fitted integrated out, until futures_weigh(). */
 void future_add_line(struct futures *f, const struct future_points *p);
 void future_add_exponential(struct futures *f, const struct future_points *p);
-/* true: teeth were found, whose weight cannot be compared with that of smooth curves. */
-bool future_add_sustained(struct futures *f, const struct future_points *p);
+/* lines: among them, too, for teeth and stairs that noise hides. true: teeth were found, whose
+ * weight cannot be compared with that of smooth curves. */
+bool future_add_sustained(struct futures *f, const struct future_points *p, bool lines);
 
 /* Logarithm of the summed weights of the futures from one on; -INFINITY when there are none. */
 double futures_evidence(const struct futures *f, size_t from);

@@ -127,7 +127,7 @@ static double memory_of(const struct future_points *p)
 	return fit.rho;
 }
 
-bool future_add_sustained(struct futures *f, const struct future_points *p)
+bool future_add_sustained(struct futures *f, const struct future_points *p, bool lines)
 {
 	size_t first = f->count, walk;
 	double share = WALK_SHARE * fmin(memory_of(p) / WALK_MEMORY, 1), evidence;
@@ -136,7 +136,8 @@ bool future_add_sustained(struct futures *f, const struct future_points *p)
 		return true;
 	add_stairs(f, p);
 	future_add_power(f, p, 0);
-	future_add_lines(f, p, log(LINE_PRIOR)); /* teeth that are lost in noise */
+	if (lines)
+		future_add_lines(f, p, log(LINE_PRIOR));
 	walk = f->count;
 	evidence = futures_evidence(f, first);
 	add_walk(f, p);

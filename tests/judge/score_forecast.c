@@ -188,55 +188,65 @@ static void put_tables(FILE *out, struct answers *all)
 	fprintf(out, "\n");
 }
 
-static int put_bar(FILE *out, const char *what, double value, double low, double high)
-{
-	bool met = value >= low && value <= high;
+struct bars {
+	FILE *out;
+	double tolerance; /* share by which a bar may be missed */
+	bool missed;
+};
 
-	fprintf(out, "| %s | %.4f | ", what, value);
+static void put_bar(struct bars *b, const char *what, double value, double low, double high)
+{
+	double over = fmax(value - high, low - value);
+	bool within = over <= b->tolerance;
+
+	fprintf(b->out, "| %s | %.4f | ", what, value);
 	if (low > 0)
-		fprintf(out, "%.3g to ", low);
-	fprintf(out, "%.3g | %s |\n", high, met ? "met" : "**missed**");
-	return met ? 0 : 1;
+		fprintf(b->out, "%.3g to ", low);
+	fprintf(b->out, "%.3g | %s |\n", high,
+		over <= 0 ? "met"
+		: within  ? "within the tolerance"
+			  : "**missed**");
+	b->missed |= !within;
 }
 
-static int put_coverage(FILE *out, struct answers *all, int key, const char *name)
+static void put_coverage(struct bars *b, struct answers *all, int key, const char *name)
 {
 	struct shares s = shares_of(all, key);
 	char what[96];
 
 	if (s.known < 50)
-		return 0;
+		return;
 	snprintf(what, sizeof(what), "coverage, %s", name);
-	return put_bar(out, what, share(s.held, s.known), COVERAGE_LOW, COVERAGE_HIGH);
+	put_bar(b, what, share(s.held, s.known), COVERAGE_LOW, COVERAGE_HIGH);
 }
 
-static int put_bars(FILE *out, struct answers *all)
+static bool put_bars(const struct score_cfg *cfg, struct answers *all)
 {
-	int missed = 0;
+	struct bars b = { .out = cfg->out, .tolerance = cfg->tolerance };
 	char name[96];
 
-	fprintf(out, "| bar | figure | bar | |\n|---|---|---|---|\n");
+	fprintf(b.out, "| bar | figure | bar | |\n|---|---|---|---|\n");
 	all->wanted = of_both;
 	for (int bin = 1; bin < BINS; bin++) {
 		snprintf(name, sizeof(name), "line, d1 %s: median error / bound", bins[bin]);
-		missed |= put_bar(out, name, quantile(all, bin, RATIO, 0.5), 0, 1.2);
+		put_bar(&b, name, quantile(all, bin, RATIO, 0.5), 0, 1.2);
 	}
 	all->wanted = of_d100;
-	missed |= put_bar(out, "exponential, d1 70-140: p90 error",
-			  quantile(all, CONTINUED_EXPONENTIAL, ERROR, 0.9), 0, 0.07);
+	put_bar(&b, "exponential, d1 70-140: p90 error",
+		quantile(all, CONTINUED_EXPONENTIAL, ERROR, 0.9), 0, 0.07);
 	all->wanted = of_bin;
 	for (int key = 1; key < BINS; key++) {
 		snprintf(name, sizeof(name), "d1 %s", bins[key]);
-		missed |= put_coverage(out, all, key, name);
+		put_coverage(&b, all, key, name);
 	}
 	all->wanted = of_noise;
 	for (int key = 0; key < CONTINUED_NOISES; key++)
-		missed |= put_coverage(out, all, key, continued_noise_names[key]);
+		put_coverage(&b, all, key, continued_noise_names[key]);
 	all->wanted = of_kind;
 	for (int key = 0; key < CONTINUED_KINDS; key++)
-		missed |= put_coverage(out, all, key, continued_names[key]);
-	fprintf(out, "\n");
-	return missed;
+		put_coverage(&b, all, key, continued_names[key]);
+	fprintf(b.out, "\n");
+	return b.missed;
 }
 
 static void put_rate_row(FILE *out, const struct answers *all, int key, const char *name)
@@ -330,7 +340,7 @@ static int score_one(const struct score_cfg *cfg, struct answers *all, bool trut
 	fprintf(cfg->out, "### %s\n\n",
 		truth ? "The shape is given (forecast alone)" : "The shape is judged, too");
 	put_tables(cfg->out, all);
-	missed = put_bars(cfg->out, all);
+	missed = put_bars(cfg, all);
 	put_rates(cfg->out, all);
 	return missed;
 }
