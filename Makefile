@@ -38,7 +38,7 @@ BPF_OBJ  := $(BPF_SRC:%.c=$(O)/%.o)
 SKEL     := $(O)/memtrace.skel.h $(if $(wildcard bpf/$(PROBE).bpf.c),$(O)/$(PROBE).skel.h)
 UNIT     := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
 # Long ones are left out: they repeat what test_judge does, allocate nothing, or run a compiler.
-OOM      := $(filter-out %/test_judge_corpus %/test_probe_site %/test_debug_files %/test_lines,$(patsubst %.c,$(O)/oom/%, \
+OOM      := $(filter-out %/test_judge_corpus %/test_judge_patterns %/test_probe_site %/test_debug_files %/test_lines,$(patsubst %.c,$(O)/oom/%, \
             $(notdir $(wildcard tests/oom/test_oom_*.c tests/unit/test_*.c))))
 OOM_LIB  := $(O)/oom/fail_alloc.o $(O)/oom/libmemtrace.a
 HOST     := $(patsubst tests/bpf_host/%.c,$(O)/bpf_host/%,$(wildcard tests/bpf_host/test_*.c))
