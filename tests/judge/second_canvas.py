@@ -121,6 +121,13 @@ class Canvas:
         self.also(*labels)
         self.leak = None
 
+    def what_nobody_saw(self, signal):
+        """A level that moved in a gap of half the window may have done so in any way."""
+        gaps = [b - a for a, b in zip(self.x, self.x[1:])]
+        i = gaps.index(max(gaps))
+        if self.leak is False and gaps[i] > 0.3 and abs(signal[i + 1] - signal[i]) > 3 * self.spread():
+            self.nobody_can_tell("stable", *GROWTH)
+
     def grows(self, growth, *others):
         """Records how well the growth can be seen; what cannot may be called stable."""
         self.visibility = self.seen(growth, *others)

@@ -489,6 +489,7 @@ def make(seed, number):
     label = TURNS[number % len(TURNS)]
     family = c.r.choice([f for f in FAMILIES if f.startswith(label + "_")])
     signal = FAMILIES[family](c)
+    c.what_nobody_saw(signal)
     begin = c.level + max(0.0, -min(signal) - 0.9 * c.level)
     value = [max(0, round((begin + s + c.sigma * e) / c.quantum) * c.quantum)
              for s, e in zip(signal, c.noise)]

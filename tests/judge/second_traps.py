@@ -171,3 +171,95 @@ def spike_before_rest(c):
     tau, size = c.r.uniform(0.02, 0.1), min(c.sigma * c.scale(10, 500), 0.9 * c.level)
     c.says("spike", "stable")
     return [size * (x / tau) * math.exp(1 - x / tau) for x in c.x]
+
+
+def stable_imports(c):
+    """Start-up: libraries of very uneven size, one after the other, then nothing new."""
+    k, until, size = c.r.randint(5, 30), c.r.uniform(0.1, 0.45), c.sigma * c.scale(20, 1000)
+    at = [c.r.uniform(0, until) for _ in range(k)]
+    weight = [c.r.lognormvariate(0, 1) for _ in range(k)]
+    at_rest(c, max(at))
+    return [size * sum(w for a, w in zip(at, weight) if x >= a) / sum(weight) for x in c.x]
+
+
+def stable_batch_ends(c):
+    """Jobs that take memory and give it back, until there are none left."""
+    k, end, size = c.r.randint(2, 6), c.r.uniform(0.3, 0.6), c.sigma * c.scale(10, 200)
+    c.says("stable", "oscillating", "spike")
+    return [size * ((k * x / end) % 1) if x < end else 0.0 for x in c.x]
+
+
+def stable_two_levels(c):
+    """Now on one level, now on another, each time for long."""
+    size, level, out = c.sigma * c.scale(8, 200), 0, []
+    switches = sorted(c.r.random() * 0.75 for _ in range(c.r.randint(3, 7)))
+    for x in c.x:
+        out.append(size * (sum(x >= s for s in switches) % 2))
+    c.says("stable", "oscillating", "spike")
+    if len(switches) % 2 and switches[-1] > 0.6:
+        c.nobody_can_tell("sustained")
+    return out
+
+
+def linear_drip(c):
+    """The same amount lost at random moments, flat between."""
+    k = c.r.randint(10, 40)
+    at = sorted(c.r.random() for _ in range(k))
+    size = growth_of(c, 20) / k + 2 * c.spread()
+    out = [size * sum(x >= a for a in at) for x in c.x]
+    c.says("linear", "sustained", leak=True)
+    c.grows(out)
+    if c.n < 20 or max(b - a for a, b in zip([0, *at], [*at, 1])) > 0.3:
+        c.nobody_can_tell("stable", "exponential", "spike")
+    return out
+
+
+def linear_under_collector(c):
+    """A leak under the uneven teeth of a collector, as high as all that is lost."""
+    size, per, v, top, out = growth_of(c, 30), c.r.uniform(5, 15), 0.0, 1.0, []
+    high = size * c.r.uniform(0.1, 0.8)
+    for _ in c.x:
+        v += 1 / per
+        if v >= top:
+            v, top = 0.0, c.r.uniform(0.6, 1.4)
+        out.append(high * v)
+    line = [size * x for x in c.x]
+    c.says("sustained", "linear", leak=True)
+    c.grows(line, out)
+    if c.n < 6 * per:
+        c.nobody_can_tell("stable", "oscillating")
+    return [a + b for a, b in zip(out, line)]
+
+
+def oscillating_day_night(c):
+    """Busy days, quiet nights, mornings that rise slowly: at least three of them."""
+    days, p = c.r.uniform(3, max(3.5, min(20, c.n / 14))), c.r.random()
+    high = min(c.spread() * c.scale(12, 200), 0.8 * c.level)
+    c.says("oscillating")
+    if c.n < 10 * days or c.n < 50:
+        c.also("stable", "spike")
+    return [high * min(1, 2 * max(0, math.sin(2 * math.pi * (days * x + p)))) ** 2 for x in c.x]
+
+
+def spike_and_dip(c):
+    """A peak, after which less is held than before for a while."""
+    at, wide = c.r.uniform(0.2, 0.6), max(c.r.uniform(0.01, 0.06), 2 / c.n)
+    high = min(c.spread() * c.scale(15, 300), 0.7 * c.level)
+    c.says("spike", "oscillating")
+    out = [high * (1 if at <= x < at + wide else -0.5 if at + wide <= x < at + 2 * wide else 0)
+           for x in c.x]
+    if c.n < 30 or sum(v > 0 for v in out) < 2: # it may lie in a gap
+        c.also("stable")
+    return out
+
+
+def sustained_s_curve(c):
+    """A roll-out: slow, fast, slow; in the window up to its middle or a little farther."""
+    middle, steep, size = c.r.uniform(0.55, 1), c.r.uniform(5, 12), growth_of(c, 20)
+    low = 1 / (1 + math.exp(steep * middle))
+    out = [size * (1 / (1 + math.exp(-steep * (x - middle))) - low) for x in c.x]
+    c.says(*GROWTH, leak=True)
+    c.grows(out)
+    if middle < 0.75:
+        c.nobody_can_tell("stable")
+    return out
