@@ -169,9 +169,10 @@ def calibrations(all_):
     error, rows = calibration([(s.confidence, s.right) for s in all_])
     table(f"Calibration of confidence: expected error {error:.3f}",
           ("confidence", "series", "said", "right"), rows)
+    error, _ = calibration([(s.confidence, s.right) for s in all_ if s.single])
     sure = [s for s in all_ if s.confidence >= 0.9]
     single = [s for s in sure if s.single]
-    print(f"\nGiven at 0.9 or more: {len(sure)}, right {of(sure, lambda s: s.right)}; with one "
+    print(f"\nExpected error on series with one possible answer: {error:.3f}. Given at 0.9 or more: {len(sure)}, right {of(sure, lambda s: s.right)}; with one "
           f"possible answer: {len(single)}, right {of(single, lambda s: s.right)}.")
     known = [s for s in all_ if s.leak is not None]
     error, rows = calibration([(s.p, s.leak) for s in known])
