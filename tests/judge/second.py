@@ -1,10 +1,10 @@
 """Scores `memtrace analyze --series` on labelled series that the judge was not made on.
 
-  tests/judge/second.py [--seed N] [--count N] [--memtrace PROGRAM] [--write FILE]
+  tests/judge/second.py [--seed N] [--count N] [--memtrace PROGRAM] [--write FILE] [--bars]
 
 The program is driven as an outsider would: whole series in, one JSON line for each out. Tables in
-Markdown; they have no bars of their own. --write FILE keeps the series with their labels and answers.
-Standard library only. Exit status 1: the program failed or left a series unanswered.
+Markdown. --write FILE keeps the series with their labels and answers. Standard library only. Exit status
+1: the program failed or left a series unanswered; with --bars also: worse than BARS.
 """
 import argparse
 import json
@@ -20,6 +20,9 @@ from second_series import FAMILIES, LABELS, make
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LENGTHS = ((0, 15), (16, 29), (30, 79), (80, 199), (200, 999), (1000, 9999))
+BARS = {"right, one possible answer": (0.95, 1), "right of those given at 0.9": (0.97, 1),
+        "leaks with d' >= 6 at P > 0.5": (0.97, 1), "false positives at P > 0.5": (0, 0.025),
+        "false positives at P > 0.9": (0, 0.01), "calibration error of leak_probability": (0, 0.03)}
 VISIBLE = ((0, 3), (3, 6), (6, 12), (12, 30), (30, math.inf))
 
 
@@ -210,12 +213,32 @@ def worst(all_, most=25):
           (", ".join(f"{k} {n}" for k, n in count.most_common()) or "none") + ".")
 
 
+def held(all_):
+    """The figures beside the bars; whether all of them hold."""
+    def ratio(rows, test):
+        rows = list(rows)
+        return sum(map(bool, map(test, rows))) / len(rows)
+
+    known = [s for s in all_ if s.leak is not None]
+    clean = [s for s in known if not s.leak]
+    figures = (ratio((s for s in all_ if s.single), lambda s: s.right),
+               ratio((s for s in all_ if s.confidence >= 0.9), lambda s: s.right),
+               ratio((s for s in known if s.leak and s.visible), lambda s: s.p > 0.5),
+               ratio(clean, lambda s: s.p > 0.5), ratio(clean, lambda s: s.p > 0.9),
+               calibration([(s.p, s.leak) for s in known])[0])
+    rows = [(name, f"{v:.4f}", f"{low} to {high}", "held" if low <= v <= high else "MISSED")
+            for (name, (low, high)), v in zip(BARS.items(), figures)]
+    table("Bars", ("what", "figure", "bar", ""), rows)
+    return all(row[-1] == "held" for row in rows)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--count", type=int, default=4200)
     p.add_argument("--memtrace", default=os.path.join(os.environ.get("BUILD", ROOT + "/build"), "memtrace"))
     p.add_argument("--write", metavar="FILE")
+    p.add_argument("--bars", action="store_true")
     o = p.parse_args()
     series = [make(o.seed, i) for i in range(o.count)]
     answers = judged(o.memtrace, series)
@@ -227,6 +250,8 @@ def main():
     print(f"## A second generator (seed {o.seed}, {o.count} series, {len(FAMILIES)} families)")
     for section in patterns, leaks, calibrations, families, worst:
         section(all_)
+    if o.bars and not held(all_):
+        sys.exit(1)
 
 
 main()
