@@ -45,7 +45,7 @@ struct growth_cfg growth_defaults(void)
 		.leak_points = 256,
 		.hold_share = 0.05,
 		.leak_probability = 0.7,
-		.suspect_probability = 0.5,
+		.suspect_probability = 0.6,
 		.leave_share = 0.6,
 		.alarm_points = 30 * 86400.0,
 	};

@@ -22,7 +22,7 @@ static double clip(double v, double most)
 	return fmin(fmax(v, -most), most);
 }
 
-/* Lag-1 correlation: corrected for the bias of a short past, with 1.5 standard errors on top. */
+/* Lag-1 correlation: corrected for the bias of a short past, with two standard errors on top. */
 static double memory_of(const struct onset *o)
 {
 	double n = fmin((double)o->learned, FORGET), rho;
@@ -30,7 +30,7 @@ static double memory_of(const struct onset *o)
 	if (!(o->variance > 0))
 		return 0;
 	rho = o->covariance / o->variance;
-	rho += (1 + 3 * rho) / n + 1.5 * sqrt(fmax(1 - rho * rho, 0) / n);
+	rho += (1 + 3 * rho) / n + 2 * sqrt(fmax(1 - rho * rho, 0) / n);
 	return fmin(fmax(rho, 0), MEMORY_MAX);
 }
 

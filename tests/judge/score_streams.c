@@ -380,14 +380,13 @@ static int bar(FILE *out, const char *name, double value, const char *sign, doub
 
 static int print_bars(const struct score_cfg *cfg, struct group *b, double suspect, double rate)
 {
-	double size = cfg->size < 1 ? 0.015 : 0; /* a quick look has the noise of few runs */
 	int missed = 0;
 
 	fprintf(cfg->out, "| bar | asked | here | |\n| --- | --- | --- | --- |\n");
 	missed |= bar(cfg->out, "series B: recall of detectable leaks",
-		      ratio(b->found[0], b->detectable), ">=", RECALL_BAR - size);
+		      ratio(b->found[0], b->detectable), ">=", RECALL_BAR - cfg->tolerance);
 	missed |= bar(cfg->out, "series B: sound runs alarmed", ratio(b->alarmed[0], b->clean),
-		      "<=", CLEAN_BAR + size);
+		      "<=", CLEAN_BAR + cfg->tolerance);
 	missed |= bar(cfg->out, "series B: median delay, samples",
 		      quantile(b->delay[0], b->found[0], 0.5), "<=", DELAY_BAR);
 	missed |= bar(cfg->out, "SUSPECT: worst mean delay for s >= 0.1, in n*", suspect,
