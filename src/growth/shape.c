@@ -27,6 +27,14 @@ static const struct mlp net = {
 	.bias = { net_bias0, net_bias1, net_bias2 },
 };
 
+/* How often a pattern of this probability is an answer that nobody can argue against. */
+static double confidence_of(double p)
+{
+	double odds = log(p / fmax(1 - p, 1e-9));
+
+	return 1 / (1 + exp(-net_confidence[0] - net_confidence[1] * odds));
+}
+
 static void set_pattern(const double *p, struct shape *s)
 {
 	s->pattern = PATTERN_STABLE;
@@ -65,6 +73,7 @@ static void judge_window(const struct window *w, struct shape *s)
 	mlp_run(&net, stats, logit);
 	mlp_softmax(logit, OUTPUTS, net_temperature, p);
 	set_pattern(p, s);
+	s->confidence = confidence_of(s->confidence);
 	shape_tell(w, fits, s->pattern, s);
 	s->why = shape_why(stats, s->pattern);
 }

@@ -89,7 +89,7 @@ static struct rate rate_of(const struct window *w, const struct fit *f)
 {
 	double m[PARAMETERS][PARAMETERS] = {}, v[PARAMETERS], g[PARAMETERS], row[PARAMETERS];
 	double before[PARAMETERS] = {}, variance = 0, keep = sqrt(1 - f->rho * f->rho);
-	struct rate r = { slope_now(f), f->b_error };
+	struct rate r = { slope_now(f), fabs(slope_change(f, 1)) * f->b_error };
 	int n = parameters_of(f->kind);
 
 	for (size_t i = 0; i < w->n; i++) {

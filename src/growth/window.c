@@ -9,14 +9,18 @@
 #include <errno.h>
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
-#define TIME_MAX 1e12	/* seconds; more is no time */
-#define VALUE_MAX 1e100 /* more is no quantity, and its squares would overflow */
+#define TIME_MAX 1e12	  /* seconds; more is no time */
+#define RANGE_LEAST 1e-90 /* less cannot be scaled up */
+#define VALUE_MAX 1e100	  /* more is no quantity, and its squares would overflow */
 #define SPAN_MIN_S 1e-9
-#define ENOUGH 20 /* points after a restart that are judged without what was before */
+#define ENOUGH 12      /* points after a restart that are judged without what was before */
+#define ROUNDING 1e-12 /* of a value: less is no step but rounding */
 #define SAMPLE 256
 #define BLOCK_SAMPLE 64 /* points of a block that its median is taken of */
 #define OUTLIER 6	/* sigma from the median of five */
+#define END_RANGE 3	/* ranges of its neighbours, for a point at the ends */
 #define OUTLIER_RUN 2
 #define OUTLIERS 0.05 /* share of points; more of them are no outliers */
 #define STRETCHES 3   /* between restarts, from the last one, that are looked at */
@@ -134,26 +138,36 @@ static double spread(double *v, size_t n) /* standard deviation from the median 
 	return 1.4826 * window_select(v, n, n / 2);
 }
 
-/* What can be seen from one usable point to the next only. */
+static double least_above(double least, double size, double nothing)
+{
+	return size > nothing && size < least ? size : least;
+}
+
+/* What can be seen from one usable point to the next only. Of rounded values all steps are
+ * multiples of the quantum, and so are differences between steps, which a steady rise does not
+ * hide. */
 static void look_at_steps(struct cursor c, struct window *w)
 {
-	double step[SAMPLE], t, v, before, quantum = INFINITY;
+	double steps[SAMPLE], t, v, before, step = 0, last, quantum = INFINITY;
 	size_t every = (w->raw + SAMPLE - 1) / SAMPLE, taken = 0, same = 0;
 
 	if (!cursor_next(&c, &t, &before))
 		return;
 	for (size_t i = 0; cursor_next(&c, &t, &v); i++, before = v) {
-		double size = fabs(v - before);
+		double nothing = ROUNDING * fmax(fabs(v), fabs(before));
 
-		same += !size;
-		if (size > 0 && size < quantum)
-			quantum = size;
+		last = step;
+		step = v - before;
+		same += !step;
+		quantum = least_above(quantum, fabs(step), nothing);
+		if (i)
+			quantum = least_above(quantum, fabs(step - last), nothing);
 		if (i % every == 0 && taken < SAMPLE)
-			step[taken++] = v - before;
+			steps[taken++] = step;
 	}
 	w->quantum = isfinite(quantum) ? quantum : 0;
 	w->flat = same / (w->raw - 1.0);
-	w->sigma_raw = spread(step, taken) / M_SQRT2;
+	w->sigma_raw = spread(steps, taken) / M_SQRT2;
 }
 
 /* One point for each block: the middle time, the median value, the extremes. Also the span. */
@@ -186,14 +200,22 @@ static void fill_blocks(struct cursor *c, struct window *w)
 	w->span_s = t - w->start_s;
 }
 
+/* The median of the point and two on either side. At the ends, where those beside it may simply lie
+ * on a steep slope, the point itself unless it is far from them by their own measure. */
 static double median5(const double *y, size_t n, size_t i)
 {
-	size_t from = i < 2 ? 0 : i - 2, until = i + 3 > n ? n : i + 3;
-	double v[5];
+	size_t from = i < 2 ? 0 : i - 2, until = i + 3 > n ? n : i + 3, others = 0;
+	double v[5], low = INFINITY, high = -INFINITY, middle;
 
-	for (size_t k = from; k < until; k++)
-		v[k - from] = y[k];
-	return window_select(v, until - from, (until - from) / 2);
+	for (size_t k = from; k < until; k++) {
+		v[others++] = y[k];
+		low = k == i ? low : fmin(low, y[k]);
+		high = k == i ? high : fmax(high, y[k]);
+	}
+	middle = window_select(v, others, others / 2);
+	if (others < 5 && !(fabs(y[i] - middle) > END_RANGE * (high - low)))
+		return y[i];
+	return middle;
 }
 
 /* Where y lies far from its neighbours, in runs of at most OUTLIER_RUN; returns how many. */
@@ -236,17 +258,33 @@ static void range_of(const double *v, size_t n, double *low, double *high)
 	}
 }
 
+static bool vary(const double *v, size_t n, double *low, double *high)
+{
+	range_of(v, n, low, high);
+	return *high - *low > 4 * DBL_EPSILON * fmax(fabs(*low), fabs(*high)) &&
+	       *high - *low > RANGE_LEAST;
+}
+
+/* Each block as far from its median as it went. */
+static void take_extremes(struct window *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		w->level[i] =
+			w->high[i] - w->level[i] > w->level[i] - w->low[i] ? w->high[i] : w->low[i];
+}
+
 /* From the unit of the series to a range of 1. */
 static void set_scale(struct window *w)
 {
-	double low, high, size;
+	double low, high;
 
-	range_of(w->y, w->n, &low, &high);
-	size = fmax(fabs(low), fabs(high));
-	if (!(high - low > 4 * DBL_EPSILON * size) || high - low < 1e-90)
-		range_of(w->level, w->n, &low, &high);
-	size = fmax(fabs(low), fabs(high));
-	w->constant = !(high - low > 4 * DBL_EPSILON * size) || high - low < 1e-90;
+	/* but for outliers, or points that the medians hide: then those are all there is */
+	if (!vary(w->y, w->n, &low, &high)) {
+		if (!vary(w->level, w->n, &low, &high))
+			take_extremes(w);
+		memcpy(w->y, w->level, sizeof(w->y));
+		w->constant = !vary(w->y, w->n, &low, &high);
+	}
 	w->offset = low;
 	w->scale = w->constant ? 1 : high - low;
 	for (size_t i = 0; i < w->n; i++) {

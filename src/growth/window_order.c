@@ -50,9 +50,9 @@ static double mk_inflation(const struct window *w)
 	return fmax(1 + 2 * sum / (n * (n - 1.0) * (n - 2.0)), 0.3);
 }
 
-static double mk_z(const struct window *w)
+static double mk_z(const struct window *w, double s)
 {
-	double s = kendall(w->y, w->n), n = w->n;
+	double n = w->n;
 	double spread = sqrt(n * (n - 1) * (2 * n + 5) / 18 * mk_inflation(w));
 
 	return (s - (s > 0) + (s < 0)) / spread;
@@ -114,9 +114,10 @@ static void level_stats(const struct window *w, double *ret)
 void window_order_stats(const struct window *w, double *ret)
 {
 	size_t n = w->n, half = n / 2;
+	double sum = kendall(w->y, n);
 
-	ret[STAT_TAU] = tau(w->y, n);
-	ret[STAT_MK_Z] = window_slog(mk_z(w));
+	ret[STAT_TAU] = sum / (n * (n - 1) / 2.0);
+	ret[STAT_MK_Z] = window_slog(mk_z(w, sum));
 	ret[STAT_TAU_FIRST] = tau(w->y, half);
 	ret[STAT_TAU_LAST] = tau(w->y + n - half, half);
 	record_stats(w, ret);

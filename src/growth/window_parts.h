@@ -20,6 +20,7 @@ void window_swing_stats(const struct window *w, double *ret);
 void window_step_stats(const struct window *w, double *ret);
 void window_pulse_stats(const struct window *w, double *ret);
 void window_fit_stats(const struct window *w, const struct fit *fits, double *ret);
+void window_settle_stats(const struct window *w, const struct fit *line, double *ret);
 
 /* t of the least squares slope of y over its index; 0 with fewer than 4 points. */
 double window_slope_t(const double *y, size_t n, double floor);

@@ -99,6 +99,19 @@ static void size_stats(const struct window *w, double *ret)
 	ret[STAT_GAP] = window_slog(longest_gap(w) * w->n);
 }
 
+/* Mean step over its standard error, as if y were a random walk. */
+static double drift_t(const double *y, size_t n)
+{
+	double steps = n - 1.0, mean = (y[n - 1] - y[0]) / steps, left = 0;
+
+	for (size_t i = 1; i < n; i++) {
+		double e = y[i] - y[i - 1] - mean;
+
+		left += e * e;
+	}
+	return mean * sqrt(steps) / fmax(sqrt(left / (steps - 1)), 1e-6);
+}
+
 static void block_stats(const struct window *w, double *ret)
 {
 	double mean[WINDOW_BLOCKS], low[WINDOW_BLOCKS], high[WINDOW_BLOCKS], step = INFINITY;
@@ -121,6 +134,8 @@ static void block_stats(const struct window *w, double *ret)
 	ret[STAT_FLOOR_T] = window_slog(window_slope_t(low, WINDOW_BLOCKS, w->quantum / 4));
 	ret[STAT_CEILING_T] = window_slog(window_slope_t(high, WINDOW_BLOCKS, w->quantum / 4));
 	ret[STAT_BLOCK_MIN] = step;
+	ret[STAT_DRIFT_T] = window_slog(drift_t(w->y, n));
+	ret[STAT_BLOCK_DRIFT_T] = window_slog(drift_t(mean, WINDOW_BLOCKS));
 	ret[STAT_FLOOR_GAIN] = fmin(low[6], low[7]) - fmin(low[0], low[1]);
 }
 
@@ -155,6 +170,7 @@ void window_stats(const struct window *w, const struct fit *fits, double *ret)
 	window_step_stats(w, ret);
 	window_pulse_stats(w, ret);
 	window_fit_stats(w, fits, ret);
+	window_settle_stats(w, &fits[FIT_LINE], ret);
 	course(&g, ret + WINDOW_STATS);
 	for (size_t i = 0; i < WINDOW_INPUTS; i++) /* whatever a hostile window made of it */
 		ret[i] = isfinite(ret[i]) ? fmin(fmax(ret[i], -1e6), 1e6) : 0;

@@ -17,7 +17,13 @@ $(O)/san/tests/judge/%.o: tests/judge/%.c | $(SKEL) $(MADE)
 $(O)/judge/test_%: $(O)/san/tests/judge/test_%.o $(JUDGE_SRC:%.c=$(O)/san/%.o) $(O)/san/libmemtrace.a
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(SAN) $^ $(LDLIBS) -lcmocka -o $@
-$(O)/judge/train_pattern $(O)/judge/train_growth: $(O)/tests/judge/train_mlp.o
+# without the judge: its network may not fit the statistics any more
+TRAIN_SRC := $(wildcard tests/judge/corpus*.c src/growth/window*.c) tests/judge/train_mlp.c \
+             $(addprefix src/growth/,fit.c ar1.c mlp.c)
+$(O)/judge/train_pattern: $(O)/tests/judge/train_pattern.o $(TRAIN_SRC:%.c=$(O)/%.o)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $^ $(LDLIBS) -o $@
+$(O)/judge/train_growth: $(O)/tests/judge/train_mlp.o
 # the same network on the same machine, and ten times as soon
 $(O)/tests/judge/train_mlp.o: JUDGE_FLAGS := -O3 -march=native -ffast-math
 
