@@ -19,7 +19,7 @@
 #define SEED_STOP 1002
 #define SEED_CALIBRATE 1003
 #define SEED_TRY 1004
-#define LEARN 450000
+#define LEARN 600000
 #define STOP 24000
 #define CALIBRATE 24000
 #define TRY 40000
@@ -28,7 +28,7 @@
 #define OUTPUTS (PATTERN_MAX - 1) /* pattern i is output i - 1 */
 #define POINTS_LEAST 8
 #define POINTS_MOST 1200
-#define AMBIGUOUS 0.6f /* weight of windows that could be something else, too */
+#define AMBIGUOUS 0.5f /* weight of windows that could be something else, too */
 
 struct table {
 	size_t n, room;
