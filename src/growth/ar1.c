@@ -143,18 +143,17 @@ static void finish(const struct ar1_rows *r, double logs, double sse, const stru
 
 static void fit_centred(const struct ar1_rows *r, const struct row *mean, struct ar1 *f)
 {
+	struct row w[AR1_ROWS_MAX];
 	struct normal m = {};
-	double sse = 0, unused = 0, side;
+	double sse = 0, side;
 
 	for (size_t i = 0; i < r->n; i++) {
-		struct row w = white_row(r, f->rho, i, mean, &m.logs);
-
-		add_row(&m, &w);
+		w[i] = white_row(r, f->rho, i, mean, &m.logs);
+		add_row(&m, &w[i]);
 	}
 	side = solve(&m, f);
 	for (size_t i = 0; i < r->n; i++) {
-		struct row w = white_row(r, f->rho, i, mean, &unused);
-		double e = w.y - f->k0 * w.c - f->k1 * w.z - side * w.s;
+		double e = w[i].y - f->k0 * w[i].c - f->k1 * w[i].z - side * w[i].s;
 
 		sse += e * e;
 	}

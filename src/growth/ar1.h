@@ -8,9 +8,10 @@
 #include <stddef.h>
 
 #define AR1_RHO_MAX 0.97
+#define AR1_ROWS_MAX 128
 
 struct ar1_rows {
-	size_t n;
+	size_t n;	     /* at most AR1_ROWS_MAX */
 	const double *y, *z; /* borrowed; z NULL: a constant only */
 	const double
 		*side; /* borrowed; a third column that is fitted, too, but not told of; or NULL */

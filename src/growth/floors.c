@@ -12,7 +12,7 @@
 #define RISING_T 3.5	  /* slope over its standard error */
 #define RISING_SHARE 0.25 /* of the amplitude: growth of the floor over the series */
 #define PRIOR_TROUGHS 4
-#define UNEVEN 0.05	 /* of the amplitude */
+#define UNEVEN 0.03	 /* of the amplitude */
 #define RANGE_POINTS 128 /* of which the range is taken */
 
 static int by_value(const void *a, const void *b)

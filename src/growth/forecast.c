@@ -12,13 +12,14 @@
 #define PRIOR_POWER 0.03
 #define LEAST_PRIOR 0.002 /* shapes less probable than this are left out */
 #define LEAST_WEIGHT 1e-4 /* of all: futures below are left out */
-#define HALVINGS 20	  /* of a factor of two */
-#define RATE_HALVINGS 32  /* of 80 standard errors */
+#define NEAREST 1e-6	  /* spans: that is now */
+#define HALVINGS 13	  /* of a factor of two */
+#define RATE_HALVINGS 22  /* of 80 standard errors */
 #define FARTHEST 1e6	  /* spans of the window: beyond that is never */
 /* On either side of the interval: less than 0.05, as grids, memory and the list of shapes are
  * chosen chosen with an eye on the points that they are then judged by. Measured (score_forecast),
  * not derived. */
-#define TAIL 0.025
+#define TAIL 0.02
 #define RATE_TAIL 0.02 /* for the same reason less than 0.025 */
 #define LONE_NOISES 6  /* how far a lone point is off */
 
@@ -238,7 +239,7 @@ static void look_ahead(const struct shape *shape, const struct future_points *po
 /* The first moment, in spans after the last point, by which it is reached with a probability. */
 static double quantile(const struct futures *f, double height, double probability)
 {
-	double low = 0, high = 1e-6;
+	double low = 0, high = 1;
 
 	if (futures_reached(f, height, 1) >= probability)
 		return 0;
@@ -247,6 +248,11 @@ static double quantile(const struct futures *f, double height, double probabilit
 		high *= 2;
 		if (high > FARTHEST)
 			return INFINITY;
+	}
+	while (low == 0 && high > NEAREST) {
+		double middle = high / 2;
+
+		*(futures_reached(f, height, 1 + middle) < probability ? &low : &high) = middle;
 	}
 	for (int i = 0; i < HALVINGS; i++) {
 		double middle = (low + high) / 2;
@@ -342,4 +348,13 @@ void forecast_limit(const struct shape_input *in, const struct shape *shape, dou
 	if (grows(shape) && w.count >= SHAPE_POINTS_MIN && w.last_s > w.first_s &&
 	    isfinite(w.last_s - w.first_s))
 		predict(&w, r, shape, ret);
+}
+
+void forecast_set_rate(const struct forecast *f, struct shape *shape)
+{
+	if (!isfinite(f->per_s))
+		return;
+	shape->growth_per_s = f->per_s;
+	shape->growth_low_per_s = f->low_per_s;
+	shape->growth_high_per_s = f->high_per_s;
 }

@@ -23,3 +23,8 @@ struct forecast {
  */
 void forecast_limit(const struct shape_input *in, const struct shape *shape, double limit,
 		    struct forecast *ret);
+
+/* Gives a shape the rate of its forecast, where there is one: it holds the truth as often as it
+ * says also after warm-ups, from hinges on and of curves, which a fit of the whole window does not.
+ */
+void forecast_set_rate(const struct forecast *f, struct shape *shape);

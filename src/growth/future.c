@@ -8,13 +8,12 @@
 #include "growth/ar1.h"
 #include "growth/future_parts.h"
 
-#define BREAKS 7       /* places where a line may have broken, and none */
 #define STARTS 6       /* of exponentials: at 0, 0.1, ... of the window */
 #define LATE_PRIOR 0.5 /* of one that began late: half as usual as one all along */
-#define COARSE 12      /* values that are tried first */
-#define FINE 13	       /* that are kept */
-#define CLIMBS 9
-#define HALVINGS 6
+#define COARSE 10      /* values that are tried first */
+#define FINE 9	       /* that are kept */
+#define CLIMBS 7
+#define HALVINGS 7
 #define HARDLY 1.5	 /* standard errors: what rises less counts for nothing */
 #define RATE_ERRORS 40.0 /* beyond any quantile that is asked for */
 #define FAR_DEVIANCE 9.0 /* three standard errors: where a grid ends */
@@ -184,8 +183,9 @@ void future_add_profile(struct futures *f, struct profile *c)
 
 	if (!isfinite(c->deviance))
 		return;
-	c->rho = c->fit.rho;
 	climb(c);
+	c->rho = c->fit.rho; /* not of a coarse fit: what that leaves looks like memory */
+	c->deviance = try_at(c, c->peak, &c->fit);
 	if (!(c->fit.k1 > HARDLY * sqrt(c->fit.v11)))
 		return;
 	left = reach(c, c->low);
