@@ -200,9 +200,9 @@ static void set_forecast(const struct points *p, struct pattern_row *row)
 	const struct shape_input in = { p->t_s, p->value, p->kept };
 
 	row->limit_bytes = NAN;
-	if (!p->cfg.limit_bytes)
-		return;
-	curve_forecast(&in, &row->opinion.shape, (double)p->cfg.limit_bytes, &row->forecast);
+	curve_forecast(&in, &row->opinion.shape,
+		       p->cfg.limit_bytes ? (double)p->cfg.limit_bytes : NAN, &row->forecast);
+	forecast_set_rate(&row->forecast, &row->opinion.shape);
 	if (!row->forecast.known)
 		return;
 	row->limit_kind = "given";

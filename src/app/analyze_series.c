@@ -140,9 +140,10 @@ static int answer(struct reader *d, const struct series_line *s)
 	shape_judge(&s->in, &shape);
 	if (shape.pattern == PATTERN_NONE)
 		shape.points = s->in.n;
-	if (s->limit > 0 && shape.pattern != PATTERN_NONE) {
-		curve_forecast(&s->in, &shape, s->limit, &forecast);
-		a.forecast = &forecast;
+	if (shape.pattern != PATTERN_NONE) {
+		curve_forecast(&s->in, &shape, s->limit > 0 ? s->limit : NAN, &forecast);
+		forecast_set_rate(&forecast, &shape);
+		a.forecast = s->limit > 0 ? &forecast : NULL;
 	}
 	a.severity = curve_severity(&d->cfg->severity, &shape, shape.leak_probability);
 	r = curve_advice(&shape, false, &advice);

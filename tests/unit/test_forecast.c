@@ -121,6 +121,7 @@ static void an_exponential_is_not_taken_for_a_line(void **state)
 
 static void the_rate_is_that_of_the_end_with_an_interval(void **state)
 {
+	struct shape shape = shape_of(PATTERN_LINEAR);
 	struct series s;
 	struct forecast f;
 	double truth;
@@ -135,6 +136,12 @@ static void the_rate_is_that_of_the_end_with_an_interval(void **state)
 		held += f.low_per_s < 0.05 * MIB && f.high_per_s > 0.05 * MIB;
 	}
 	assert_in_range(held, 91, 100);
+	forecast_set_rate(&f, &shape);
+	assert_true(shape.growth_per_s == f.per_s && shape.growth_low_per_s == f.low_per_s &&
+		    shape.growth_high_per_s == f.high_per_s);
+	f = ask(&s, PATTERN_STABLE, NAN);
+	forecast_set_rate(&f, &shape); /* there is none: the shape keeps its own */
+	assert_true(shape.growth_per_s > 0);
 	for (size_t i = 0; i < N; i++)
 		s.v[i] = 100 * MIB + MIB * exp(0.02 * 2 * i);
 	add_noise(&s, MIB / 4, 4);
