@@ -237,11 +237,9 @@ static void sweep_line(const struct track *tracks, size_t n, size_t points, doub
 			delays[found++] = (double)at - (double)k->onset;
 	}
 	qsort(delays, found, sizeof(*delays), by_size);
-	fprintf(stderr,
-		"%5zu %.3f %.2f: recall %.3f clean alarmed %.3f early %zu delay %.0f %.0f\n",
-		points, p, hold, (double)found / (double)detectable,
-		(double)alarmed / (double)clean, early, found ? delays[found / 2] : 0,
-		found ? delays[found * 9 / 10] : 0);
+	printf("%5zu %.3f %.2f: recall %.3f clean alarmed %.3f early %zu delay %.0f %.0f\n", points,
+	       p, hold, (double)found / (double)detectable, (double)alarmed / (double)clean, early,
+	       found ? delays[found / 2] : 0, found ? delays[found * 9 / 10] : 0);
 	free(delays);
 }
 

@@ -222,7 +222,7 @@ static void noise_of_any_kind_raises_no_suspicion(void **state)
 /* Noise that looks like a leak to the network alone, as one run in fifty does. */
 static void a_trend_by_chance_is_no_suspicion(void **state)
 {
-	static const uint64_t seeds[] = { 103, 250, 306, 345, 356 };
+	static const uint64_t seeds[] = { 103, 228, 250, 356, 502 };
 
 	for (size_t i = 0; i < 5; i++) {
 		struct feed f = feed_new(seeds[i]);
