@@ -18,7 +18,8 @@ $(O)/judge/test_%: $(O)/san/tests/judge/test_%.o $(JUDGE_SRC:%.c=$(O)/san/%.o) $
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(SAN) $^ $(LDLIBS) -lcmocka -o $@
 # without the judge: its network may not fit the statistics any more
-TRAIN_SRC := $(wildcard tests/judge/corpus*.c src/growth/window*.c) tests/judge/train_mlp.c \
+TRAIN_SRC := $(wildcard tests/judge/corpus_wide*.c src/growth/window*.c) tests/judge/train_mlp.c \
+             $(addprefix tests/judge/corpus_,accept.c noise.c protocol.c shapes.c windows.c) \
              $(addprefix src/growth/,fit.c ar1.c mlp.c)
 $(O)/judge/train_pattern: $(O)/tests/judge/train_pattern.o $(TRAIN_SRC:%.c=$(O)/%.o)
 	@mkdir -p $(@D)
