@@ -446,6 +446,7 @@ static void an_analysis_has_a_plot_and_figures_and_the_verdict_last(void **state
 	assert_non_null(strstr(text, "linear"));
 	assert_non_null(strstr(text, "  growth        linear, 1.2 MB/s (1.14 to 1.26)\n"));
 	assert_non_null(strstr(text, "  limit         512 MB (cgroup), reached in 5 min 23 s (4 "));
+	assert_non_null(strstr(text, "a leak with probability"));
 	assert_non_null(strstr(text, "Find who keeps it."));
 	assert_non_null(strstr(strstr(text, "LEAK 1 of 1"), "VERDICT: LEAK"));
 }
