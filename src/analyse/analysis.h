@@ -154,11 +154,14 @@ struct patterns {
 /* Releases what patterns own and empties them; zeroed patterns are fine. */
 void patterns_done(struct patterns *p);
 
+struct judge_limits;
+
 /* Everything a sink needs about one process and tick. Borrowed pointers, valid during the call. */
 struct analysis {
 	const struct snapshot *snap;
 	const struct owner *owners; /* snap->site_count of them */
 	const struct ledger *ledger;
 	const struct findings *findings;
-	const struct patterns *patterns; /* NULL: none were judged */
+	const struct patterns *patterns;   /* NULL: none were judged */
+	const struct judge_limits *limits; /* see judge.h; NULL: not known */
 };

@@ -25,6 +25,7 @@ struct analyzed {
 	struct timeline clock;
 	uint64_t time_ns;	  /* of the last record that has one; 0: none yet */
 	bool pending;		  /* a tick is not judged yet */
+	bool executed;		  /* another program runs since the last sample */
 	bool judged;		  /* what follows is there */
 	struct findings findings; /* owned content */
 	struct patterns patterns; /* owned content */
@@ -131,7 +132,7 @@ static struct analysis analysis_of(const struct analyzed *a, const struct replay
 				  .patterns = &a->patterns };
 }
 
-static int judge(struct analyzed *a, bool complete)
+static int judge(struct analyzed *a, bool complete, bool final)
 {
 	auto_clean(replay_view_done) struct replay_view v = {};
 	struct record_head head = head_of(a);
@@ -141,6 +142,7 @@ static int judge(struct analyzed *a, bool complete)
 	int r;
 
 	r = replay_view(a->replay, complete, &v);
+	v.input.final = final;
 	if (r == 0)
 		r = judge_tick(a->judge, &a->cfg.judge, &v.input, &findings, &patterns);
 	if (r < 0)
@@ -158,7 +160,7 @@ static int judge(struct analyzed *a, bool complete)
 
 int analyzed_settle(struct analyzed *a)
 {
-	return a->pending ? judge(a, false) : 0;
+	return a->pending ? judge(a, false, false) : 0;
 }
 
 /* elapsed_s is steady; where it is missing the wall clock stands in, which may be set. */
@@ -175,21 +177,6 @@ static bool time_of(struct analyzed *a, const json_t *record, double *ret)
 	return timeline_add(&a->clock, wall_s, wall_s, ret);
 }
 
-static int take_sample(struct analyzed *a, const json_t *record, const char **why)
-{
-	double t_s;
-	int r;
-
-	if (!time_of(a, record, &t_s)) {
-		*why = "a sample without a time, or not later than the one before";
-		return -EBADMSG;
-	}
-	take_names(a, record);
-	r = replay_sample(a->replay, record, t_s, why);
-	a->pending = r == 0;
-	return r;
-}
-
 static int restart(struct analyzed *a)
 {
 	struct judge *fresh;
@@ -201,7 +188,25 @@ static int restart(struct analyzed *a)
 		return r;
 	judge_free(a->judge);
 	a->judge = fresh;
+	a->executed = false;
 	return 0;
+}
+
+static int take_sample(struct analyzed *a, const json_t *record, const char **why)
+{
+	double t_s;
+	int r;
+
+	if (!time_of(a, record, &t_s)) {
+		*why = "a sample without a time, or not later than the one before";
+		return -EBADMSG;
+	}
+	take_names(a, record);
+	r = a->executed ? restart(a) : 0;
+	if (r == 0)
+		r = replay_sample(a->replay, record, t_s, why);
+	a->pending = r == 0;
+	return r;
 }
 
 static void take_end(struct analyzed *a, const json_t *record)
@@ -224,8 +229,8 @@ int analyzed_take(struct analyzed *a, const char *type, const json_t *record, co
 		a->pending |= r == 0;
 		return r;
 	}
-	if (a->pending)
-		r = judge(a, true);
+	if (a->pending && strcmp(type, "end") != 0) /* the end judges once more */
+		r = judge(a, true, false);
 	if (r < 0)
 		return r;
 	if (!strcmp(type, "start"))
@@ -236,8 +241,8 @@ int analyzed_take(struct analyzed *a, const char *type, const json_t *record, co
 		take_end(a, record);
 	if (!strcmp(type, "process") && replay_text_of(record, "event") &&
 	    !strcmp(replay_text_of(record, "event"), "exec"))
-		r = restart(a);
-	return r;
+		a->executed = true; /* until it is measured, the last word is on the first */
+	return 0;
 }
 
 int analyzed_end(struct analyzed *a, bool stopped, const char *why, bool *ret_leak)
@@ -246,11 +251,11 @@ int analyzed_end(struct analyzed *a, bool stopped, const char *why, bool *ret_le
 	struct record_head head = head_of(a);
 	struct end_info info = { .reason = stopped ? END_SIGNAL : END_DURATION, .why = why };
 	struct analysis analysis;
-	int r = analyzed_settle(a);
+	int r = a->pending || a->judged ? judge(a, a->reason != 0, true) : 0;
 
 	if (r == 0 && a->judged)
 		r = replay_view(a->replay, false, &v);
-	if (r < 0 && r != -EAGAIN)
+	if (r < 0 && r != -EAGAIN) /* another program was begun and never measured */
 		return r;
 	if (a->reason) {
 		info.reason = a->reason;

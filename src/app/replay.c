@@ -310,13 +310,17 @@ struct snap_series replay_external(const struct replay *p)
 				     p->external_count };
 }
 
-/* Another process of the group may use the limit too: what is left is at most this. */
-static void note_use(struct replay *p)
+/* Where it is not told, as in older recordings: others may use the limit too, so what is left is at
+ * most this. Of a whole machine it says nothing. */
+static void note_use(struct replay *p, const json_t *record)
 {
 	uint64_t rss = p->snap.proc.rss_bytes, swap = p->snap.proc.swap_bytes;
 	bool alone = p->limits.kind && strcmp(p->limits.kind, "machine") != 0;
+	double told = p->limit_given ? NAN : replay_decimal(record, "limit_used_bytes");
 
-	p->limits.used_bytes = NAN;
+	p->limits.used_bytes = told;
+	if (isfinite(told))
+		return;
 	if (alone && rss != FACT_UNKNOWN)
 		p->limits.used_bytes = (double)rss + (swap != FACT_UNKNOWN ? (double)swap : 0);
 }
@@ -355,7 +359,7 @@ int replay_sample(struct replay *p, const json_t *record, double t_s, const char
 		.rss_at_attach_bytes = FACT_UNKNOWN,
 		.allocator_at_attach_bytes = FACT_UNKNOWN,
 	};
-	note_use(p);
+	note_use(p, record);
 	return add_external(p, external);
 }
 

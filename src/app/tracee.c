@@ -546,11 +546,14 @@ static struct judge_limits read_limits(const struct tracee *t)
 static int judge(struct tracee *t, const struct regrouped *told, const struct ledger *ledger,
 		 bool final, struct findings *findings, struct patterns *patterns)
 {
-	struct judge_input in = {
+	struct judge_input in;
+
+	t->bound = read_limits(t);
+	in = (struct judge_input){
 		.snap = &told->snap,
 		.owners = told->owners,
 		.ledger = ledger,
-		.limits = read_limits(t),
+		.limits = t->bound,
 		.runtime = t->runtime,
 		.final = final,
 	};
@@ -625,7 +628,8 @@ bool tracee_analysis(const struct tracee *t, struct analysis *ret)
 				  .owners = t->told.owners,
 				  .ledger = &t->ledger,
 				  .findings = &t->findings,
-				  .patterns = &t->patterns };
+				  .patterns = &t->patterns,
+				  .limits = &t->bound };
 	return true;
 }
 

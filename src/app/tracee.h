@@ -97,13 +97,14 @@ struct tracee {
 	uint64_t perfmap_seen_ns;     /* the change of it that was last looked at */
 
 	struct ledger_state ledger_state;
-	struct judge *judge;	  /* owned */
-	struct snapshot *snap;	  /* owned: of the last tick, NULL before */
-	struct owner *owners;	  /* owned */
-	struct regrouped told;	  /* owned content: its sites as they are judged and told */
-	struct ledger ledger;	  /* owned content */
-	struct findings findings; /* owned content */
-	struct patterns patterns; /* owned content */
+	struct judge *judge;	   /* owned */
+	struct snapshot *snap;	   /* owned: of the last tick, NULL before */
+	struct owner *owners;	   /* owned */
+	struct regrouped told;	   /* owned content: its sites as they are judged and told */
+	struct ledger ledger;	   /* owned content */
+	struct findings findings;  /* owned content */
+	struct patterns patterns;  /* owned content */
+	struct judge_limits bound; /* of its memory, at the last tick */
 };
 
 /*

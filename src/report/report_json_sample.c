@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <math.h>
 
+#include "analyse/judge.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "report/names.h"
@@ -145,6 +146,8 @@ int report_json_sample(const struct analysis *a, const struct overhead_info *ove
 	r |= json_put_double_if_known(o, "window_s", window_s);
 	r |= json_put(o, "classes", classes(a));
 	r |= json_put_double_or_null(o, "coverage_ratio", a->ledger->coverage_ratio);
+	if (a->limits && a->limits->used_bytes >= 0 && a->limits->used_bytes < 0x1p63)
+		r |= json_put_u64_if_known(o, "limit_used_bytes", (uint64_t)a->limits->used_bytes);
 	r |= json_put(o, "allocator", allocator(a));
 	r |= json_put(o, "overhead", report_json_overhead(overhead));
 	r |= json_put(o, "lost", report_json_lost(&a->snap->counters));

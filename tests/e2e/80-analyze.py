@@ -6,6 +6,7 @@ import shutil
 
 from lib import *
 
+ALONE = ["test_thousands_of_series_a_second"]
 SANITIZED = os.path.join(BUILD, "san", "memtrace")
 PATTERNS = ("stable", "linear", "exponential", "spike", "sustained", "oscillating")
 MB = 1000000
@@ -446,6 +447,9 @@ def test_another_program_is_judged_anew():
     check(end_of(out)["verdict"] == "no_leak", f"{out[-1]}")
     gone = [r for r in out if r["type"] == "leak"][-1]
     check(gone["state"] == "gone", f"{gone}")
+    out = records(analyze("--json", stdin=leaking(end=False) + record("process", 62, event="exec") +
+                          record("end", 63, reason="target_exit")))
+    check(end_of(out)["verdict"] == "leak" and out[-1]["leaks"], f"{out[-1]}")
 
 
 def test_a_recording_is_judged_while_it_is_written():
@@ -521,6 +525,17 @@ def test_what_is_no_recording_is_one_clear_sentence():
             r = subprocess.run([MEMTRACE, "analyze", *form], input=data, text=True, stdout=full,
                                stderr=subprocess.PIPE)
             check(r.returncode == 1 and "No space left" in r.stderr, f"{form}: {r}")
+
+
+def test_the_use_of_a_limit_is_as_recorded():
+    t = list(range(5, 121, 5))
+    text = START.replace("10000000", "1000000000") + "".join(
+        sample(x, 2 * MB + 100000 * x, limit_used_bytes=500 * MB + 100000 * x) + site(x, 100 * x)
+        for x in t)
+    r = [x for x in records(analyze("--json", stdin=text))
+         if x["type"] == "pattern" and x["subject"]["kind"] == "process"][-1]
+    check(r["forecast"] and r["forecast"]["limit_kind"] == "cgroup", f"{r}")
+    check_near(r["forecast"]["seconds_to_limit"], 4880, 0.3, "seconds to the limit")
 
 
 def test_nobody_may_analyze():

@@ -164,8 +164,27 @@ static void rss_stands_in_for_external_memory_and_without_both_there_is_no_tick(
 	assert_true(v->snap.external_series.value[0] == 12);
 	assert_false(v->snap.heap_traced || v->snap.residency_known);
 	assert_string_equal(v->input.limits.kind, "given");
+	assert_true(v->input.limits.used_bytes == 12);
+	assert_int_equal(try_sample(&w, "{\"rss_bytes\":12,\"limit_used_bytes\":50}", 2), 0);
+	assert_true(view(&w, true)->input.limits.used_bytes == 12); /* of another limit */
 	take_start(&w, START); /* the limit that was given stays */
 	assert_true(view(&w, true)->input.limits.bytes == 99);
+}
+
+static void the_use_of_the_limit_is_what_was_told_or_the_process_alone(void **state)
+{
+	auto_world struct world w;
+
+	(void)state;
+	world_begin(&w, 0);
+	take_start(&w, START);
+	assert_int_equal(try_sample(&w, "{\"rss_bytes\":12,\"limit_used_bytes\":50}", 1), 0);
+	assert_true(view(&w, true)->input.limits.used_bytes == 50);
+	assert_int_equal(try_sample(&w, "{\"rss_bytes\":12,\"limit_used_bytes\":\"x\"}", 2), 0);
+	assert_true(view(&w, true)->input.limits.used_bytes == 12);
+	take_start(&w, "{\"limits\":{\"memory_bytes\":5000,\"kind\":\"machine\"}}");
+	assert_int_equal(try_sample(&w, "{\"rss_bytes\":12}", 3), 0);
+	assert_true(isnan(view(&w, true)->input.limits.used_bytes));
 }
 
 static void a_site_arrives_with_ages_stack_and_owner(void **state)
@@ -379,6 +398,7 @@ int main(void)
 		cmocka_unit_test(figures_of_start_and_sample_arrive),
 		cmocka_unit_test(
 			rss_stands_in_for_external_memory_and_without_both_there_is_no_tick),
+		cmocka_unit_test(the_use_of_the_limit_is_what_was_told_or_the_process_alone),
 		cmocka_unit_test(a_site_arrives_with_ages_stack_and_owner),
 		cmocka_unit_test(a_site_that_is_not_told_holds_nothing_where_there_was_room),
 		cmocka_unit_test(a_site_that_allocates_no_more_is_seen_to_rest),
