@@ -254,7 +254,7 @@ int analyzed_end(struct analyzed *a, bool stopped, const char *why, bool *ret_le
 	int r = a->pending || a->judged ? judge(a, a->reason != 0, true) : 0;
 
 	if (r == 0 && a->judged)
-		r = replay_view(a->replay, false, &v);
+		r = replay_view(a->replay, a->reason != 0, &v);
 	if (r < 0 && r != -EAGAIN) /* another program was begun and never measured */
 		return r;
 	if (a->reason) {

@@ -423,7 +423,7 @@ int replay_view(struct replay *p, bool complete, struct replay_view *ret)
 	if (r == 0)
 		r = view_modules(p, &v);
 	if (r == 0)
-		r = replay_sites_view(p, &v);
+		r = replay_sites_view(p, complete, &v);
 	if (r == 0)
 		r = view_ledger(p, &v);
 	if (r < 0)

@@ -1,7 +1,7 @@
 /*
  * The records of one process, as memtrace wrote them, back into what its judge saw: snapshot,
  * owners, ledger. Only what was told is known: a call site that was not among the top ones of a
- * tick has no point at that tick, unless that report had room left for it: then it held nothing.
+ * tick is left out of it, unless that report had room left for it: then it held nothing.
  * Records are foreign. Tables are bounded, and what they refuse is counted.
  */
 #pragma once
@@ -60,8 +60,8 @@ struct replay_view {
 /* The process runs another program: sites and history are those of nobody any more. -ENOMEM. */
 int replay_executed(struct replay *p);
 
-/* complete: all sites of the tick were told. -EAGAIN before the first one, -ENOMEM; *ret is written
- * only on success. */
+/* complete: all sites of the tick were told; otherwise those of the tick before stand in for what
+ * may still come. -EAGAIN before the first one, -ENOMEM; *ret is written only on success. */
 int replay_view(struct replay *p, bool complete, struct replay_view *ret);
 void replay_view_done(struct replay_view *v);
 

@@ -14,6 +14,7 @@ struct replay_site {
 	uint64_t id;
 	struct snap_site told; /* figures of the last record; its series and stack are not set */
 	uint64_t tick;	       /* of the last record */
+	uint64_t known;	       /* tick at which its figures were known last */
 	double fed_s;	       /* time of the last point */
 	struct series *series; /* owned */
 	struct replay_frame *frames; /* owned */
@@ -66,5 +67,5 @@ int replay_module(struct replay *p, const char *name, const char *build_id, uint
 int replay_sites_settle(struct replay *p);
 void replay_sites_done(struct replay *p);
 
-/* The sites and their stacks into a view. -ENOMEM. */
-int replay_sites_view(const struct replay *p, struct replay_view *v);
+/* The sites whose figures are known, and their stacks, into a view. -ENOMEM. */
+int replay_sites_view(const struct replay *p, bool complete, struct replay_view *v);

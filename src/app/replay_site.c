@@ -313,7 +313,7 @@ int replay_site(struct replay *p, const json_t *record, const char **why)
 		return r;
 	renew_figures(p, s, &now);
 	p->told += s->tick != p->tick;
-	s->tick = p->tick;
+	s->tick = s->known = p->tick;
 	r = take_stack(p, s, record);
 	if (r == 0)
 		r = take_owner(p, s, record);
@@ -337,6 +337,7 @@ int replay_sites_settle(struct replay *p)
 		s->told.freed_count = s->told.allocated_count;
 		s->told.freed_bytes = s->told.allocated_bytes;
 		s->told.ages_known = false;
+		s->known = p->tick;
 		r = add_point(s, p->now_s);
 	}
 	return r;
@@ -391,9 +392,15 @@ static void view_series(const struct replay_site *s, double *points, struct snap
 	ret->live_count_series = (struct snap_series){ t, count, n };
 }
 
-int replay_sites_view(const struct replay *p, struct replay_view *v)
+/* Old figures would stand still while the process goes on: they would look like survivors. */
+static bool is_known(const struct replay *p, bool complete, const struct replay_site *s)
 {
-	size_t points = 0, frames = 0;
+	return s->known == p->tick || (!complete && s->known + 1 == p->tick);
+}
+
+int replay_sites_view(const struct replay *p, bool complete, struct replay_view *v)
+{
+	size_t points = 0, frames = 0, n = 0;
 
 	for (size_t i = 0; i < p->site_count; i++) {
 		points += 3 * series_count(p->sites[i]->series);
@@ -408,19 +415,23 @@ int replay_sites_view(const struct replay *p, struct replay_view *v)
 	points = frames = 0;
 	for (size_t i = 0; i < p->site_count; i++) {
 		const struct replay_site *s = p->sites[i];
+		struct snap_site *out = &v->sites[n];
 
-		v->sites[i] = s->told;
-		v->sites[i].id = s->id;
-		v->sites[i].site = (uint32_t)i + 1;
-		view_series(s, v->points + points, &v->sites[i]);
-		view_stack(p, s, v->frames + frames, &v->sites[i].stack);
-		v->owners[i] = s->owner;
+		if (!is_known(p, complete, s))
+			continue;
+		*out = s->told;
+		out->id = s->id;
+		out->site = (uint32_t)n + 1;
+		view_series(s, v->points + points, out);
+		view_stack(p, s, v->frames + frames, &out->stack);
+		v->owners[n] = s->owner;
 		if (s->evidence)
-			v->owners[i].evidence = intern_text(&p->store->texts, s->evidence);
+			v->owners[n].evidence = intern_text(&p->store->texts, s->evidence);
+		n++;
 		points += 3 * series_count(s->series);
 		frames += s->frame_count;
 	}
 	v->snap.sites = v->sites;
-	v->snap.site_count = p->site_count;
+	v->snap.site_count = n;
 	return 0;
 }

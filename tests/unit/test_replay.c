@@ -251,14 +251,15 @@ static void a_site_that_is_not_told_holds_nothing_where_there_was_room(void **st
 	assert_int_equal(try_sample(&w, SAMPLE, 15), 0);
 	take_site(&w, 3, 60);
 	take_site(&w, 4, 60);
-	view(&w, true);					  /* full: nothing is known of the others */
-	assert_true(site_of(&w.v, 3)->first_seen_s == 0); /* nor of the past of new ones */
-	assert_int_equal(site_of(&w.v, 1)->live_count, 200);
-	assert_int_equal(site_of(&w.v, 1)->live_bytes_series.count, 2);
+	view(&w, true); /* full: nothing is known of the others, nor of the past of new ones */
+	assert_null(site_of(&w.v, 1));
+	assert_null(site_of(&w.v, 2));
+	assert_true(site_of(&w.v, 3)->first_seen_s == 0);
 	assert_int_equal(try_sample(&w, SAMPLE, 20), 0);
 	take_site(&w, 4, 70);
 	view(&w, false); /* more may come */
-	assert_int_equal(site_of(&w.v, 1)->live_count, 200);
+	assert_null(site_of(&w.v, 1));
+	assert_int_equal(site_of(&w.v, 3)->live_count, 60);
 	view(&w, true);
 	assert_int_equal(site_of(&w.v, 1)->live_count, 0);
 	assert_int_equal(site_of(&w.v, 1)->freed_count, 400);
