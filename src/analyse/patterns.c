@@ -63,6 +63,15 @@ static uint32_t module_of(const struct snapshot *snap, uint64_t id)
 	return SNAP_NO_MODULE;
 }
 
+static size_t site_of(const struct snapshot *snap, uint64_t id)
+{
+	size_t i = 0;
+
+	while (i < snap->site_count && snap->sites[i].id != id)
+		i++;
+	return i;
+}
+
 static const struct owner *owner_of(const struct patterns_input *p, size_t site)
 {
 	return p->in->owners && site < p->in->snap->site_count ? &p->in->owners[site] : NULL;
@@ -166,15 +175,6 @@ static bool keeps_a_peak(const struct patterns_input *p, const struct pattern_ro
 	       kept >= p->cfg->slack.min_share * (double)l->external_bytes;
 }
 
-static size_t site_of(const struct snapshot *snap, uint64_t id)
-{
-	size_t i = 0;
-
-	while (i < snap->site_count && snap->sites[i].id != id)
-		i++;
-	return i;
-}
-
 static enum module_kind kind_of_module(const struct ledger *l, uint32_t module)
 {
 	for (size_t i = 0; l && i < l->module_count; i++)
@@ -244,6 +244,14 @@ static int add_recommendation(const struct patterns_input *p, const struct findi
 	return recommend_write(&f, &row->recommendation);
 }
 
+/* A site or a module may be gone; what is kept of it is for when it comes back. */
+static bool is_there(const struct snapshot *snap, const struct pattern_row *row)
+{
+	if (row->kind == SUBJECT_SITE)
+		return site_of(snap, row->site_id) < snap->site_count;
+	return row->kind != SUBJECT_MODULE || row->module != SNAP_NO_MODULE;
+}
+
 /* A row for x, or none; p->count does not change then. */
 static int add_row(const struct patterns_input *p, const struct subject *x, struct patterns *all)
 {
@@ -262,7 +270,8 @@ static int add_row(const struct patterns_input *p, const struct subject *x, stru
 		.opinion = *growth_opinion(x->growth),
 		.limit_bytes = NAN,
 	};
-	if (row->opinion.shape.pattern == PATTERN_NONE || !(x->peak > 0))
+	if (row->opinion.shape.pattern == PATTERN_NONE || !(x->peak > 0) ||
+	    !is_there(p->in->snap, row))
 		return 0;
 	leak = leak_of(p, row);
 	set_verdict(p, leak, row);

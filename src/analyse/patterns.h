@@ -16,6 +16,6 @@ struct patterns_input {
 	enum resource_class class; /* the one that grows most, or unexplained */
 };
 
-/* Subjects of which no shape is known, or that never held anything, have no row. -ENOMEM leaves
- * *ret untouched. */
+/* Subjects of which no shape is known, that never held anything or are gone have no row. -ENOMEM
+ * leaves *ret untouched. */
 int patterns_build(const struct patterns_input *p, struct patterns *ret);

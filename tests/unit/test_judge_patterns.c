@@ -392,6 +392,24 @@ static void a_site_that_frees_what_it_makes_is_stable(void **state)
 	assert_null(site->recommendation);
 }
 
+static void what_is_gone_has_no_row(void **state)
+{
+	auto_run *r = run_begin(SEED + 54, 60);
+
+	(void)state;
+	leaky(r, 50, 0.2);
+	leaky(r, 50, 0);
+	run_until(r, 0, 58);
+	assert_non_null(row_of(r, SUBJECT_SITE, 1001));
+	sim_tick(&r->sim, 59);
+	r->sim.snap.site_count = 1;
+	run_judge(r);
+	assert_non_null(row_of(r, SUBJECT_SITE, 1000));
+	assert_null(row_of(r, SUBJECT_SITE, 1001));
+	run_tick(r, 60);
+	assert_non_null(row_of(r, SUBJECT_SITE, 1001));
+}
+
 static void descriptors_grow_in_numbers(void **state)
 {
 	auto_run *r = run_begin(SEED + 53, 120);
@@ -549,6 +567,7 @@ int main(void)
 		cmocka_unit_test(a_leak_is_told_of_its_site_its_class_and_its_process),
 		cmocka_unit_test(a_process_that_grows_with_it_makes_a_site_surer),
 		cmocka_unit_test(a_site_that_frees_what_it_makes_is_stable),
+		cmocka_unit_test(what_is_gone_has_no_row),
 		cmocka_unit_test(descriptors_grow_in_numbers),
 		cmocka_unit_test(subjects_are_bounded_and_the_largest_stay),
 		cmocka_unit_test(a_thousand_ticks_of_everything_fit_in_a_megabyte),
