@@ -24,7 +24,8 @@ def test_a_leak_has_a_pattern_at_every_level():
             for row in (process, site, kept):
                 check(row["verdict"] == "leak", f"{row['subject']}: {row['verdict']}")
                 check(row["pattern"] in ("linear", "sustained"), row["pattern"])
-                check(row["severity"] == "medium", f"{row['severity']}, as --severity has it")
+                wanted = "medium" if row["leak_probability"] >= 0.5 else "low"
+                check(row["severity"] == wanted, f"{row['severity']}: {row['leak_probability']}")
                 check("remember_session" in row["recommendation"], row["recommendation"])
             held = next(s for s in trace.final_sites() if s["site_id"] == leak["site_id"])
             check_near(site["growth_bytes_per_s"], held["live_bytes"] / WATCH_S, 0.25, "growth")
@@ -41,7 +42,8 @@ def test_a_leak_has_a_pattern_at_every_level():
             told = [r for r in trace.of_type("pattern") if r["subject"] == process["subject"]]
             check(told[-1]["elapsed_s"] == trace.of_type("end")[0]["elapsed_s"],
                   "the process's pattern is not told at the end")
-            print(f"        {process['growth_bytes_per_s']:.0f} B/s, told {len(told)} times, "
+            check(leak["severity"] == site["severity"], f"{leak['severity']}, {site['severity']}")
+            print(f"        leak {leak['confidence']:.2f} sure, {process['growth_bytes_per_s']:.0f} B/s, told {len(told)} times, "
                   f"confidence {process['confidence']:.2f}", flush=True)
 
 
