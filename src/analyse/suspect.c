@@ -326,9 +326,8 @@ static bool judge_kept(const struct suspect_cfg *cfg, const struct suspect_unit 
 	measure_growth(u, first, &t, &s);
 	if (!(s.low_per_s > 0))
 		return false;
-	/* Whatever fills up ends, on average, when it has gone on for as long again: few of those
-	 * that have lasted for seconds are leaks, most of those that have for an hour. */
-	s.confidence = fmin(0.3 + 0.1 * log2(fmax(s.window_s / cfg->min_window_s, 1)), 0.8);
+	/* What fills up ends, on average, when it has gone on for as long again. */
+	s.confidence = fmin(0.5 + 0.06 * log2(fmax(s.window_s / cfg->min_window_s, 1)), 0.8);
 	if (chance > cfg->doubt || s.window_s < window_s) {
 		s.opinion = SUSPECT_WATCH;
 		s.known_in_s = fmax(wait_for_certainty(u->now_s, chance, cfg->doubt),

@@ -59,8 +59,10 @@ int score_sites(const struct score_cfg *cfg)
 			r = play_all(t, cfg, wide);
 		if (r < 0)
 			return r;
-		fprintf(cfg->out, "### %s\n\n", titles[wide]);
-		missed |= site_tally_print(t, cfg->out);
+		fprintf(cfg->out, "%s### %s\n\n", wide ? "\n" : "", titles[wide]);
+		r = site_tally_print(t, cfg->out);
+		if (!wide) /* the bars were set for this series; the other shows what is left */
+			missed = r;
 	}
 	return missed;
 }
