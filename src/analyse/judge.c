@@ -58,6 +58,7 @@ struct judge_cfg judge_defaults(void)
 		.whole = whole_defaults(),
 		.slack = { 16e6, 0.3 }, /* less is what any program leaves behind */
 		.min_elapsed_s = 10,	/* start-up and warm-up take seconds everywhere */
+		.known_factor = 2,	/* others begin to grow meanwhile */
 		.hold_s = 3,		/* independent enough to square a chance of 1 % */
 		.sparse_tick_s = 10,	/* few looks give few chances of a false alarm */
 		.sparse_elapsed_s = 20, /* the shortest session that gets an answer */
@@ -211,7 +212,7 @@ static int note_hit(struct tick *t, const struct group *g, struct record *r)
 	       (t->sparse && t->now_s >= t->cfg->sparse_elapsed_s);
 	if (!held && !(r->reported && r->f.active)) {
 		t->pending = true;
-		t->known_in_s = fmax(t->known_in_s, t->cfg->hold_s);
+		t->known_in_s = fmax(t->known_in_s, t->cfg->known_factor * t->cfg->hold_s);
 		return 0;
 	}
 	by_count = g->s.opinion == SUSPECT_SURVIVES || suspect_counts_things(g->kind) ||
@@ -343,7 +344,8 @@ static int judge_group(struct tick *t, struct group *g)
 	}
 	if (g->s.opinion == SUSPECT_WATCH) {
 		t->pending = true;
-		t->known_in_s = fmax(t->known_in_s, g->s.known_in_s + t->cfg->hold_s);
+		t->known_in_s = fmax(t->known_in_s,
+				     t->cfg->known_factor * g->s.known_in_s + t->cfg->hold_s);
 	}
 	if (r)
 		note_miss(t, g, r);
@@ -466,7 +468,7 @@ static void pronounce(const struct tick *t, struct findings *f)
 		f->why = "memory or descriptors gather at a steady pace and are not released";
 	} else if (!(early_s <= 0)) {
 		f->verdict = VERDICT_INCONCLUSIVE;
-		f->known_in_s = early_s;
+		f->known_in_s = fmax(early_s, t->known_in_s);
 		f->why = "the process was not watched for long enough";
 	} else if (t->pending || t->settling || t->unexplained) {
 		f->verdict = VERDICT_INCONCLUSIVE;

@@ -27,6 +27,7 @@ struct judge_cfg {
 	struct whole_cfg whole;
 	struct slack_cfg slack;
 	double min_elapsed_s;	 /* no verdict before */
+	double known_factor;	 /* on the time after which a suspect alone would be known */
 	double hold_s;		 /* an opinion must hold this long, over two ticks at least */
 	double sparse_tick_s;	 /* ticks this far apart need not be two ... */
 	double sparse_elapsed_s; /* ... once this much was seen */

@@ -147,10 +147,8 @@ static void look_at_verdict(struct site_run *run, double now_s)
 {
 	bool open = run->f.verdict == VERDICT_INCONCLUSIVE;
 
-	if (!isnan(run->due_s) && (!open || now_s > run->due_s + SLACK_S)) {
-		run->open_kept += !open;
-		run->due_s = open ? INFINITY : NAN;
-	} else if (!open) {
+	if (!open) {
+		run->open_kept += now_s <= run->due_s + SLACK_S;
 		run->due_s = NAN;
 	}
 	run->untold = run->untold && open;
@@ -300,7 +298,7 @@ int site_tally_add(struct site_tally *t, const struct site_run *run)
 	}
 	*(run->p->leaking ? &t->open_end_leak : &t->open_end) +=
 		run->f.verdict == VERDICT_INCONCLUSIVE;
-	t->open_told += run->open_told - (isfinite(run->due_s) && run->due_s > e->end_s);
+	t->open_told += run->open_told - (run->due_s + SLACK_S > e->end_s);
 	t->open_kept += run->open_kept;
 	t->open_untold += run->open_untold;
 	return 0;
