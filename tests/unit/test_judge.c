@@ -172,6 +172,45 @@ static void survivors_stay_a_leak_when_the_load_ends(void **state)
 	assert_true(says(&r->f.list[0], "were never freed"));
 }
 
+/* A churn that begins to lose some after a minute. */
+static struct run *late_loser(double end_s)
+{
+	struct run *r = run_begin(SEED + 9, end_s);
+
+	sim_add_site(&r->sim, MT_SITE_HEAP, 1000);
+	sim_churn(&r->sim, &r->sim.site[0], 0, 60, 30, SIM_EXPONENTIAL, 0.2, 0);
+	sim_churn(&r->sim, &r->sim.site[0], 60, end_s, 30, SIM_EXPONENTIAL, 0.2, 0.2);
+	return r;
+}
+
+static void survivors_after_a_past_without_them_need_one_look(void **state)
+{
+	auto_run *r = late_loser(80);
+
+	(void)state;
+	r->cfg.hold_s = 1000;
+	assert_int_equal(run_all(r), VERDICT_LEAK);
+	assert_true(r->first_leak_s > 62 && r->f.list[0].confirmed);
+}
+
+static void what_was_sure_stays_sure_while_it_goes_on(void **state)
+{
+	auto_run *r = late_loser(250);
+	bool sure = false;
+
+	(void)state;
+	r->cfg.fusion.max_confidence = 0; /* the process has no say */
+	for (size_t second = 0; second <= 250; second++) {
+		run_tick(r, second);
+		if (!r->f.count)
+			continue;
+		assert_true(r->f.list[0].active);
+		assert_true(!sure || r->f.list[0].confidence >= 0.9);
+		sure = r->f.list[0].confidence >= 0.9;
+	}
+	assert_true(sure);
+}
+
 static void paths_of_one_owner_are_one_finding(void **state)
 {
 	auto_run *r = run_begin(SEED + 4, 60);
@@ -477,6 +516,8 @@ int main(void)
 		cmocka_unit_test(a_cache_that_is_full_is_gone_while_others_work),
 		cmocka_unit_test(growth_that_stops_with_the_whole_program_is_no_acquittal),
 		cmocka_unit_test(survivors_stay_a_leak_when_the_load_ends),
+		cmocka_unit_test(survivors_after_a_past_without_them_need_one_look),
+		cmocka_unit_test(what_was_sure_stays_sure_while_it_goes_on),
 		cmocka_unit_test(paths_of_one_owner_are_one_finding),
 		cmocka_unit_test(one_leaking_path_is_seen_behind_the_noise_of_its_owner),
 		cmocka_unit_test(memory_that_is_not_touched_costs_confidence),
