@@ -33,14 +33,15 @@ static bool grows(const struct shape *s)
 	       s->growth_per_s > 0;
 }
 
-/* When the headroom is used up, if the process goes on as in the window that was judged. */
+/* How fast it grows, and when the headroom is used up, if the process goes on as in the window that
+ * was judged. */
 static void set_forecast(const struct judge_input *in, struct pattern_row *row)
 {
 	const struct snap_series *series = &in->snap->external_series;
-	double headroom = in->limits.bytes - in->limits.used_bytes;
+	double headroom = in->limits.kind ? in->limits.bytes - in->limits.used_bytes : NAN;
 	struct shape_input points = { series->t_s, series->value, series->count };
 
-	if (!in->limits.kind || !isfinite(headroom) || !series->count)
+	if (!series->count)
 		return;
 	while (points.n > SHAPE_POINTS_MIN && points.t_s[0] < row->opinion.shape.start_s) {
 		points.t_s++;
@@ -49,6 +50,7 @@ static void set_forecast(const struct judge_input *in, struct pattern_row *row)
 	}
 	forecast_limit(&points, &row->opinion.shape, points.value[points.n - 1] + headroom,
 		       &row->forecast);
+	forecast_set_rate(&row->forecast, &row->opinion.shape);
 	if (!row->forecast.known)
 		return;
 	row->limit_kind = in->limits.kind;
@@ -275,12 +277,11 @@ static int add_row(const struct patterns_input *p, const struct subject *x, stru
 		return 0;
 	leak = leak_of(p, row);
 	set_verdict(p, leak, row);
-	row->severity = severity_of(p, leak, row);
-	if (x->kind == SUBJECT_PROCESS) {
+	if (x->kind == SUBJECT_PROCESS)
 		set_forecast(p->in, row);
-		if (leak)
-			recommend_find_who(p->in->snap, leak->site, owner_of(p, leak->site), &who);
-	}
+	row->severity = severity_of(p, leak, row);
+	if (x->kind == SUBJECT_PROCESS && leak)
+		recommend_find_who(p->in->snap, leak->site, owner_of(p, leak->site), &who);
 	r = add_recommendation(p, leak, who.site, x, row);
 	if (r == 0)
 		all->count++;
