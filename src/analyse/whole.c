@@ -116,7 +116,8 @@ struct whole whole_judge(const struct whole_cfg *cfg, const struct whole_input *
 		w.s = leak_of(cfg, o);
 		return w;
 	}
-	if ((known && o->verdict == GROWTH_NONE) || !looks_like_growth(cfg, in))
+	if ((known && o->verdict == GROWTH_NONE && !growth_is_open(o)) ||
+	    !looks_like_growth(cfg, in))
 		return w;
 	w.kind = WHOLE_GROWS;
 	if (known)

@@ -184,8 +184,9 @@ static void pronounce(const struct points *p, const struct growth_opinion *o, st
 		f->why = "it has grown for so long and in such a way as only leaks do";
 		break;
 	case GROWTH_NONE:
-		f->verdict = VERDICT_NO_LEAK;
-		f->why = "it does not grow as leaks do";
+		f->verdict = growth_is_open(o) ? VERDICT_INCONCLUSIVE : VERDICT_NO_LEAK;
+		f->why = growth_is_open(o) ? "it grows steadily, as caches and loads do for a while"
+					   : "it does not grow as leaks do";
 		break;
 	case GROWTH_SUSPECT:
 		f->why = "it grows, but start-up, a cache that fills, or load may explain it";

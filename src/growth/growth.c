@@ -19,6 +19,7 @@
 #define RISE_T 2.0	/* t of the slope of the later half below which it has ended */
 #define SLOPE_WHOLE 7.0 /* t of a slope, 30 and 14 degrees of freedom: one in 10^7 by chance */
 #define SLOPE_HALF 10.0
+#define SHAPE_SURELY 0.9 /* of windows without growth one in 500 is above */
 #define HINGE_CLEAR -0.3 /* ln of residuals against a line: from here on the onset is seen */
 
 struct growth {
@@ -277,10 +278,19 @@ static void judge_verdict(struct growth *g)
 	o->known_in_s = known_in(g, o->verdict, o->since_s);
 }
 
+static void say_when_open(struct growth *g)
+{
+	struct growth_opinion *o = &g->opinion;
+
+	if (growth_is_open(o))
+		o->known_in_s = known_in(g, GROWTH_SUSPECT, o->shape.start_s);
+}
+
 const struct growth_opinion *growth_judge(struct growth *g)
 {
 	judge_verdict(g);
 	judge_shape(g);
+	say_when_open(g);
 	return &g->opinion;
 }
 
@@ -294,6 +304,7 @@ static void judge_due(struct growth *g)
 	if (g->opinion.verdict != was ||
 	    count >= g->shaped + (count / 8 > SHAPE_EVERY ? count / 8 : SHAPE_EVERY))
 		judge_shape(g);
+	say_when_open(g);
 }
 
 int growth_add(struct growth *g, double t_s, double value)
@@ -321,6 +332,14 @@ void growth_restart(struct growth *g, double t_s)
 const struct growth_opinion *growth_opinion(const struct growth *g)
 {
 	return &g->opinion;
+}
+
+bool growth_is_open(const struct growth_opinion *o)
+{
+	const struct shape *s = &o->shape;
+
+	return o->verdict == GROWTH_NONE && s->leak_probability > SHAPE_SURELY &&
+	       s->growth_low_per_s > 0;
 }
 
 uint64_t growth_count(const struct growth *g)

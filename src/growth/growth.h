@@ -6,6 +6,7 @@
  * No lifetimes are known here: what they say comes on top (analyse/survival.h).
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,7 +36,8 @@ struct growth_opinion {
 	double leak_probability; /* that this is a leak, with all that was seen so far; calibrated;
 				    0 while too short */
 	double since_s;		 /* SUSPECT, LEAK: onset of the growth as far as seen; else NAN */
-	double known_in_s;  /* TOO_SHORT, SUSPECT: seconds until it should be known; NAN: never */
+	double known_in_s; /* TOO_SHORT, SUSPECT, open: seconds until it should be known; NAN: never
+			    */
 	struct shape shape; /* of the window that says most; up to an eighth of the life old */
 };
 
@@ -54,6 +56,12 @@ void growth_restart(struct growth *g, double t_s);
 
 /* Never NULL; valid until the next call for g. Judged anew once enough points came. */
 const struct growth_opinion *growth_opinion(const struct growth *g);
+
+/*
+ * No leak and none suspected, but nobody would say that all is well either: the last window surely
+ * grows. For a verdict that is given once; over a process's life chance makes such windows, too.
+ */
+bool growth_is_open(const struct growth_opinion *o);
 
 /* Judges what is there now, however few points came since the last time. */
 const struct growth_opinion *growth_judge(struct growth *g);
