@@ -106,7 +106,10 @@ static const struct opt opt_table[] = {
 #define GROUP "What to judge (memtrace analyze)"
 	{ "series", 0, OPT_FLAG, AT(series), NULL, GROUP,
 	  "read one whole series per line, {\"id\", \"t\": [s...], \"value\": [bytes...], "
-	  "\"events\": [{\"t\", \"kind\": \"restart\"}]}, and answer each with one pattern record",
+	  "\"events\": [{\"t\", \"kind\": \"restart\"}]}, and answer each with one pattern record; "
+	  "its leak_probability is that the shape is one of growth, and --fail-on-leak counts "
+	  "series "
+	  "of 256 points or more",
 	  NULL, CMD(ANALYZE) },
 	{ "limit", 0, OPT_BYTES, AT(limit_bytes), "SIZE", GROUP,
 	  "memory that there is, in place of a recorded limit: say when growth reaches it", NULL,

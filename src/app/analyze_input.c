@@ -42,8 +42,8 @@ int analyze_open(const char *file, size_t line_max, int signal_fd, struct analyz
 		return err_set(err, -EINVAL,
 			       "nothing to read; give a recording, as in 'memtrace analyze "
 			       "trace.jsonl', or pipe 'memtrace --json' into it");
-	ret->fd =
-		piped ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(file, O_RDONLY | O_CLOEXEC);
+	ret->fd = piped ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+			: open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (ret->fd < 0)
 		return err_set(err, -EIO, "cannot read %s (%s)", ret->name, strerror(errno));
 	return input_new(line_max, read_or_stop, ret, &ret->lines);
@@ -62,13 +62,28 @@ void analyze_close(struct analyze_input *in)
 	in->fd = -1;
 }
 
+/* What other systems put around a line. */
+static void strip(struct input_line *line)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+
+	if (line->number == 1 && line->len >= 3 && !memcmp(line->bytes, mark, 3)) {
+		line->bytes += 3;
+		line->len -= 3;
+	}
+	if (line->len && line->bytes[line->len - 1] == '\r')
+		line->len--;
+}
+
 int analyze_next(struct analyze_input *in, struct input_line *ret, struct err *err)
 {
 	int r;
 
-	do
+	do {
 		r = input_next(in->lines, ret);
-	while (r > 0 && ret->len == 0 && !ret->too_long);
+		if (r > 0)
+			strip(ret);
+	} while (r > 0 && ret->len == 0 && !ret->too_long);
 	if (r < 0 && r != -ENOMEM && r != -EAGAIN)
 		return err_set(err, -EIO, "%s: cannot read (%s)", in->name, strerror(-r));
 	return r;
@@ -84,7 +99,7 @@ void analyze_refuse(struct analyze_input *in, const struct input_line *line, con
 int analyze_parse(struct analyze_input *in, const struct input_line *line, json_t **ret)
 {
 	json_t *o = NULL;
-	int r = line->too_long ? -EBADMSG : json_parse_lenient(line->bytes, line->len, &o);
+	int r = line->too_long ? -EBADMSG : json_parse_lenient(line->bytes, line->len, &o, in->why);
 
 	if (r == 0 && json_is_object(o)) {
 		*ret = o;
@@ -95,7 +110,7 @@ int analyze_parse(struct analyze_input *in, const struct input_line *line, json_
 	analyze_refuse(in, line,
 		       line->too_long ? "it is too long"
 		       : o	      ? "no JSON object"
-				      : "no JSON");
+				      : in->why);
 	json_decref(o);
 	return -EBADMSG;
 }

@@ -18,6 +18,7 @@ struct analyze_input {
 	bool stopped;	  /* by a signal */
 	struct input *lines; /* owned */
 	uint64_t refused;
+	char why[JSON_WHY_BYTES]; /* of the last line that is no JSON */
 };
 
 /* "-" is standard input, refused when it is a terminal (-EINVAL). *ret is usable by close always.
@@ -26,7 +27,8 @@ int analyze_open(const char *file, size_t line_max, int signal_fd, struct analyz
 		 struct err *err);
 void analyze_close(struct analyze_input *in);
 
-/* 1 with a line that is not empty; 0 at the end; -EAGAIN: nothing came for a while, or an error. */
+/* 1 with a line that is not empty, without a byte order mark and a carriage return at its end; 0 at
+ * the end; -EAGAIN: nothing came for a while, or an error. */
 int analyze_next(struct analyze_input *in, struct input_line *ret, struct err *err);
 
 /* The line as JSON. -EBADMSG: it was refused and named; -ENOMEM. */

@@ -286,15 +286,17 @@ static int refuse(const char **why, const char *text)
 static bool time_of(struct points *p, const json_t *o, double *ret)
 {
 	double at = replay_decimal(o, "t");
-	uint64_t ns;
+	uint64_t ns = 0;
 
 	if (!isfinite(at))
 		at = replay_decimal(o, "time");
-	if (!isfinite(at) && clock_parse_utc(replay_text_of(o, "time"), &ns) == 0) {
+	if (!isfinite(at) && clock_parse_utc(replay_text_of(o, "time"), &ns) == 0)
 		at = (double)(ns / 1000) / 1e6;
+	if (!timeline_add(&p->clock, at, at, ret))
+		return false;
+	if (ns)
 		p->time_ns = ns;
-	}
-	return timeline_add(&p->clock, at, at, ret);
+	return true;
 }
 
 int points_take(struct points *p, const json_t *o, const char **why)
@@ -312,7 +314,8 @@ int points_take(struct points *p, const json_t *o, const char **why)
 	if (!isfinite(value))
 		return refuse(why, "a point whose value is no number");
 	if (!time_of(p, o, &t_s))
-		return refuse(why, "a point without a time, or not later than the one before");
+		return refuse(why, "a point without a time, or not later than the one before, or "
+				   "far ahead of it");
 	r = growth_add(p->growth, t_s, value);
 	if (r == -EINVAL)
 		return refuse(why, "a point that the judge refuses");

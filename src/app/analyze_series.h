@@ -18,7 +18,7 @@ struct series_cfg {
 
 struct series_told {
 	uint64_t answers; /* lines written */
-	bool leak;	  /* one at least is more likely a leak than not */
+	bool leak;	  /* one at least is a leak, and long enough to say so */
 };
 
 /*

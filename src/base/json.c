@@ -6,6 +6,7 @@
 #include <math.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -85,18 +86,24 @@ int json_put_time(json_t *object, const char *key, uint64_t realtime_ns)
 }
 
 /* jansson names every fault of the text; what it does not name is its own memory. */
-int json_parse(const char *bytes, size_t len, json_t **ret)
+static int parse(const char *bytes, size_t len, size_t flags, json_t **ret, json_error_t *error)
 {
-	json_error_t error = {};
-	json_t *o = json_loadb(bytes, len, JSON_DECODE_ANY, &error);
+	json_t *o = json_loadb(bytes, len, flags, error);
 
-	if (!o && (json_error_code(&error) == json_error_out_of_memory ||
-		   json_error_code(&error) == json_error_unknown))
+	if (!o && (json_error_code(error) == json_error_out_of_memory ||
+		   json_error_code(error) == json_error_unknown))
 		return -ENOMEM;
 	if (!o)
 		return -EBADMSG;
 	*ret = o;
 	return 0;
+}
+
+int json_parse(const char *bytes, size_t len, json_t **ret)
+{
+	json_error_t error = {};
+
+	return parse(bytes, len, JSON_DECODE_ANY, ret, &error);
 }
 
 static size_t no_number_at(const char *p, size_t left)
@@ -109,7 +116,38 @@ static size_t no_number_at(const char *p, size_t left)
 	return 0;
 }
 
-/* Puts empty objects where such words stand outside of strings; how many there were. */
+static size_t number_length(const char *p, size_t left)
+{
+	size_t n = 0;
+
+	if (left && (*p == '-' || (*p >= '0' && *p <= '9')))
+		while (n < left && (strchr("+-.eE", p[n]) ? p[n] : p[n] >= '0' && p[n] <= '9'))
+			n++;
+	return n;
+}
+
+/* Is it more than jansson takes? An integer beyond 64 bits loses its last two digits. */
+static bool mend_number(char *p, size_t len)
+{
+	char after = p[len];
+	bool beyond;
+
+	p[len] = 0;
+	beyond = isinf(strtod(p, NULL));
+	errno = 0;
+	if (beyond)
+		memcpy(memset(p, ' ', len), "{}", 2);
+	else if (strspn(p + (*p == '-'), "0123456789") == len - (*p == '-') && len > 2) {
+		strtoll(p, NULL, 10);
+		beyond = errno == ERANGE;
+		if (beyond)
+			memcpy(p + len - 2, "e2", 2);
+	}
+	p[len] = after;
+	return beyond;
+}
+
+/* What is no JSON, or too large, outside of strings; how many there were. text has a NUL behind. */
 static size_t replace_no_numbers(char *text, size_t len)
 {
 	bool quoted = false;
@@ -120,20 +158,38 @@ static size_t replace_no_numbers(char *text, size_t len)
 			quoted = !quoted;
 		else if (quoted && text[i] == '\\')
 			i++;
-		word = quoted || i >= len ? 0 : no_number_at(text + i, len - i);
-		if (!word)
+		if (quoted || i >= len)
 			continue;
-		memset(text + i, ' ', word);
-		memcpy(text + i, "{}", 2);
-		i += word - 1;
-		n++;
+		word = no_number_at(text + i, len - i);
+		if (word) {
+			memcpy(memset(text + i, ' ', word), "{}", 2);
+			n++;
+		} else {
+			word = number_length(text + i, len - i);
+			n += word && mend_number(text + i, word);
+		}
+		i += word ? word - 1 : 0;
 	}
 	return n;
 }
 
-int json_parse_lenient(const char *bytes, size_t len, json_t **ret)
+/* Without the bytes of the text that jansson quotes. */
+static void say_why(const json_error_t *error, char why[static JSON_WHY_BYTES])
 {
-	int r = json_parse(bytes, len, ret);
+	const char *quote = strstr(error->text, " near '");
+	size_t len = quote ? (size_t)(quote - error->text) : strlen(error->text);
+
+	snprintf(why, JSON_WHY_BYTES, "no JSON: %.*s", len > 70 ? 70 : (int)len, error->text);
+	for (; *why; why++)
+		if (*why < ' ' || *why > '~')
+			*why = '?';
+}
+
+int json_parse_lenient(const char *bytes, size_t len, json_t **ret, char why[static JSON_WHY_BYTES])
+{
+	const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
+	json_error_t error = {};
+	int r = parse(bytes, len, flags, ret, &error);
 	auto_free char *copy = NULL;
 
 	if (r != -EBADMSG)
@@ -142,7 +198,62 @@ int json_parse_lenient(const char *bytes, size_t len, json_t **ret)
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, bytes, len);
-	return replace_no_numbers(copy, len) ? json_parse(copy, len, ret) : r;
+	copy[len] = 0;
+	if (replace_no_numbers(copy, len))
+		r = parse(copy, len, flags, ret, &error);
+	if (r == -EBADMSG)
+		say_why(&error, why);
+	return r;
+}
+
+/* From the quote on to behind the other one. */
+static size_t string_length(const char *p, size_t left)
+{
+	size_t n = 1;
+
+	while (n < left && p[n] != '"')
+		n += p[n] == '\\' ? 2 : 1;
+	return n < left ? n + 1 : left;
+}
+
+static size_t skip_blanks(const char *p, size_t left)
+{
+	size_t n = 0;
+
+	while (n < left && (p[n] == ' ' || p[n] == '\t' || p[n] == '\r' || p[n] == '\n'))
+		n++;
+	return n;
+}
+
+size_t json_number_text(const char *bytes, size_t len, const char *key, char *ret, size_t size)
+{
+	size_t found = 0, key_len = strlen(key), n;
+	int depth = 0;
+
+	for (size_t i = 0; i < len; i += n) {
+		char c = bytes[i];
+		bool is_key;
+
+		n = c == '"' ? string_length(bytes + i, len - i) : 1;
+		depth += (c == '{' || c == '[') - (c == '}' || c == ']');
+		is_key = c == '"' && depth == 1 && n == key_len + 2 &&
+			 !memcmp(bytes + i + 1, key, key_len);
+		if (!is_key)
+			continue;
+		n += skip_blanks(bytes + i + n, len - i - n);
+		if (i + n >= len || bytes[i + n] != ':')
+			continue; /* it is a value */
+		n++;
+		n += skip_blanks(bytes + i + n, len - i - n);
+		found = number_length(bytes + i + n, len - i - n);
+		if (found >= size)
+			found = 0;
+		memcpy(ret, bytes + i + n, found);
+		n += found;
+	}
+	if (size)
+		ret[found] = 0;
+	return found;
 }
 
 static int append(const char *bytes, size_t len, void *ctx)
@@ -198,22 +309,41 @@ static int flush(FILE *f)
 	return errno ? -errno : -EIO;
 }
 
-int json_write_line(FILE *f, const json_t *object)
+static int write_text(FILE *f, const struct strbuf *line)
 {
-	auto_strbuf struct strbuf line = {};
-	int r;
+	int r = flush(f);
 
-	r = json_add_text(&line, object, DUMP_FLAGS);
-	if (r == 0)
-		r = strbuf_add(&line, "\n");
-	if (r < 0)
-		return r;
-	r = flush(f);
 	if (r < 0)
 		return r;
 	/* Past stdio: it would cut long lines into blocks and lose part of one on EAGAIN. */
 	if (fileno(f) >= 0)
-		return write_all(fileno(f), line.text, line.len);
-	fwrite(line.text, 1, line.len, f);
-	return ferror(f) ? -EIO : flush(f);
+		return write_all(fileno(f), line->text, line->len);
+	errno = 0;
+	if (fwrite(line->text, 1, line->len, f) != line->len)
+		return errno ? -errno : -EIO;
+	return flush(f);
+}
+
+int json_write_line(FILE *f, const json_t *object)
+{
+	auto_strbuf struct strbuf line = {};
+	int r = json_add_text(&line, object, DUMP_FLAGS);
+
+	if (r == 0)
+		r = strbuf_add(&line, "\n");
+	return r < 0 ? r : write_text(f, &line);
+}
+
+int json_write_line_with(FILE *f, const json_t *object, const char *key, const char *text)
+{
+	auto_strbuf struct strbuf line = {}, rest = {};
+	int r = json_add_text(&rest, object, DUMP_FLAGS);
+
+	if (r == 0)
+		r = strbuf_printf(&line, "{\"%s\":%s%s", key, text, rest.len > 2 ? "," : "");
+	if (r == 0)
+		r = strbuf_add_bytes(&line, rest.text + 1, rest.len - 1);
+	if (r == 0)
+		r = strbuf_add(&line, "\n");
+	return r < 0 ? r : write_text(f, &line);
 }

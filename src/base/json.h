@@ -42,9 +42,18 @@ int json_put_time(json_t *object, const char *key, uint64_t realtime_ns);
 /* One foreign document. 0 with a new reference, -EBADMSG when it is no JSON, -ENOMEM. */
 int json_parse(const char *bytes, size_t len, json_t **ret);
 
-/* The same for numbers written by other programs: NaN and Infinity, which are no JSON, are values
- * that are no numbers (empty objects). */
-int json_parse_lenient(const char *bytes, size_t len, json_t **ret);
+/*
+ * The same for what other programs write. NaN, Infinity and what no double holds (1e999) are values
+ * that are no numbers (empty objects); integers beyond 64 bits are read as doubles; strings may
+ * contain NUL. -EBADMSG: why says what is wrong, without foreign bytes.
+ */
+#define JSON_WHY_BYTES 96
+int json_parse_lenient(const char *bytes, size_t len, json_t **ret,
+		       char why[static JSON_WHY_BYTES]);
+
+/* The number that the document bytes, an object, has under key, as it is written there; the last
+ * one when there are several. How long it is; 0: there is none, or ret has no room for it. */
+size_t json_number_text(const char *bytes, size_t len, const char *key, char *ret, size_t size);
 
 /* Adds object as text, with jansson's flags. 0, -ENOMEM or b's earlier failure. */
 int json_add_text(struct strbuf *b, const json_t *object, size_t flags);
@@ -55,3 +64,6 @@ int json_add_text(struct strbuf *b, const json_t *object, size_t flags);
  * the line may then have been written.
  */
 int json_write_line(FILE *f, const json_t *object);
+
+/* The same with the number `text`, written as it is, as the value of `key` in front. */
+int json_write_line_with(FILE *f, const json_t *object, const char *key, const char *text);

@@ -10,7 +10,8 @@
 #include "growth/fit.h"
 #include "growth/pattern.h"
 
-#define SHAPE_POINTS_MIN 8 /* fewer have no shape */
+#define SHAPE_POINTS_MIN 8    /* fewer have no shape */
+#define SHAPE_VALUE_MAX 1e100 /* more is no quantity: left out */
 
 /* One window. Times in seconds, oldest first; uneven spacing and gaps are fine. Points that are no
  * numbers or run backwards are left out. */

@@ -13,7 +13,6 @@
 
 #define TIME_MAX 1e12	  /* seconds; more is no time */
 #define RANGE_LEAST 1e-90 /* less cannot be scaled up */
-#define VALUE_MAX 1e100	  /* more is no quantity, and its squares would overflow */
 #define SPAN_MIN_S 1e-9
 #define ENOUGH 12      /* points after a restart that are judged without what was before */
 #define ROUNDING 1e-12 /* of a value: less is no step but rounding */
@@ -44,7 +43,7 @@ static bool cursor_next(struct cursor *c, double *t, double *v)
 		*t = c->in->t_s[c->i];
 		*v = c->in->value[c->i++];
 		/* a NaN fails every comparison */
-		if (!(fabs(*t) <= TIME_MAX) || !(fabs(*v) <= VALUE_MAX) || !(*t > c->last))
+		if (!(fabs(*t) <= TIME_MAX) || !(fabs(*v) <= SHAPE_VALUE_MAX) || !(*t > c->last))
 			continue;
 		c->last = *t;
 		if (*t >= c->from && *t < c->until)

@@ -1,4 +1,4 @@
-/* A series that is too short has its fields too: null, and `unmeasured` says why. */
+/* A series that is too short or unusable has its fields too: null, and `unmeasured` says why. */
 #include "report/report_json_series.h"
 
 #include <errno.h>
@@ -15,7 +15,9 @@ static json_t *subject(const struct series_answer *a)
 	int r;
 
 	r = json_put_string(o, "kind", "process");
-	if (json_is_string(a->id))
+	if (a->id_text)
+		r |= json_put_string(o, "id", a->id_text);
+	else if (json_is_string(a->id))
 		r |= json_put(o, "id", json_incref(a->id));
 	else if (json_is_integer(a->id)) {
 		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(a->id));
@@ -51,10 +53,11 @@ static json_t *unmeasured(const struct series_answer *a)
 	char why[96];
 	int r;
 
-	snprintf(why, sizeof(why), "%zu usable points, a shape needs %d that span some time",
+	snprintf(why, sizeof(why),
+		 "%zu usable points, a shape needs %d without a restart between them",
 		 a->shape->points, SHAPE_POINTS_MIN);
 	r = json_put_string(row, "what", "pattern");
-	r |= json_put_string(row, "why", why);
+	r |= json_put_string(row, "why", a->why ? a->why : why);
 	if (r < 0 || json_array_append_new(list, steal(row)))
 		return NULL;
 	return steal(list);

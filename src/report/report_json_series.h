@@ -6,12 +6,14 @@
 #include "analyse/analysis.h"
 
 struct series_answer {
-	json_t *id; /* borrowed: a string, a number or null, given back as it came */
+	json_t *id;	     /* borrowed: a string, a number or null, given back as it came */
+	const char *id_text; /* borrowed: the number as it was written; NULL: from id */
 	const struct shape *shape;
 	const struct forecast *forecast; /* NULL: no limit was given */
 	enum severity severity;
 	const char *recommendation;
-	size_t left_out; /* points that are no numbers */
+	size_t left_out; /* points that are no numbers, or whose times do not rise */
+	const char *why; /* borrowed: why there is no pattern; NULL: too few points */
 };
 
 /* 0 with a new reference, or -ENOMEM. */

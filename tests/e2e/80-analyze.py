@@ -72,7 +72,7 @@ def test_a_line_that_grows_is_told_from_one_that_does_not():
 
 
 def test_a_leak_among_many_can_be_the_exit_status():
-    up, flat = line_of("up", *series(slope=50000)), line_of("flat", *series(slope=0))
+    up, flat = line_of("up", *series(n=300, slope=50000)), line_of("flat", *series(slope=0))
     for text, status in ((f"{flat}\n{up}\n{flat}", 3), (flat, 0)):
         records(analyze("--series", "--fail-on-leak", stdin=text), status)
     low, = records(analyze("--series", "--severity", "high=1kB:1kB,medium=1kB:1kB", stdin=up))
@@ -126,15 +126,22 @@ def test_values_that_are_no_numbers_are_left_out():
 
 
 HOSTILE_LINES = [
-    b"x", b"[]", b"7", b"null", b"{}", b"{\"id\":1}", b"\0\0\0", b"\xff\xfe", b"{" * 100000,
-    b"[" * 100000, b"{\"id\":1,\"t\":[1],\"value\":[1,2]}", b"{\"id\":[],\"t\":[],\"value\":[]}",
-    b"{\"id\":{},\"t\":[],\"value\":[]}", b"{\"id\":1,\"t\":{},\"value\":[]}",
-    b"{\"id\":1,\"t\":[],\"value\":\"x\"}", b"{\"id\":1e999,\"t\":[],\"value\":[]}",
-    b"{\"id\":99999999999999999999,\"t\":[],\"value\":[]}",
-    b"{\"id\":1,\"t\":[],\"value\":[],\"limit_bytes\":-1}",
-    b"{\"id\":1,\"t\":[],\"value\":[],\"limit_bytes\":\"x\"}",
+    b"x", b"[]", b"7", b"null", b"{}", b"{\"t\":7,\"value\":[]}", b"\0\0\0", b"\xff\xfe", b"{" * 100000,
+    b"[" * 100000, b"{\"id\":null,\"t\":[1],\"value\":[1,2]}", b"{\"id\":[],\"t\":[],\"value\":[]}",
+    b"{\"id\":{},\"t\":[],\"value\":[]}", b"{\"id\":true,\"t\":[],\"value\":[]}",
+    b"{\"t\":[],\"value\":[],\"limit_bytes\":-1}", b"{\"id\":NaN,\"t\":[],\"value\":[]}",
+    b"{\"id\":1-2,\"t\":[],\"value\":[]}", b"{\"id\":12345678901234567890-5,\"t\":[],\"value\":[]}",
+    b"{\"id\":0999999999999999999999,\"t\":[],\"value\":[]}", b"{\"id\":1,\"t\":[1e999}",
     b"{\"id\":1,\"t\":[1", b"{\"id\":\"\xc3\x28\",\"t\":[],\"value\":[]}",
 ]
+
+UNUSABLE = { # JSON with an id, and what is said of it
+    '"id":1': "no array", '"id":1,"t":{},"value":[]': "no array", '"id":1,"t":[],"value":"x"': "no array",
+    '"id":1,"t":[1],"value":[1,2]': "differ", '"id":1,"t":[],"value":[]': "0 usable points",
+    '"id":1,"t":[],"value":[],"limit_bytes":-1': "limit_bytes",
+    '"id":1,"t":[],"value":[],"limit_bytes":"x"': "limit_bytes",
+    '"id":1,"t":[1e999],"value":[5]': "0 usable points",
+}
 
 WILD_SERIES = [
     ([1e308 * (i - 10) / 10 for i in range(20)], [1e308 * (-1) ** i for i in range(20)]),
@@ -158,6 +165,86 @@ def test_what_is_no_series_is_named_and_the_rest_is_answered():
         check(f"{len(HOSTILE_LINES)} lines in all" in said and len(said.splitlines()) < 25, said)
 
 
+def test_what_has_an_id_is_answered_also_when_it_cannot_be_used():
+    text = "".join("{" + inner + "}\n" for inner in UNUSABLE)
+    for program in (MEMTRACE, SANITIZED):
+        r = analyze("--series", stdin=text, program=program)
+        out = records(r)
+        check(len(out) == len(UNUSABLE) and not r.stderr, f"{len(out)} answers, {r.stderr}")
+        for answer, (inner, words) in zip(out, UNUSABLE.items()):
+            check(answer["id"] == 1 and answer["pattern"] is None and answer["confidence"] is None, f"{answer}")
+            check(words in answer["unmeasured"][0]["why"], f"{inner}: {answer}")
+
+
+def test_any_number_comes_back_as_it_was_written():
+    t, v = series()
+    body = json.dumps({"t": t, "value": v})[1:]
+    ids = ["1700000000.123456", "0.1", "-1.5e-7", "18446744073709551615", "99999999999999999999", "1e3", "-0.0",
+           '"a\\u0000b"', "1e999"]
+    for program in (MEMTRACE, SANITIZED):
+        r = analyze("--series", stdin="".join(f'{{"id":{i},{body}\n' for i in ids), program=program)
+        out = records(r)
+        check([x["id"] for x in out] == [json.loads(i) for i in ids[:-1]] + ["1e999"], f"{out}")
+        check(all(f'"id":{i}'.encode() in line for i, line in zip(ids[:-1], r.stdout.splitlines())), f"{r}")
+        check(all(x["pattern"] == "linear" and x["points_count"] == 60 for x in out), f"{out}")
+
+
+def test_one_value_too_large_does_not_spoil_its_series():
+    t, v = series()
+    for word in ("1e999", "-1e999", "1" + "0" * 400, "1e200"):
+        text = line_of("a", t, v).replace(f" {v[7]},", f" {word},")
+        out, = records(analyze("--series", stdin=text, program=SANITIZED))
+        check(out["points_count"] == 59 and out["points_left_out_count"] == 1, f"{word}: {out}")
+        check(out["pattern"] == "linear", f"{word}: {out}")
+    r = analyze("--series", stdin=line_of("a", t, v) + "}\n" + line_of("b", t, v))
+    check(b"no JSON: " in r.stderr and b"end of file expected" in r.stderr, f"{r.stderr}")
+
+
+def test_one_time_out_of_line_costs_one_point():
+    t, v = series(n=400, slope=100000)
+    for which, at in ((50, 3650), (5, 1e9), (200, -5), (1, 1e9), (300, 0)):
+        times = t[:which] + [at] + t[which + 1:]
+        out, = records(analyze("--series", stdin=line_of("a", times, v)))
+        check(out["points_count"] == 399 and out["points_left_out_count"] == 1, f"{which}: {out}")
+        check(out["pattern"] == "linear" and out["window_s"] == 399, f"{which}: {out}")
+        check_near(out["growth_bytes_per_s"], 100000, 0.02, "slope")
+        r = analyze("--json", stdin=points_of(times, v))
+        out = records(r)
+        last = [x for x in out if x["type"] == "pattern"][-1]
+        check(end_of(out)["duration_s"] == 399 and last["pattern"] == "linear", f"{which}: {last}")
+        check_near(last["growth_bytes_per_s"], 100000, 0.05, "slope")
+        check(r.stderr.count(b"left out") == 1, f"{which}: {r.stderr}")
+    out, = records(analyze("--series", stdin=line_of("twice", list(range(100)) * 2, v[:200])))
+    check(out["points_count"] == 197 and out["points_left_out_count"] == 3, f"{out}")
+
+
+def test_a_restart_is_where_the_clock_of_the_series_says():
+    t, v = series(n=300, slope=100000)
+    times = [1795242729 + x for x in t]
+    mark = [{"t": 1795242729 + 199.5, "kind": "restart"}]
+    out, = records(analyze("--series", stdin=line_of("a", times, v, events=mark)))
+    check(out["window_s"] == 99 and out["points_count"] == 100, f"{out}")
+
+
+def test_a_short_series_is_no_leak_in_either_form():
+    for n, status in ((8, 0), (100, 0), (255, 0), (300, 3)):
+        t, v = series(n=n, slope=100000, noise=0)
+        out, = records(analyze("--series", "--fail-on-leak", stdin=line_of("a", t, v)), status)
+        check(out["pattern"] == "linear" and out["leak_probability"] > 0.7, f"{out}")
+        if not status: # a leak needs at least as many points
+            records(analyze("--json", "--fail-on-leak", stdin=points_of(t, v)))
+
+
+def test_marks_of_other_systems_around_lines_are_no_part_of_them():
+    t, v = series()
+    for mark in (b"", b"\xef\xbb\xbf"):
+        text = mark + (line_of("a", t, v) + "\r\n\r\n" + line_of("b", t, v) + "\r\n").encode()
+        r = analyze("--series", stdin=text, program=SANITIZED)
+        check([x["id"] for x in records(r)] == ["a", "b"] and not r.stderr, f"{r}")
+        r = analyze("--json", stdin=mark + (points_of(t, v) + "\n").replace("\n", "\r\n").encode())
+        check(end_of(records(r))["duration_s"] == 59 and not r.stderr, f"{r}")
+
+
 def test_wild_numbers_are_answered():
     text = "\n".join(line_of(i, *s, limit_bytes=1e300) for i, s in enumerate(WILD_SERIES))
     for program in (MEMTRACE, SANITIZED):
@@ -171,9 +258,10 @@ def test_long_lines_are_bounded():
     data = "\n".join([line_of("many", t, v), small, '{"x":"' + "y" * (17 << 20) + '"}', small,
                       line_of("a day", t[:86400], v[:86400])])
     r = analyze("--series", stdin=data)
-    check([x["id"] for x in records(r)] == ["small", "small", "a day"], f"{r.stderr}")
-    said = r.stderr.decode()
-    check("more than 262,144 points" in said and "too long" in said, said)
+    out = records(r)
+    check([x["id"] for x in out] == ["many", "small", "small", "a day"], f"{r.stderr}")
+    check(out[0]["pattern"] is None and "262,144" in out[0]["unmeasured"][0]["why"], f"{out[0]}")
+    check(b"too long" in r.stderr, f"{r.stderr}")
 
 
 def test_nothing_to_answer_is_a_failure():

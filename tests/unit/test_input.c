@@ -186,6 +186,57 @@ static void the_same_time_again_and_again_is_no_clock_set_back(void **state)
 	assert_true(timeline_add(&t, 6, 5, &s) && s == 1);
 }
 
+/* Times 0, 1, ... with one of them moved; what was given out last. */
+static double after_one_moved(int n, int which, double moved, int *ret_refused)
+{
+	struct timeline t = {};
+	double s = 0;
+
+	*ret_refused = 0;
+	for (int i = 0; i < n; i++)
+		*ret_refused += !timeline_add(&t, i == which ? moved : i, 0, &s);
+	return s;
+}
+
+static void one_time_far_ahead_is_refused_and_the_rest_goes_on(void **state)
+{
+	int refused;
+
+	(void)state;
+	assert_true(after_one_moved(400, 50, 3650, &refused) == 399 && refused == 1);
+	assert_true(after_one_moved(400, 5, 1e9, &refused) == 399 && refused == 1);
+	assert_true(after_one_moved(400, 5, 1e300, &refused) == 399 && refused == 1);
+	assert_true(after_one_moved(400, 1, 1e9, &refused) == 399 && refused == 1);
+	assert_true(after_one_moved(400, 399, 1e9, &refused) == 398 && refused == 1);
+	/* the first one is the only one to go by: it is left when four say otherwise */
+	assert_true(after_one_moved(400, 0, 1e8, &refused) == 1e8 + 396 && refused == 3);
+}
+
+static void a_gap_is_believed_when_the_next_time_says_so(void **state)
+{
+	struct timeline t = {};
+	double s = 0;
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		assert_true(timeline_add(&t, i, 0, &s));
+	assert_false(timeline_add(&t, 5000, 0, &s));
+	assert_true(timeline_add(&t, 5001, 0, &s) && s == 5001);
+	assert_true(timeline_add(&t, 10000, 0, &s) && s == 10000); /* gaps are known now */
+}
+
+static void dates_after_a_zero_are_followed(void **state)
+{
+	struct timeline t = {};
+	double s = 0;
+
+	(void)state;
+	assert_true(timeline_add(&t, 0, 0, &s) && s == 0);
+	assert_false(timeline_add(&t, 1.7e9, 0, &s));
+	assert_true(timeline_add(&t, 1.7e9 + 5, 0, &s) && s == 5);
+	assert_true(timeline_add(&t, 1.7e9 + 10, 0, &s) && s == 10);
+}
+
 static void dates_are_read_and_what_is_none_is_refused(void **state)
 {
 	static const char *const none[] = { "",
@@ -226,6 +277,9 @@ int main(void)
 		cmocka_unit_test(
 			one_time_that_steps_back_is_refused_and_a_clock_that_was_set_back_is_followed),
 		cmocka_unit_test(the_same_time_again_and_again_is_no_clock_set_back),
+		cmocka_unit_test(one_time_far_ahead_is_refused_and_the_rest_goes_on),
+		cmocka_unit_test(a_gap_is_believed_when_the_next_time_says_so),
+		cmocka_unit_test(dates_after_a_zero_are_followed),
 		cmocka_unit_test(dates_are_read_and_what_is_none_is_refused),
 	};
 

@@ -233,12 +233,13 @@ static void words_for_no_numbers_are_read_outside_of_strings_only(void **state)
 {
 	static const char text[] = "{\"a\":[NaN,Infinity,-Infinity,1,-NaN],\"NaN\":\"\\\"NaN\"}";
 	static const char good[] = "{\"a\":[NaN,Infinity,-Infinity,1],\"NaN\":\"\\\"NaN\"}";
+	char why[JSON_WHY_BYTES];
 	json_auto_t *o = NULL;
 	const json_t *a;
 
 	(void)state;
-	assert_int_equal(json_parse_lenient(text, strlen(text), &o), -EBADMSG);
-	assert_int_equal(json_parse_lenient(good, strlen(good), &o), 0);
+	assert_int_equal(json_parse_lenient(text, strlen(text), &o, why), -EBADMSG);
+	assert_int_equal(json_parse_lenient(good, strlen(good), &o, why), 0);
 	a = json_object_get(o, "a");
 	assert_int_equal(json_array_size(a), 4);
 	assert_true(json_is_object(json_array_get(a, 0)) && json_is_object(json_array_get(a, 2)));
@@ -246,10 +247,80 @@ static void words_for_no_numbers_are_read_outside_of_strings_only(void **state)
 	assert_string_equal(json_string_value(json_object_get(o, "NaN")), "\"NaN");
 	json_decref(o);
 	o = NULL;
-	assert_int_equal(json_parse_lenient("Na", 2, &o), -EBADMSG);
-	assert_int_equal(json_parse_lenient("\"\\", 2, &o), -EBADMSG);
-	assert_int_equal(json_parse_lenient("NaN", 3, &o), 0);
+	assert_int_equal(json_parse_lenient("Na", 2, &o, why), -EBADMSG);
+	assert_int_equal(json_parse_lenient("\"\\", 2, &o, why), -EBADMSG);
+	assert_int_equal(json_parse_lenient("NaN", 3, &o, why), 0);
 	assert_true(json_is_object(o));
+}
+
+static void numbers_that_are_too_large_do_not_spoil_their_document(void **state)
+{
+	static const char text[] = "{\"a\":[1e999,-99999999999999999999,18446744073709551615,"
+				   "9223372036854775807,1e5,\"1e999\"],\"s\":\"a\\u0000b\"}";
+	static const char *const bad[] = { "[12345678901234567890-5]", "[0999999999999999999999]",
+					   "[--99999999999999999999]",
+					   "[\x01"
+					   "1e999" };
+	char why[JSON_WHY_BYTES];
+	json_auto_t *o = NULL;
+	const json_t *a;
+
+	(void)state;
+	assert_int_equal(json_parse_lenient(text, strlen(text), &o, why), 0);
+	a = json_object_get(o, "a");
+	assert_true(json_is_object(json_array_get(a, 0)));
+	assert_true(fabs(json_number_value(json_array_get(a, 1)) / -1e20 - 1) < 1e-14);
+	assert_true(fabs(json_number_value(json_array_get(a, 2)) / 0x1p64 - 1) < 1e-14);
+	assert_true(json_integer_value(json_array_get(a, 3)) == INT64_MAX);
+	assert_true(json_number_value(json_array_get(a, 4)) == 1e5);
+	assert_string_equal(json_string_value(json_array_get(a, 5)), "1e999");
+	assert_int_equal(json_string_length(json_object_get(o, "s")), 3);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		json_t *none = NULL;
+
+		assert_int_equal(json_parse_lenient(bad[i], strlen(bad[i]), &none, why), -EBADMSG);
+		assert_int_equal(strncmp(why, "no JSON: ", 9), 0);
+	}
+}
+
+static void check_number_text(const char *text, const char *expected)
+{
+	char number[8];
+
+	assert_int_equal(json_number_text(text, strlen(text), "id", number, sizeof(number)),
+			 strlen(expected));
+	assert_string_equal(number, expected);
+}
+
+static void a_number_is_found_as_it_is_written(void **state)
+{
+	(void)state;
+	check_number_text("{\"id\":1.50}", "1.50");
+	check_number_text("{ \"x\" : [{\"id\":3}] , \"id\" :\t-7e0 ,\"y\":\"id\"}", "-7e0");
+	check_number_text("{\"id\":1,\"id\":2}", "2");
+	check_number_text("{\"id\":1,\"id\":\"2\"}", "");
+	check_number_text("{\"a\":\"\\\"id\\\":5\"}", "");
+	check_number_text("{\"id\":12345678}", ""); /* no room */
+	check_number_text("{\"id\":1234567}", "1234567");
+	check_number_text("{\"id\"", "");
+	check_number_text("{\"id", "");
+	check_number_text("{\"\\", "");
+	check_number_text("", "");
+}
+
+static void a_number_is_written_as_it_came(void **state)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	json_auto_t *o = json_pack("{s:i}", "a", 1), *none = json_object();
+
+	(void)state;
+	assert_int_equal(json_write_line_with(f, o, "id", "1700000000.123456"), 0);
+	assert_int_equal(json_write_line_with(f, none, "id", "5"), 0);
+	fclose(f);
+	assert_string_equal(text, "{\"id\":1700000000.123456,\"a\":1}\n{\"id\":5}\n");
+	free(text);
 }
 
 int main(void)
@@ -270,6 +341,9 @@ int main(void)
 		cmocka_unit_test(the_monotonic_clock_does_not_go_back),
 		cmocka_unit_test(a_document_is_read_or_refused),
 		cmocka_unit_test(words_for_no_numbers_are_read_outside_of_strings_only),
+		cmocka_unit_test(numbers_that_are_too_large_do_not_spoil_their_document),
+		cmocka_unit_test(a_number_is_found_as_it_is_written),
+		cmocka_unit_test(a_number_is_written_as_it_came),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
