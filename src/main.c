@@ -1,6 +1,9 @@
 /* Parse, run, exit code. */
+#include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "app/analyze.h"
 #include "app/app.h"
@@ -22,11 +25,26 @@ static int flushed(int r)
 	return r < 0 || fflush(stdout) ? EXIT_FAILED : EXIT_OK;
 }
 
+/*
+ * Descriptors 0 to 2 that are closed would be given to the next file or map that is opened, which
+ * output would then go into. They are taken by something that fails in their direction.
+ */
+static bool take_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct opts opts;
 	struct err err = { 0 };
 
+	if (!take_standard_descriptors())
+		return EXIT_FAILED;
 	signal(SIGPIPE, SIG_IGN);
 	if (cli_parse(argc, argv, &opts, &err)) {
 		log_error("%s", err.text);

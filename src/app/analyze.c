@@ -8,13 +8,15 @@
 #include <unistd.h>
 
 #include "app/analyze_input.h"
+#include "app/analyze_output.h"
 #include "app/analyze_records.h"
 #include "app/analyze_series.h"
 #include "app/app.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 
-static int run_series(const struct opts *opts, int signal_fd, bool *ret_leak, struct err *err)
+static int run_series(const struct opts *opts, int signal_fd, FILE *out, bool *ret_leak,
+		      struct err *err)
 {
 	struct series_cfg cfg = { .severity = severity_defaults(),
 				  .limit_bytes = opts->limit_bytes };
@@ -26,7 +28,7 @@ static int run_series(const struct opts *opts, int signal_fd, bool *ret_leak, st
 		r = analyze_open(opts->file_count ? opts->files[0] : "-", SERIES_LINE_MAX,
 				 signal_fd, &in, err);
 	if (r == 0)
-		r = analyze_series(&in, stdout, &cfg, &told, err);
+		r = analyze_series(&in, out, &cfg, &told, err);
 	if (r < 0)
 		return r;
 	if (!told.answers)
@@ -56,14 +58,19 @@ static int open_signals(int *ret)
 int analyze_run(const struct opts *opts)
 {
 	auto_close int signal_fd = -1;
+	auto_fclose FILE *out = NULL;
+	struct analyze_output output = { .fd = STDOUT_FILENO };
 	struct err err = {};
 	bool leak = false;
 	int r;
 
 	r = open_signals(&signal_fd);
+	output.signal_fd = signal_fd;
 	if (r == 0)
-		r = opts->series ? run_series(opts, signal_fd, &leak, &err)
-				 : analyze_records(opts, signal_fd, &leak, &err);
+		r = analyze_output_open(&output, &out);
+	if (r == 0)
+		r = opts->series ? run_series(opts, signal_fd, out, &leak, &err)
+				 : analyze_records(opts, signal_fd, out, &leak, &err);
 	if (r == 0)
 		return leak && opts->fail_on_leak ? EXIT_LEAK : EXIT_OK;
 	log_error("%s", err.text[0] ? err.text : strerror(-r));

@@ -245,14 +245,15 @@ static void tell_losses(const struct work *w)
 			 (unsigned long long)s->refused_frames);
 }
 
-int analyze_records(const struct opts *opts, int signal_fd, bool *ret_leak, struct err *err)
+int analyze_records(const struct opts *opts, int signal_fd, FILE *out, bool *ret_leak,
+		    struct err *err)
 {
 	auto_clean(work_done) struct work w = { .opts = opts };
 	int r = 0;
 
 	w.cfg = (struct analyzed_cfg){
 		.ops = opts->json ? &sink_jsonl : &sink_text,
-		.sink = { .out = stdout,
+		.sink = { .out = out,
 			  .colour = output_wants_colour(stdout),
 			  .top = opts->top,
 			  .judgement = true,
@@ -273,6 +274,8 @@ int analyze_records(const struct opts *opts, int signal_fd, bool *ret_leak, stru
 		return err_set(err, -ENODATA, "nothing to judge: no %s in the input",
 			       w.others ? "record of that process" : "sample and no point");
 	if (r < 0 && r != -ENOMEM)
-		return err_set(err, r, "cannot write to standard output (%s)", strerror(-r));
+		return err->text[0] ? r
+				    : err_set(err, -EIO, "cannot write to standard output (%s)",
+					      strerror(-r));
 	return r;
 }

@@ -1,6 +1,7 @@
 /* `memtrace analyze` of records of memtrace, and of bare points between them. */
 #pragma once
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "base/err.h"
 #include "cli.h"
@@ -11,4 +12,5 @@
  * Reads every file of opts and tells what is judged; *ret_leak: a leak was found. 0, -ENODATA:
  * there was nothing to judge, or another negative errno, with *err filled.
  */
-int analyze_records(const struct opts *opts, int signal_fd, bool *ret_leak, struct err *err);
+int analyze_records(const struct opts *opts, int signal_fd, FILE *out, bool *ret_leak,
+		    struct err *err);

@@ -426,6 +426,55 @@ def test_files_are_series_of_their_own_and_a_signal_ends_in_order():
               f"status {s.process.returncode}, {end}")
 
 
+def ends(process, *, status=None):
+    """Within a few seconds of the signal."""
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        check(False, "the signal is not heard")
+    check(status is None or process.returncode == status, f"status {process.returncode}")
+
+
+def test_a_signal_is_heard_while_nobody_writes_or_reads():
+    with tempfile.TemporaryDirectory() as folder:
+        os.mkfifo(f"{folder}/pipe")
+        for form in ([], ["--series"]):
+            p = subprocess.Popen([MEMTRACE, "analyze", *form, f"{folder}/pipe"], stderr=subprocess.DEVNULL)
+            time.sleep(0.3)
+            check(p.poll() is None, "it does not wait for a writer")
+            p.send_signal(signal.SIGTERM)
+            ends(p, status=1)
+        p = subprocess.Popen([MEMTRACE, "analyze", "--json", f"{folder}/pipe"], stdout=subprocess.PIPE)
+        time.sleep(0.3)
+        with open(f"{folder}/pipe", "w") as f: # a writer that comes late
+            f.write(points_of(*series()))
+        out, _ = p.communicate(timeout=30)
+        check(json.loads(out.splitlines()[-1])["type"] == "end", f"{out}")
+        with open(f"{folder}/many", "w") as f:
+            f.write("".join(line_of(k, *series(n=20, seed=k)) + "\n" for k in range(2000)))
+        for how in (signal.SIGTERM, signal.SIGINT):
+            p = subprocess.Popen([MEMTRACE, "analyze", "--series", f"{folder}/many"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            time.sleep(1) # the pipe is full
+            check(p.poll() is None, "it does not wait for a reader")
+            p.send_signal(how)
+            ends(p, status=1)
+            p.stdout.close()
+
+
+def test_output_that_is_closed_is_a_failure_and_harms_nothing():
+    for command in (["analyze", "--series"], ["analyze", "--json"], ["analyze"], ["version"], ["schema"]):
+        data = line_of(1, *series()) if "--series" in command else points_of(*series())
+        r = subprocess.run(["sh", "-c", 'exec "$0" "$@" >&-', MEMTRACE, *command], input=data,
+                           stderr=subprocess.PIPE, text=True, timeout=60)
+        check(r.returncode == 1, f"{command}: {r}")
+        check(command[0] != "analyze" or "cannot write to standard output (Bad file descriptor)" in r.stderr, f"{r}")
+    r = subprocess.run(["sh", "-c", 'exec "$0" analyze --series <&- 2>&-', MEMTRACE], timeout=60)
+    check(r.returncode == 1, f"{r}")
+
+
 def test_text_has_a_plot_and_the_verdict_last():
     r = analyze("--limit", "1G", stdin=points_of(*series(n=600, slope=50000)))
     text = r.stdout.decode()

@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		opts.files[opts.file_count++] = name;
 	opts.json = !(how & 2);
 	opts.limit_bytes = how & 4 ? 1 << 30 : 0;
-	r = analyze_records(&opts, -1, &leak, &err);
+	r = analyze_records(&opts, -1, stdout, &leak, &err);
 	CLAIM(r == 0 || r == -ENODATA);
 	CLAIM(r == 0 || err.text[0]);
 	if (opts.json)
