@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "analyse/fold.h"
 #include "app/analyze_input.h"
 #include "app/analyze_points.h"
 #include "app/analyzed.h"
@@ -15,17 +16,26 @@
 #define LINE_MAX_BYTES ((size_t)4 << 20)
 #define IDLE_MS 250 /* sites follow their sample at once */
 
+/* A process whose records say other things than this program knows, until its next start. */
+struct newer {
+	uint32_t pid;
+	uint64_t host; /* mixed; 0: any */
+};
+
 struct work {
 	const struct opts *opts;
 	struct analyzed_cfg cfg;
 	struct replay_store store;
 	struct analyzed *process[ANALYZE_PROCESSES_MAX]; /* owned, in the order of appearance */
 	size_t count;
+	struct newer newer[ANALYZE_PROCESSES_MAX]; /* the oldest gives way */
+	size_t newer_count;
 	struct points *points; /* owned: bare ones of this input; NULL: none yet */
 	bool unsettled;	       /* something may have to be judged when nothing comes */
 	bool leak;
 	bool stopped;
 	uint64_t told;	  /* processes and series */
+	uint64_t unread;  /* records of a newer memtrace */
 	uint64_t refused; /* records of processes beyond the table */
 	uint64_t others;  /* records of processes that were not asked for */
 };
@@ -107,9 +117,72 @@ static bool knows(const struct work *w, uint32_t pid, const json_t *record)
 	return false;
 }
 
+static uint64_t mix_host(const char *host)
+{
+	uint64_t mixed = 1;
+
+	for (; host && *host; host++)
+		mixed = fold_mix(mixed, (unsigned char)*host);
+	return host ? mixed : 0;
+}
+
+static bool is_newer(struct work *w, uint32_t pid, const json_t *record, bool forget)
+{
+	uint64_t host = mix_host(replay_text_of(record, "host"));
+
+	for (size_t i = 0; i < w->newer_count; i++) {
+		struct newer *n = &w->newer[i];
+
+		if (n->pid != pid || (n->host && host && n->host != host))
+			continue;
+		if (forget)
+			*n = w->newer[--w->newer_count];
+		return true;
+	}
+	return false;
+}
+
+/* What was known of the process ended before this start. */
+static int begin_newer(struct work *w, uint32_t pid, const json_t *record)
+{
+	const char *host = replay_text_of(record, "host");
+	int r = 0;
+
+	for (size_t i = 0; i < w->count; i++)
+		if (analyzed_matches(w->process[i], pid, host)) {
+			r = end_one(w, i, "the process or its recording began anew");
+			break;
+		}
+	is_newer(w, pid, record, true);
+	if (w->newer_count == ANALYZE_PROCESSES_MAX)
+		memmove(w->newer, w->newer + 1, --w->newer_count * sizeof(w->newer[0]));
+	w->newer[w->newer_count++] = (struct newer){ pid, mix_host(host) };
+	return r;
+}
+
+/* Is it of a process that cannot be read? 1: counted. */
+static int sort_out_newer(struct work *w, uint32_t pid, const char *type, const json_t *record,
+			  const char **why)
+{
+	uint64_t schema = replay_number(record, "schema");
+	bool start = !strcmp(type, "start");
+	int r;
+
+	if (start && schema != FACT_UNKNOWN && schema > REPORT_SCHEMA) {
+		*why = "written by a newer memtrace, which says other things, as is what follows "
+		       "of its process";
+		r = begin_newer(w, pid, record);
+		return r < 0 ? r : -EBADMSG;
+	}
+	if (!is_newer(w, pid, record, start) || start)
+		return 0;
+	w->unread++;
+	return 1;
+}
+
 static int take_record(struct work *w, const char *type, const json_t *record, const char **why)
 {
-	uint64_t pid = replay_number(record, "pid"), schema = replay_number(record, "schema");
+	uint64_t pid = replay_number(record, "pid");
 	size_t i;
 	int r;
 
@@ -117,14 +190,13 @@ static int take_record(struct work *w, const char *type, const json_t *record, c
 		*why = "a record without a pid";
 		return -EBADMSG;
 	}
-	if (!strcmp(type, "start") && schema != FACT_UNKNOWN && schema > REPORT_SCHEMA) {
-		*why = "written by a newer memtrace, which says other things";
-		return -EBADMSG;
-	}
 	if (!wanted(w->opts, pid)) {
 		w->others++;
 		return 0;
 	}
+	r = sort_out_newer(w, (uint32_t)pid, type, record, why);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	/* what says nothing of memory makes no process known */
 	if (strcmp(type, "start") && strcmp(type, "sample") && !knows(w, (uint32_t)pid, record))
 		return 0;
@@ -232,6 +304,9 @@ static void tell_losses(const struct work *w)
 {
 	const struct replay_store *s = &w->store;
 
+	if (w->unread)
+		log_warn("%llu records of a newer memtrace were left out",
+			 (unsigned long long)w->unread);
 	if (w->refused)
 		log_warn("%llu records of more than %d processes at once were left out",
 			 (unsigned long long)w->refused, ANALYZE_PROCESSES_MAX);

@@ -23,6 +23,9 @@ struct analyzed {
 	struct judge *judge;   /* owned */
 	struct sink *sink;     /* owned */
 	struct timeline clock;
+	bool steady;		  /* the clock is elapsed_s */
+	bool skipping;		  /* the last sample was left out, and so are its sites */
+	unsigned int falls;	  /* samples in a row before the last time */
 	uint64_t time_ns;	  /* of the last record that has one; 0: none yet */
 	bool pending;		  /* a tick is not judged yet */
 	bool executed;		  /* another program runs since the last sample */
@@ -103,12 +106,15 @@ bool analyzed_ended(const struct analyzed *a)
 	return a->reason != 0;
 }
 
-bool analyzed_is_anew(const struct analyzed *a, const char *type, const json_t *record)
+bool analyzed_is_anew(struct analyzed *a, const char *type, const json_t *record)
 {
-	if (!strcmp(type, "start"))
-		return true;
-	return !strcmp(type, "sample") && a->clock.begun &&
-	       replay_decimal(record, "elapsed_s") < a->clock.last;
+	double elapsed_s = replay_decimal(record, "elapsed_s");
+
+	if (strcmp(type, "sample") != 0)
+		return !strcmp(type, "start");
+	if (a->steady && elapsed_s >= 0)
+		a->falls = elapsed_s < a->clock.last ? a->falls + 1 : 0;
+	return a->falls >= ANALYZED_FALLS;
 }
 
 static struct record_head head_of(const struct analyzed *a)
@@ -168,10 +174,16 @@ static bool time_of(struct analyzed *a, const json_t *record, double *ret)
 {
 	double elapsed_s = replay_decimal(record, "elapsed_s"), wall_s;
 	uint64_t ns;
+	bool taken;
 
-	if (elapsed_s >= 0)
-		return timeline_add(&a->clock, elapsed_s, 0, ret);
-	if (clock_parse_utc(replay_text_of(record, "time"), &ns) < 0)
+	if (elapsed_s >= 0) {
+		if (!a->steady && elapsed_s > a->clock.now_s && elapsed_s <= TIMELINE_MAX_S)
+			a->clock = (struct timeline){}; /* the wall clock is not needed any more */
+		taken = timeline_add(&a->clock, elapsed_s, 0, ret);
+		a->steady |= taken;
+		return taken;
+	}
+	if (a->steady || clock_parse_utc(replay_text_of(record, "time"), &ns) < 0)
 		return false;
 	wall_s = (double)(ns / 1000) / 1e6;
 	return timeline_add(&a->clock, wall_s, wall_s, ret);
@@ -197,8 +209,10 @@ static int take_sample(struct analyzed *a, const json_t *record, const char **wh
 	double t_s;
 	int r;
 
-	if (!time_of(a, record, &t_s)) {
-		*why = "a sample without a time, or not later than the one before";
+	a->skipping = !time_of(a, record, &t_s);
+	if (a->skipping) {
+		*why = "a sample without a time, or not later than the one before, or far ahead "
+		       "of it";
 		return -EBADMSG;
 	}
 	take_names(a, record);
@@ -224,6 +238,10 @@ int analyzed_take(struct analyzed *a, const char *type, const json_t *record, co
 {
 	int r = 0;
 
+	if (!strcmp(type, "site") && a->skipping) {
+		*why = "of a sample that was left out";
+		return -EBADMSG;
+	}
 	if (!strcmp(type, "site")) {
 		r = replay_site(a->replay, record, why);
 		a->pending |= r == 0;

@@ -26,8 +26,10 @@ void analyzed_free(struct analyzed *a); /* NULL is fine */
 /* Is this a record of that process? Hosts that differ have processes of their own. */
 bool analyzed_matches(const struct analyzed *a, uint32_t pid, const char *host);
 
-/* Does the record belong to a later life of the process (another start, a clock that fell)? */
-bool analyzed_is_anew(const struct analyzed *a, const char *type, const json_t *record);
+/* Does the record belong to a later life of the process: another start, or ANALYZED_FALLS samples
+ * in a row whose elapsed_s lies before those that were used? Asked once for each record. */
+#define ANALYZED_FALLS 3 /* fewer are out of order */
+bool analyzed_is_anew(struct analyzed *a, const char *type, const json_t *record);
 
 /* 0; -EBADMSG with *why (static text); another negative errno: memory, or the output failed. */
 int analyzed_take(struct analyzed *a, const char *type, const json_t *record, const char **why);

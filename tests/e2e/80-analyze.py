@@ -603,6 +603,29 @@ def test_a_recording_is_judged_while_it_is_written():
         check(end["verdict"] == "leak" and end["reason"] == "signal", f"{end}")
 
 
+def test_a_newer_recording_is_left_out_until_the_next_start():
+    newer = leaking().replace('"schema": 1', '"schema": 2')
+    for program in (MEMTRACE, SANITIZED):
+        r = analyze("--json", stdin=newer, program=program)
+        check(r.returncode == 1 and not r.stdout and b"nothing to judge" in r.stderr, f"{r}")
+        check(b"newer" in r.stderr and b"25 records of a newer memtrace" in r.stderr, f"{r.stderr}")
+    elsewhere = leaking().replace('"host": "h"', '"host": "other"')
+    out = records(analyze("--json", stdin=leaking(end=False) + newer + elsewhere + leaking()))
+    ends = [(r["host"], r["verdict"]) for r in out if r["type"] == "end"]
+    check(ends == [("h", "leak"), ("other", "leak"), ("h", "leak")], f"{ends}")
+
+
+def test_samples_out_of_order_end_no_process():
+    lines = leaking().splitlines(keepends=True)
+    place = 1 + 2 * 6
+    for what in (sample(12, 5 * MB) + site(12, 7), sample(-1, 5 * MB) * 5, sample(31, 5 * MB).replace("31", '"x"'),
+                 (sample(11, 5 * MB) + site(11, 7)) + sample(12, 5 * MB), sample(1e6, 5 * MB) + site(1e6, 7)):
+        r = analyze("--json", stdin="".join(lines[:place]) + what + "".join(lines[place:]))
+        ends = [(x["verdict"], x["duration_s"]) for x in records(r) if x["type"] == "end"]
+        check(ends == [("leak", 60)], f"{what}: {ends}")
+        check(r.stderr.count(b"left out:") == what.count("\n"), f"{what}: {r.stderr}")
+
+
 def test_one_process_of_several_can_be_chosen():
     text = leaking() + leaking().replace('"pid": 7', '"pid": 8')
     out = records(analyze("--json", "-p", 8, stdin=text))
