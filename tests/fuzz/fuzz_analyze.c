@@ -36,7 +36,9 @@ static void check_share(const json_t *record, const char *key)
 
 static void check_record(const char *line, size_t len)
 {
-	json_t *o = json_loadb(line, len, JSON_DECODE_ANY, NULL);
+	/* ids come back digit by digit, also those beyond 64 bits, and with the NULs they came with
+	 */
+	json_t *o = json_loadb(line, len, JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
 	const json_t *low, *high;
 
 	CLAIM(json_is_object(o) && json_object_get(o, "id"));
