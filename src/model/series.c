@@ -9,6 +9,8 @@
 
 #define NS_PER_CS 10000000u
 
+_Static_assert(sizeof(struct series_point) == 16, "the model's bounds count on it");
+
 struct series {
 	struct series_point *point; /* owned */
 	size_t n, cap, limit;
@@ -50,13 +52,19 @@ static void series_thin(struct series *s)
 	s->stride *= 2;
 }
 
+static uint64_t at_most(uint64_t v, unsigned int bits)
+{
+	uint64_t most = (UINT64_C(1) << bits) - 1;
+
+	return v < most ? v : most;
+}
+
 int series_add(struct series *s, uint64_t t_ns, uint64_t bytes, uint64_t count)
 {
-	uint64_t t_cs = t_ns / NS_PER_CS;
 	struct series_point p = {
-		.bytes = bytes,
-		.count = count < UINT32_MAX ? (uint32_t)count : UINT32_MAX,
-		.t_cs = t_cs < UINT32_MAX ? (uint32_t)t_cs : UINT32_MAX,
+		.bytes = at_most(bytes, SERIES_BYTES_BITS),
+		.count = at_most(count, 32),
+		.t_cs = at_most(t_ns / NS_PER_CS, SERIES_TIME_BITS),
 	};
 	int r;
 

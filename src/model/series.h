@@ -7,11 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define SERIES_BYTES_BITS 56 /* as many as an address space has at most */
+#define SERIES_TIME_BITS 40
+
+/* 16 bytes, since there are many. Each number stops at the largest that fits. */
 struct series_point {
-	uint64_t bytes;
-	uint32_t count; /* stops at UINT32_MAX */
-	uint32_t t_cs;	/* hundredths of a second since the start; stops at UINT32_MAX */
-};
+	uint64_t bytes : SERIES_BYTES_BITS;
+	uint64_t count : 32;
+	uint64_t t_cs : SERIES_TIME_BITS; /* hundredths of a second since the start: 348 years */
+} __attribute__((packed));
 
 struct series; /* opaque */
 
