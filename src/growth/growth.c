@@ -189,6 +189,16 @@ static double spacing(const struct growth *g)
 	return n > 1 ? (t[n - 1] - t[0]) / (double)(n - 1) : NAN;
 }
 
+/* What does not grow is acquitted long before a growth can be accused. */
+static double points_wanted(const struct growth *g)
+{
+	const struct shape *s = &g->opinion.shape;
+	bool grows = s->pattern == PATTERN_LINEAR || s->pattern == PATTERN_EXPONENTIAL ||
+		     s->pattern == PATTERN_SUSTAINED;
+
+	return grows && s->growth_per_s > 0 ? g->cfg.leak_points : g->cfg.min_points;
+}
+
 /* A growth that cannot be told from a start-up or a cache is, when it has lasted twice as long. */
 static double known_in(const struct growth *g, enum growth_verdict verdict, double since_s)
 {
@@ -197,7 +207,7 @@ static double known_in(const struct growth *g, enum growth_verdict verdict, doub
 	if (!history_last(g->history, 1, &t, &v))
 		return NAN;
 	if (verdict == GROWTH_TOO_SHORT)
-		return fmax(g->cfg.min_points - count, 1) * each;
+		return fmax(points_wanted(g) - count, 1) * each;
 	if (verdict != GROWTH_SUSPECT)
 		return NAN;
 	wait = fmax(g->cfg.leak_points - count, 1) * each;
@@ -275,22 +285,24 @@ static void judge_verdict(struct growth *g)
 	o->since_s = NAN;
 	if (o->verdict >= GROWTH_SUSPECT)
 		o->since_s = g->rise_at ? g->rise_t : hinge_time(g, input);
-	o->known_in_s = known_in(g, o->verdict, o->since_s);
 }
 
-static void say_when_open(struct growth *g)
+/* After the shape, which says how much is wanted. */
+static void judge_wait(struct growth *g)
 {
 	struct growth_opinion *o = &g->opinion;
 
 	if (growth_is_open(o))
 		o->known_in_s = known_in(g, GROWTH_SUSPECT, o->shape.start_s);
+	else
+		o->known_in_s = known_in(g, o->verdict, o->since_s);
 }
 
 const struct growth_opinion *growth_judge(struct growth *g)
 {
 	judge_verdict(g);
 	judge_shape(g);
-	say_when_open(g);
+	judge_wait(g);
 	return &g->opinion;
 }
 
@@ -304,7 +316,7 @@ static void judge_due(struct growth *g)
 	if (g->opinion.verdict != was ||
 	    count >= g->shaped + (count / 8 > SHAPE_EVERY ? count / 8 : SHAPE_EVERY))
 		judge_shape(g);
-	say_when_open(g);
+	judge_wait(g);
 }
 
 int growth_add(struct growth *g, double t_s, double value)

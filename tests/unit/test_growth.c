@@ -105,6 +105,19 @@ static void a_short_series_says_when_it_will_be_known(void **state)
 	(void)state;
 }
 
+/* Else the time would move away as the series gets longer. */
+static void a_short_series_that_grows_waits_for_what_a_leak_needs(void **state)
+{
+	struct feed f = feed_new(1);
+
+	f.step = 5;
+	feed_many(&f, 31, leak, 0);
+	assert_int_equal(growth_judge(f.g)->verdict, GROWTH_TOO_SHORT);
+	assert_float_equal(growth_opinion(f.g)->known_in_s, (256 - 31) * 5, 1e-6);
+	growth_free(f.g);
+	(void)state;
+}
+
 static void what_does_not_grow_for_good_is_no_leak(void **state)
 {
 	static const struct {
@@ -317,6 +330,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_short_series_says_when_it_will_be_known),
+		cmocka_unit_test(a_short_series_that_grows_waits_for_what_a_leak_needs),
 		cmocka_unit_test(what_does_not_grow_for_good_is_no_leak),
 		cmocka_unit_test(a_leak_is_found_and_dated),
 		cmocka_unit_test(uneven_times_and_gaps_change_nothing),
