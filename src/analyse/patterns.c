@@ -83,11 +83,16 @@ static bool is_about(const struct patterns_input *p, const struct finding *f,
 		     const struct pattern_row *row)
 {
 	const struct owner *owner = owner_of(p, f->site);
+	const struct snapshot *snap = p->in->snap;
+	size_t modules = snap->module_count;
 
 	switch (row->kind) {
 	case SUBJECT_PROCESS: return true;
 	case SUBJECT_CLASS: return f->class == row->class;
-	case SUBJECT_MODULE: return owner && owner->module == row->module;
+	case SUBJECT_MODULE:
+		return owner && owner->module < modules && row->module < modules &&
+		       subjects_module_id(&snap->modules[owner->module]) ==
+			       subjects_module_id(&snap->modules[row->module]);
 	case SUBJECT_SITE: break;
 	}
 	for (size_t i = 0; i < f->path_count; i++)

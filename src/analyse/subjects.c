@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "analyse/fold.h"
+#include "base/cleanup.h"
 
 static const size_t most_of_kind[SUBJECT_SITE + 1] = {
 	[SUBJECT_PROCESS] = 1,
@@ -162,22 +163,35 @@ static int add_series(struct subject *x, const struct snap_series *series)
 	return r;
 }
 
+/* What was fed so far is of another unit. */
+static void start_anew(struct subject *x, double t_s)
+{
+	growth_restart(x->growth, t_s);
+	x->fed_s = -1;
+	x->peak = x->last = 0;
+	if (x->past)
+		x->past->count = 0;
+}
+
 /* Finds or makes the subject and gives it one point. */
 static int feed_one(struct subjects *s, enum subject_kind kind, uint64_t id, bool counted,
-		    double t_s, uint64_t value)
+		    double t_s, double value)
 {
 	struct subject *x = find(s, kind, id);
 	int r;
 
-	if (value == FACT_UNKNOWN)
-		return 0;
 	if (!x) {
 		r = add(s, kind, id, &x);
 		if (r < 0)
 			return r == -ENOSPC ? 0 : r;
 	}
-	x->counted = counted;
 	x->wanted = s->ticks;
+	if (counted != x->counted && x->fed_s >= 0) {
+		if (counted)
+			return 0; /* bytes were known: a gap, until they are again */
+		start_anew(x, t_s);
+	}
+	x->counted = counted;
 	return add_point(x, t_s, (double)value);
 }
 
@@ -196,6 +210,46 @@ static int feed_process(struct subjects *s, const struct snapshot *snap,
 	return add_point(x, snap->elapsed_s, (double)external);
 }
 
+struct named {
+	uint64_t id;
+	double bytes;
+};
+
+static int by_id(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Libraries of one name are one subject: a plugin's binary is often called like that of another. */
+static int feed_modules(struct subjects *s, double t_s, const struct snapshot *snap,
+			const struct ledger *l)
+{
+	auto_free struct named *list = calloc(l->module_count + 1, sizeof(*list));
+	size_t n = 0;
+	int r = 0;
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->module_count; i++) {
+		const struct module_row *row = &l->modules[i];
+
+		if (row->module < snap->module_count && row->bytes != FACT_UNKNOWN)
+			list[n++] = (struct named){ subjects_module_id(&snap->modules[row->module]),
+						    (double)row->bytes };
+	}
+	qsort(list, n, sizeof(*list), by_id);
+	for (size_t i = 0, k; i < n && r == 0; i = k) {
+		double sum = 0;
+
+		for (k = i; k < n && list[k].id == list[i].id; k++)
+			sum += list[k].bytes;
+		r = feed_one(s, SUBJECT_MODULE, list[i].id, false, t_s, sum);
+	}
+	return r;
+}
+
 /* Classes outside of resident memory are counted where their bytes are not known. */
 static int feed_ledger(struct subjects *s, double t_s, const struct snapshot *snap,
 		       const struct ledger *l)
@@ -205,20 +259,12 @@ static int feed_ledger(struct subjects *s, double t_s, const struct snapshot *sn
 	for (int c = 1; c < CLASS_MAX && r == 0; c++) {
 		const struct class_row *row = &l->rows[c];
 		bool counted = row->bytes == FACT_UNKNOWN;
+		uint64_t value = counted ? row->count : row->bytes;
 
-		if (row->how == HOW_EXACT || row->how == HOW_ESTIMATE)
-			r = feed_one(s, SUBJECT_CLASS, (uint64_t)c, counted, t_s,
-				     counted ? row->count : row->bytes);
+		if (value != FACT_UNKNOWN && (row->how == HOW_EXACT || row->how == HOW_ESTIMATE))
+			r = feed_one(s, SUBJECT_CLASS, (uint64_t)c, counted, t_s, (double)value);
 	}
-	for (size_t i = 0; i < l->module_count && r == 0; i++) {
-		const struct module_row *row = &l->modules[i];
-
-		if (row->module < snap->module_count)
-			r = feed_one(s, SUBJECT_MODULE,
-				     subjects_module_id(&snap->modules[row->module]), false, t_s,
-				     row->bytes);
-	}
-	return r;
+	return r == 0 ? feed_modules(s, t_s, snap, l) : r;
 }
 
 static bool counts_things(enum mt_site_kind kind)

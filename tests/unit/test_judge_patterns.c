@@ -551,6 +551,58 @@ static void a_class_tells_its_growth_over_any_stretch(void **state)
 	assert_true(isnan(subjects_class_rate(&s, CLASS_application, NAN)));
 }
 
+static void libraries_of_one_name_are_summed(void **state)
+{
+	static char name[] = "binding.node", other[] = "libz.so.1";
+	struct snap_module modules[] = { { .name = name }, { .name = other }, { .name = name } };
+	struct snapshot snap = { .modules = modules, .module_count = 3 };
+	struct module_row rows[] = { { .module = 0, .bytes = 1000 },
+				     { .module = 1, .bytes = 70 },
+				     { .module = 2, .bytes = 400 } };
+	struct ledger l = { .external_bytes = FACT_UNKNOWN, .modules = rows, .module_count = 3 };
+	auto_clean(subjects_done) struct subjects s = {};
+	const struct subject *x;
+
+	(void)state;
+	for (size_t t = 0; t < 3; t++) {
+		snap.elapsed_s = (double)t;
+		rows[2].bytes = 400 + t;
+		assert_int_equal(subjects_feed(&s, &snap, &l), 0);
+	}
+	x = subjects_find(&s, SUBJECT_MODULE, subjects_module_id(&modules[0]));
+	assert_true(x->last == 1402);
+	assert_int_equal(growth_count(x->growth), 3);
+	assert_true(subjects_find(&s, SUBJECT_MODULE, subjects_module_id(&modules[1]))->last == 70);
+	assert_int_equal(s.kinds[SUBJECT_MODULE], 2);
+}
+
+/* Numbers of descriptors stand in for their bytes, but never in the same series. */
+static void bytes_and_numbers_of_a_class_are_never_mixed(void **state)
+{
+	auto_clean(subjects_done) struct subjects s = {};
+	struct snapshot snap = {};
+	struct ledger l = { .external_bytes = FACT_UNKNOWN };
+	const struct subject *x;
+
+	(void)state;
+	for (size_t t = 0; t < 30; t++) {
+		bool bytes = t >= 10 && t % 10 < 5;
+
+		snap.elapsed_s = (double)t;
+		l.rows[CLASS_kernel_socket_buffers] =
+			(struct class_row){ .bytes = bytes ? 1000000 : FACT_UNKNOWN,
+					    .count = 7,
+					    .how = HOW_EXACT };
+		assert_int_equal(subjects_feed(&s, &snap, &l), 0);
+		x = subjects_find(&s, SUBJECT_CLASS, CLASS_kernel_socket_buffers);
+		assert_int_equal(x->counted, t < 10);
+		assert_true(x->last == (t < 10 ? 7 : 1000000));
+		assert_true(x->peak == x->last);
+	}
+	assert_int_equal(growth_count(x->growth), 10);
+	assert_true(subjects_class_rate(&s, CLASS_kernel_socket_buffers, 20) == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -574,6 +626,8 @@ int main(void)
 		cmocka_unit_test(a_site_watched_late_has_its_past),
 		cmocka_unit_test(a_tick_is_one_point_of_the_process),
 		cmocka_unit_test(a_class_tells_its_growth_over_any_stretch),
+		cmocka_unit_test(libraries_of_one_name_are_summed),
+		cmocka_unit_test(bytes_and_numbers_of_a_class_are_never_mixed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
