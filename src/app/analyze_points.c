@@ -22,7 +22,6 @@
 #include "model/sat.h"
 
 #define KEPT_MAX 512
-#define CONFIDENCE_MAX 0.8 /* of a leak that nothing but a curve speaks for */
 
 struct points {
 	struct points_cfg cfg;
@@ -154,7 +153,7 @@ static int renew_finding(struct points *p, const struct growth_opinion *o)
 		.count = FACT_UNKNOWN,
 		.growth_bytes_per_s = o->shape.growth_per_s,
 		.growth_count_per_s = NAN,
-		.confidence = fmin(o->leak_probability, CONFIDENCE_MAX),
+		.confidence = curve_confidence(o->leak_probability),
 		.first_seen_s = p->found ? p->finding.first_seen_s : p->clock.now_s,
 	};
 	int r;

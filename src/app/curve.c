@@ -6,6 +6,13 @@
 
 #include "analyse/recommend.h"
 
+#define CONFIDENCE_MAX 0.8
+
+double curve_confidence(double leak_probability)
+{
+	return fmin(leak_probability, CONFIDENCE_MAX);
+}
+
 bool curve_grows(const struct shape *s)
 {
 	return (s->pattern == PATTERN_LINEAR || s->pattern == PATTERN_EXPONENTIAL ||
@@ -20,7 +27,7 @@ enum severity curve_severity(const struct severity_cfg *cfg, const struct shape 
 					    .bytes_per_s = s->growth_per_s,
 					    .count = NAN,
 					    .count_per_s = NAN,
-					    .confidence = leak_probability };
+					    .confidence = curve_confidence(leak_probability) };
 
 	return curve_grows(s) ? severity_judge(cfg, &f) : SEVERITY_LOW;
 }

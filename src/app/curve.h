@@ -5,7 +5,10 @@
 
 bool curve_grows(const struct shape *s);
 
-/* Low for what does not grow as leaks do; never above the probability that it is one. */
+/* In a leak that nothing but a curve speaks for. */
+double curve_confidence(double leak_probability);
+
+/* Low for what does not grow as leaks do; never above the confidence that it is a leak. */
 enum severity curve_severity(const struct severity_cfg *cfg, const struct shape *s,
 			     double leak_probability);
 

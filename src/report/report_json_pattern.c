@@ -79,6 +79,7 @@ int report_json_pattern(const struct analysis *a, const struct pattern_row *row,
 {
 	const struct growth_opinion *op = &row->opinion;
 	const char *severity = names_severity(row->severity);
+	bool too_short = op->verdict == GROWTH_TOO_SHORT;
 	json_auto_t *o = json_object();
 	int r;
 
@@ -86,7 +87,8 @@ int report_json_pattern(const struct analysis *a, const struct pattern_row *row,
 	r |= json_put_string(o, "pattern", names_pattern(op->shape.pattern));
 	r |= json_put(o, "confidence", json_real(share(op->shape.confidence)));
 	r |= json_put_string(o, "verdict", names_growth_verdict(op->verdict));
-	r |= json_put(o, "leak_probability", json_real(share(op->leak_probability)));
+	r |= json_put_double_or_null(o, "leak_probability",
+				     too_short ? NAN : share(op->leak_probability));
 	r |= json_put_string(o, "severity", severity ? severity : names_severity(SEVERITY_LOW));
 	r |= put_growth(o, row);
 	r |= json_put(o, "window_s", json_real(fmax(op->shape.end_s - op->shape.start_s, 0)));

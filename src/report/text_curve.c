@@ -11,6 +11,7 @@ static void add_pattern(struct strbuf *b, const struct pattern_row *row)
 {
 	const char *severity = names_severity(row->severity);
 	const struct growth_opinion *o = &row->opinion;
+	bool known = o->verdict != GROWTH_TOO_SHORT && isfinite(o->leak_probability);
 	char share[TEXT_SHARE_BYTES];
 	auto_strbuf struct strbuf t = {};
 
@@ -18,9 +19,10 @@ static void add_pattern(struct strbuf *b, const struct pattern_row *row)
 		      text_format_share(o->shape.confidence, share));
 	if (o->shape.why)
 		strbuf_printf(&t, " (%s)", o->shape.why);
-	strbuf_printf(&t, "; a leak with probability %.2f, severity %s",
-		      isfinite(o->leak_probability) ? fmin(fmax(o->leak_probability, 0), 1) : 0,
-		      severity ? severity : "not known");
+	if (known)
+		strbuf_printf(&t, "; a leak with probability %.2f",
+			      fmin(fmax(o->leak_probability, 0), 1));
+	strbuf_printf(&t, "%s severity %s", known ? "," : ";", severity ? severity : "not known");
 	text_add_labelled(b, "pattern", strbuf_text(&t));
 }
 

@@ -36,8 +36,9 @@ static void leak_figures(struct strbuf *b, const struct analysis *a, const struc
 	if (pattern)
 		strbuf_printf(&t, ", %s growth", pattern);
 	if (isfinite(f->first_seen_s))
-		strbuf_printf(&t, ", first seen %s after tracing began",
-			      num_format_seconds(f->first_seen_s, text));
+		strbuf_printf(&t, ", first seen %s after %s",
+			      num_format_seconds(f->first_seen_s, text),
+			      a->snap->pid ? "tracing began" : "its first point");
 	text_add_labelled(b, "grows", strbuf_text(&t));
 }
 

@@ -354,6 +354,24 @@ def test_bare_points_have_pattern_and_end():
             check((end["time"] is None) == (times is not dates), f"{end}")
 
 
+def test_a_curve_alone_is_never_critical():
+    out = records(analyze("--json", stdin=points_of(*series(n=400, slope=2e6))))
+    check(end_of(out)["verdict"] == "leak", f"{end_of(out)}")
+    for r in out:
+        if r["type"] in ("leak", "pattern"):
+            check(r["severity"] != "critical", f"{r}")
+    check([r for r in out if r["type"] == "leak"][-1]["severity"] == "high", "2 MB/s are high")
+
+
+def test_too_few_points_have_no_probability():
+    points = points_of(*series(n=20, slope=50000))
+    out = records(analyze("--json", stdin=points))
+    last = [r for r in out if r["type"] == "pattern"][-1]
+    check(last["verdict"] == "too_short" and last["leak_probability"] is None, f"{last}")
+    text = analyze(stdin=points).stdout.decode()
+    check("linear" in text and "a leak with probability" not in text, text)
+
+
 def test_bare_points_that_do_not_grow_are_no_leak():
     r = analyze("--json", "--fail-on-leak", stdin=points_of(*series(n=600, slope=0)))
     check(end_of(records(r))["verdict"] == "no_leak", f"{r.stdout[-1000:]}")
@@ -484,6 +502,7 @@ def test_text_has_a_plot_and_the_verdict_last():
     check(max(map(len, text.splitlines())) <= 100, "a long line")
     for words in ("130 MB", "100 MB", "9 min 59 s", "linear", "95 % interval", "1.1 GB"):
         check(words in text, f"{words!r} is not in {text}")
+    check("after its first point" in text and "tracing began" not in text, text)
     paragraphs = text.rstrip().split("\n\n")
     check(paragraphs[-1].startswith("VERDICT: "), f"{paragraphs[-1]}")
 

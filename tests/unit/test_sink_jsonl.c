@@ -620,6 +620,21 @@ static void a_pattern_says_who_and_how_fast_and_until_when(void **state)
 	assert_true(number_of(site, "known_in_s") == 30);
 }
 
+static void a_curve_that_is_too_short_has_no_probability(void **state)
+{
+	struct fixture *f = *state;
+	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_jsonl);
+	json_auto_t *process = NULL;
+
+	fix_patterns(f);
+	f->pattern_rows[0].opinion.verdict = GROWTH_TOO_SHORT;
+	f->pattern_rows[0].opinion.leak_probability = 0;
+	tick(f, s);
+	process = record(f, "pattern", 0);
+	assert_string_equal(text_of(process, "verdict"), "too_short");
+	assert_true(json_is_null(json_object_get(process, "leak_probability")));
+}
+
 static void a_site_and_its_curve_say_the_same(void **state)
 {
 	struct fixture *f = *state;
@@ -750,6 +765,7 @@ int main(void)
 		WITH_FIXTURE(a_closed_pipe_is_an_error_and_stays_one),
 		WITH_FIXTURE(nothing_is_written_after_an_error),
 		WITH_FIXTURE(a_pattern_says_who_and_how_fast_and_until_when),
+		WITH_FIXTURE(a_curve_that_is_too_short_has_no_probability),
 		WITH_FIXTURE(a_site_and_its_curve_say_the_same),
 		WITH_FIXTURE(an_open_verdict_says_when_it_would_be_known),
 		WITH_FIXTURE(a_pattern_is_told_again_only_when_it_says_something_else),
