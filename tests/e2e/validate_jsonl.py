@@ -90,7 +90,9 @@ def in_order(*values):
 def check_pattern(number, record, complaints):
     """Figures of one pattern agree with each other."""
     forecast = record["forecast"]
-    if record["leak_probability"] < SURE[record["severity"]]:
+    if (record["leak_probability"] is None) != (record["verdict"] == "too_short"):
+        complaints.add(number, "a probability of what is too short to know, or none of what is not")
+    if (record["leak_probability"] or 0) < SURE[record["severity"]]:
         complaints.add(number, f"{record['severity']} with {record['leak_probability']}")
     if not in_order(record.get("growth_low_bytes_per_s"), record["growth_bytes_per_s"],
                     record.get("growth_high_bytes_per_s")):
