@@ -27,6 +27,7 @@ struct judge {
 	struct whole_reserve reserve;
 	struct recent recent;
 	double last_tick_s; /* NAN before the first */
+	bool sparse;	    /* that tick was */
 };
 
 struct tick {
@@ -40,6 +41,7 @@ struct tick {
 	double external[ROBUST_GRID];	      /* when external_points > 0 */
 	size_t external_points;
 	bool sparse;	  /* ticks are far apart: one must do */
+	bool again;	  /* the same instant, of which more is known now */
 	bool pending;	  /* something is suspect */
 	bool settling;	  /* something reported has stopped, not yet for long */
 	bool unexplained; /* the process grows steadily and no site does */
@@ -206,8 +208,12 @@ static int note_hit(struct tick *t, const struct group *g, struct record *r)
 			return res == -ENOSPC ? 0 : res;
 	}
 	r->seen = true;
-	if (r->hits++ == 0)
+	if (t->again && r->missed_s == t->now_s && !r->hits)
+		r->hits = r->hits_before; /* the miss was of a tick that was told in part */
+	if (r->hits == 0)
 		r->hit_since_s = t->now_s;
+	r->hits += r->hits == 0 || r->hit_s < t->now_s;
+	r->hit_s = t->now_s;
 	held = g->s.at_once || (r->hits >= 2 && t->now_s - r->hit_since_s >= t->cfg->hold_s) ||
 	       (t->sparse && t->now_s >= t->cfg->sparse_elapsed_s);
 	if (!held && !(r->reported && r->f.active)) {
@@ -272,6 +278,10 @@ static void note_miss(struct tick *t, const struct group *g, struct record *r)
 	const struct judge_cfg *cfg = t->cfg;
 
 	r->seen = true;
+	if (t->again)
+		return;
+	r->hits_before = r->hits;
+	r->missed_s = t->now_s;
 	r->hits = 0;
 	if (!r->reported || (!r->f.active && !r->unsettled))
 		return;
@@ -514,7 +524,11 @@ int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct judge_
 	int res;
 
 	t.external_points = robust_grid_add(&snap->external_series, -1, t.now_s, t.external);
-	t.sparse = isnan(j->last_tick_s) || t.now_s - j->last_tick_s >= cfg->sparse_tick_s;
+	t.again = t.now_s == j->last_tick_s;
+	if (!t.again)
+		j->sparse = isnan(j->last_tick_s) ||
+			    t.now_s - j->last_tick_s >= cfg->sparse_tick_s;
+	t.sparse = j->sparse;
 	j->last_tick_s = t.now_s;
 	res = subjects_feed(&j->subjects, snap, in->ledger);
 	if (res == 0 && in->final)

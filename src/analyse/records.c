@@ -98,7 +98,7 @@ void records_drop_idle(struct records *r)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < r->count; i++)
-		if (r->list[i].reported || r->list[i].hits)
+		if (r->list[i].reported || r->list[i].hits || r->list[i].hits_before)
 			r->list[kept++] = r->list[i];
 	r->count = kept;
 }

@@ -9,7 +9,9 @@
 
 struct record {
 	uint64_t key;
-	unsigned int hits; /* ticks in a row */
+	unsigned int hits;	  /* ticks in a row */
+	unsigned int hits_before; /* the miss at missed_s */
+	double missed_s, hit_s;	  /* ticks, as they are told in full */
 	double hit_since_s, last_hit_s, window_s;
 	bool reported;
 	bool seen;	/* in this tick's snapshot */
@@ -37,7 +39,7 @@ struct record *records_find(struct records *r, uint64_t key);
 /* A zeroed record for a key that has none. -ENOSPC at the limit (counted), -ENOMEM. */
 int records_add(struct records *r, uint64_t key, struct record **ret);
 
-/* Forgets suspects that were never reported and are not suspect now. */
+/* Forgets suspects that were never reported and were not suspect for two ticks. */
 void records_drop_idle(struct records *r);
 
 /*

@@ -68,6 +68,39 @@ static void sparse_ticks_need_one_hit(void **state)
 	assert_int_equal(r->f.verdict, VERDICT_LEAK);
 }
 
+/* A tick may be told in two parts: its sites come later. */
+static void an_instant_told_in_two_parts_is_one_tick(void **state)
+{
+	auto_run *sparse = keeper(50, 1000, 40, 40), *dense = keeper(50, 1000, 60, 60),
+		 *whole = keeper(50, 1000, 60, 60);
+
+	(void)state;
+	for (size_t second = 0; second <= 40; second++)
+		sim_tick(&sparse->sim, second);
+	sparse->sim.snap.site_count = 0;
+	run_judge(sparse);
+	sparse->sim.snap.site_count = 1;
+	run_judge(sparse);
+	assert_int_equal(sparse->f.verdict, VERDICT_LEAK);
+	run_all(whole);
+	for (size_t second = 0; second <= 60; second++) {
+		struct snap_site *site = &dense->sim.snap_site[0], told;
+
+		sim_tick(&dense->sim, second);
+		told = *site;
+		site->live_bytes = site->live_count = 0;
+		site->live_bytes_series.count = site->live_count_series.count = 0;
+		if (dense->f.verdict != VERDICT_LEAK)
+			run_judge(dense);
+		*site = told;
+		run_judge(dense);
+		if (dense->f.verdict == VERDICT_LEAK && dense->first_leak_s < 0)
+			dense->first_leak_s = (double)second;
+	}
+	assert_int_equal(dense->f.verdict, VERDICT_LEAK);
+	assert_true(dense->first_leak_s == whole->first_leak_s);
+}
+
 static void growth_below_the_floor_is_not_reported(void **state)
 {
 	auto_run *r = keeper(0.4, 100, 60, 60);
@@ -508,6 +541,7 @@ int main(void)
 		cmocka_unit_test(what_is_never_freed_may_be_a_cache_and_says_so),
 		cmocka_unit_test(one_hit_is_not_enough),
 		cmocka_unit_test(sparse_ticks_need_one_hit),
+		cmocka_unit_test(an_instant_told_in_two_parts_is_one_tick),
 		cmocka_unit_test(growth_below_the_floor_is_not_reported),
 		cmocka_unit_test(a_short_window_is_inconclusive_and_says_until_when),
 		cmocka_unit_test(a_suspect_keeps_the_verdict_open),
