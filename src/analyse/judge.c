@@ -526,8 +526,7 @@ int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct judge_
 	t.external_points = robust_grid_add(&snap->external_series, -1, t.now_s, t.external);
 	t.again = t.now_s == j->last_tick_s;
 	if (!t.again)
-		j->sparse = isnan(j->last_tick_s) ||
-			    t.now_s - j->last_tick_s >= cfg->sparse_tick_s;
+		j->sparse = isnan(j->last_tick_s) || t.now_s - j->last_tick_s >= cfg->sparse_tick_s;
 	t.sparse = j->sparse;
 	j->last_tick_s = t.now_s;
 	res = subjects_feed(&j->subjects, snap, in->ledger);

@@ -589,10 +589,9 @@ static void bytes_and_numbers_of_a_class_are_never_mixed(void **state)
 		bool bytes = t >= 10 && t % 10 < 5;
 
 		snap.elapsed_s = (double)t;
-		l.rows[CLASS_kernel_socket_buffers] =
-			(struct class_row){ .bytes = bytes ? 1000000 : FACT_UNKNOWN,
-					    .count = 7,
-					    .how = HOW_EXACT };
+		l.rows[CLASS_kernel_socket_buffers] = (struct class_row){
+			.bytes = bytes ? 1000000 : FACT_UNKNOWN, .count = 7, .how = HOW_EXACT
+		};
 		assert_int_equal(subjects_feed(&s, &snap, &l), 0);
 		x = subjects_find(&s, SUBJECT_CLASS, CLASS_kernel_socket_buffers);
 		assert_int_equal(x->counted, t < 10);
