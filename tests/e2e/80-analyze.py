@@ -355,7 +355,7 @@ def test_bare_points_have_pattern_and_end():
 
 
 def test_a_curve_alone_is_never_critical():
-    out = records(analyze("--json", stdin=points_of(*series(n=400, slope=2e6))))
+    out = records(analyze("--json", stdin=points_of(*series(n=800, slope=2e6))))
     check(end_of(out)["verdict"] == "leak", f"{end_of(out)}")
     for r in out:
         if r["type"] in ("leak", "pattern"):
