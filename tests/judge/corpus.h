@@ -39,6 +39,9 @@ int corpus_window(uint64_t seed, uint64_t number, size_t n, struct labelled *ret
 /* The wide set of windows: these families and many more, any sampling, base, noise and rounding
  * that real readers meet; n = 0 draws 8 to 1,200. Harder to label: look at accept. */
 int corpus_window_wide(uint64_t seed, uint64_t number, size_t n, struct labelled *ret);
+/* Windows of nothing but noise: what a judge sees most of the time. 8 to CORPUS_POINTS_MAX points.
+ */
+int corpus_window_idle(uint64_t seed, uint64_t number, size_t n, struct labelled *ret);
 /* Streams (series B): 1,800 points, half of them leak. */
 int corpus_stream(uint64_t seed, uint64_t number, struct labelled *ret);
 

@@ -240,3 +240,17 @@ int corpus_window_wide(uint64_t seed, uint64_t number, size_t n, struct labelled
 		family = draw_family(&m.r, corpus_growth_families, corpus_growth_count);
 	return finish(&m, family, n, ret);
 }
+
+int corpus_window_idle(uint64_t seed, uint64_t number, size_t n, struct labelled *ret)
+{
+	struct making m = { .r = rng_new(seed ^ 0x1d1e, number * 8192 + n) };
+
+	if (n < 8 || n > CORPUS_POINTS_MAX)
+		return -EINVAL;
+	m.r.state = rng_bits(&m.r);
+	m.wide = rng_unit(&m.r) < 0.5;
+	m.sampling = m.wide ? sampling_wide(&m.r) : sampling_protocol(&m.r);
+	m.base = rng_scale(&m.r, 1e6, 1e11);
+	m.noise = (m.wide ? noise_wide : noise_protocol)(&m.r, m.base, m.sampling.dt_s, n);
+	return finish(&m, &corpus_protocol_families[0], n, ret); /* the flat one */
+}

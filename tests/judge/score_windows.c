@@ -362,9 +362,45 @@ static int score_corpus(const struct score_cfg *cfg, const struct corpus *c, str
 }
 
 /* The bars are those of the protocol; the wide set has them beside its figures. */
+/* What a judge sees most of the time: how often noise alone is taken for something. */
+static int score_idle(const struct score_cfg *cfg)
+{
+	static const size_t lengths[] = { 20, 50, 100, 300, 1000, 4000 };
+	size_t windows = fmax(2000 * cfg->size, 200);
+
+	fprintf(cfg->out,
+		"### Noise alone\n\n| points | windows | stable or a spike | P(leak) > 0.5 | "
+		"P(leak) > 0.9 |\n| --- | --- | --- | --- | --- |\n");
+	for (size_t k = 0; k < sizeof(lengths) / sizeof(*lengths); k++) {
+		size_t calm = 0, half = 0, sure = 0;
+
+		for (size_t i = 0; i < windows; i++) {
+			struct labelled l;
+			struct answer a;
+			int r = corpus_window_idle(cfg->seed, i, lengths[k], &l);
+
+			if (r)
+				return r;
+			judge_ours(&l, &a);
+			labelled_done(&l);
+			calm += a.pattern == PATTERN_STABLE || a.pattern == PATTERN_SPIKE;
+			half += a.leak_probability > 0.5;
+			sure += a.leak_probability > 0.9;
+		}
+		fprintf(cfg->out, "| %zu | %zu | %.1f %% | %.2f %% | %.2f %% |\n", lengths[k],
+			windows, 100.0 * calm / windows, 100.0 * half / windows,
+			100.0 * sure / windows);
+	}
+	fprintf(cfg->out, "\n");
+	return 0;
+}
+
 int score_windows(const struct score_cfg *cfg)
 {
-	int missed = 0, r;
+	int missed = 0, r = score_idle(cfg);
+
+	if (r < 0)
+		return r;
 
 	for (size_t i = 0; i < sizeof(corpora) / sizeof(*corpora); i++) {
 		struct results *results = calloc(1, sizeof(*results));
