@@ -5,27 +5,40 @@
 
 #define LEAST 1e-6 /* residual variance of curves, in squares of the range */
 
-struct line life_line(const double *x, const double *y, size_t n)
+/* Means, and sums of squares and products of what differs from them. */
+struct moments {
+	double mx, my, xx, xy, yy;
+};
+
+static struct moments moments_of(const double *x, const double *y, size_t n)
 {
-	double mx = 0, my = 0, xx = 0, xy = 0, yy = 0, rest;
-	struct line l = {};
+	struct moments m = {};
 
 	for (size_t i = 0; i < n; i++) {
-		mx += x[i];
-		my += y[i];
+		m.mx += x[i];
+		m.my += y[i];
 	}
-	mx /= (double)n;
-	my /= (double)n;
+	m.mx /= (double)n;
+	m.my /= (double)n;
 	for (size_t i = 0; i < n; i++) {
-		xx += (x[i] - mx) * (x[i] - mx);
-		xy += (x[i] - mx) * (y[i] - my);
-		yy += (y[i] - my) * (y[i] - my);
+		m.xx += (x[i] - m.mx) * (x[i] - m.mx);
+		m.xy += (x[i] - m.mx) * (y[i] - m.my);
+		m.yy += (y[i] - m.my) * (y[i] - m.my);
 	}
-	if (!(xx > 0))
+	return m;
+}
+
+struct line life_line(const double *x, const double *y, size_t n)
+{
+	struct moments m = moments_of(x, y, n);
+	struct line l = {};
+	double rest;
+
+	if (!(m.xx > 0))
 		return l;
-	l.slope = xy / xx;
-	rest = fmax(yy - xy * l.slope, 0) / (double)(n - 2);
-	l.t = l.slope * sqrt(xx) / sqrt(rest + 1e-8);
+	l.slope = m.xy / m.xx;
+	rest = fmax(m.yy - m.xy * l.slope, 0) / (double)(n - 2);
+	l.t = l.slope * sqrt(m.xx) / sqrt(rest + 1e-8);
 	return l;
 }
 
@@ -42,22 +55,12 @@ double life_tau(const double *y, size_t n)
 /* What a + b f leaves of y, per point; b > 0 or the constant. */
 static double left(const double *f, const double *y, size_t n)
 {
-	double mf = 0, my = 0, ff = 0, fy = 0, yy = 0;
+	struct moments m = moments_of(f, y, n);
+	double rest = m.yy;
 
-	for (size_t i = 0; i < n; i++) {
-		mf += f[i];
-		my += y[i];
-	}
-	mf /= (double)n;
-	my /= (double)n;
-	for (size_t i = 0; i < n; i++) {
-		ff += (f[i] - mf) * (f[i] - mf);
-		fy += (f[i] - mf) * (y[i] - my);
-		yy += (y[i] - my) * (y[i] - my);
-	}
-	if (ff > 0 && fy > 0)
-		yy -= fy * fy / ff;
-	return fmax(yy, 0) / (double)n + LEAST;
+	if (m.xx > 0 && m.xy > 0)
+		rest -= m.xy * m.xy / m.xx;
+	return fmax(rest, 0) / (double)n + LEAST;
 }
 
 /* In single precision: the data are no better, and this is most of the cost. */
