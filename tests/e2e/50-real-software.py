@@ -4,8 +4,6 @@ Of each kind two processes run at once, with one memtrace on both and no special
 leaks must be called so, with the class that grows and the module that asked; its twin, which does
 as much, must be acquitted. Growth is compared with what the software itself says.
 """
-import sysconfig
-
 from servers import *
 
 TRACED_S = 40
@@ -139,22 +137,9 @@ def check_clean(trace, side):
 
 
 def test_redis_that_gets_ever_new_keys_leaks_and_one_with_expiry_does_not():
-    batch, value = 20, b"v" * 100
-
-    def new_keys(n):
-        leaking.send([(b"SET", b"key:%d" % (n * batch + i), value) for i in range(batch)])
-
-    def same_keys(n):
-        commands = []
-        for i in range(n * batch, (n + 1) * batch, 4):
-            commands += [(b"SET", b"key:%d" % (i % 5000), value + b"w" * (i % 100)),
-                         (b"SET", b"session:%d" % i, value, b"PX", b"1500"),
-                         (b"RPUSH", b"queue:%d" % i, value),
-                         (b"DEL", b"queue:%d" % (i - 400))]
-        clean.send(commands)
-
     with Folder() as folder, Redis(folder, "1") as leaking, Redis(folder, "2") as clean, \
-            Load(100, new_keys, 600), Load(100, same_keys, 600):
+            Load(100, lambda n: set_new_keys(leaking, n, 20), 600), \
+            Load(100, lambda n: set_passing_keys(clean, n, 20), 600):
         sides = Side(leaking.pid, leaking.account), Side(clean.pid, clean.account)
         trace = trace_both(*sides)
         # Redis counts what jemalloc rounds up to, and tables that double. Debian's redis-server is
@@ -168,22 +153,10 @@ def test_redis_that_gets_ever_new_keys_leaks_and_one_with_expiry_does_not():
 
 
 def test_a_postgres_backend_that_keeps_statements_leaks_and_one_that_deallocates_does_not():
-    per_step = 5
-    query = "SELECT relname, relpages * $1 FROM pg_class WHERE relname LIKE $2 ORDER BY 1"
-
-    def prepare(session, n, deallocate):
-        sql = []
-        for i in range(n * per_step, (n + 1) * per_step):
-            sql += [f"PREPARE s{i} (int, text) AS {query};", f"EXECUTE s{i} ({i}, 'pg_am%');"]
-            if deallocate:
-                sql += [f"DEALLOCATE s{i};"]
-        session.ask("\n".join(sql))
-        session.operations += per_step
-
     with Folder("postgres") as folder, Postgres(folder) as postgres, \
             Session(postgres) as leaking, Session(postgres) as clean, \
-            Load(20, lambda n: prepare(leaking, n, False), 120), \
-            Load(20, lambda n: prepare(clean, n, True), 120):
+            Load(20, lambda n: prepare_statements(leaking, n, 5, False), 120), \
+            Load(20, lambda n: prepare_statements(clean, n, 5, True), 120):
         sides = Side(leaking.pid, leaking.account), Side(clean.pid, clean.account)
         trace = trace_both(*sides)
         check_leak(trace, sides[0], sides[0].did("bytes"), "application", ["heap"], ("postgres",))
@@ -195,12 +168,7 @@ def test_a_postgres_backend_that_keeps_statements_leaks_and_one_that_deallocates
 
 def test_a_python_extension_that_loses_blocks_leaks_and_one_that_frees_them_does_not():
     with Folder() as folder:
-        library = os.path.join(folder, "leaky" + sysconfig.get_config_var("EXT_SUFFIX"))
-        subprocess.run(["gcc", "-O2", "-fomit-frame-pointer", "-shared", "-fPIC", "-Wall",
-                        "-I" + sysconfig.get_paths()["include"], os.path.join(HERE, "leaky.c"),
-                        "-o", library], check=True)
-        env = dict(os.environ, PYTHONPATH=folder, PYTHONDONTWRITEBYTECODE="1")
-        program = "/usr/bin/python3", os.path.join(HERE, "extension.py")
+        program, env = extension_program(folder)
         with Program(*program, "leak", env=env) as leaking, \
                 Program(*program, "clean", env=env) as clean:
             sides = Side(leaking.pid, leaking.account), Side(clean.pid, clean.account)

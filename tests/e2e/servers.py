@@ -5,6 +5,7 @@ import glob
 import pwd
 import shutil
 import socket
+import sysconfig
 import threading
 
 from lib import *
@@ -212,3 +213,43 @@ class Session:
         self.process.stdin.close()
         self.process.wait(30)
         self.process.stdout.close()
+
+
+# --- what the servers are given to do; each call is one step of a Load -----------------------------
+
+VALUE = b"v" * 100
+QUERY = "SELECT relname, relpages * $1 FROM pg_class WHERE relname LIKE $2 ORDER BY 1"
+
+
+def set_new_keys(redis, n, batch):
+    redis.send([(b"SET", b"key:%d" % (n * batch + i), VALUE) for i in range(batch)])
+
+
+def set_passing_keys(redis, n, batch):
+    """As many commands; what they set is overwritten, expires or is deleted."""
+    commands = []
+    for i in range(n * batch, (n + 1) * batch, 4):
+        commands += [(b"SET", b"key:%d" % (i % 5000), VALUE + b"w" * (i % 100)),
+                     (b"SET", b"session:%d" % i, VALUE, b"PX", b"1500"),
+                     (b"RPUSH", b"queue:%d" % i, VALUE), (b"DEL", b"queue:%d" % (i - 400))]
+    redis.send(commands)
+
+
+def prepare_statements(session, n, count, deallocate):
+    sql = []
+    for i in range(n * count, (n + 1) * count):
+        sql += [f"PREPARE s{i} (int, text) AS {QUERY};", f"EXECUTE s{i} ({i}, 'pg_am%');"]
+        if deallocate:
+            sql += [f"DEALLOCATE s{i};"]
+    session.ask("\n".join(sql))
+    session.operations += count
+
+
+def extension_program(folder):
+    """A stock python3 with a C extension that is built into the folder: argv and environment."""
+    library = os.path.join(folder, "leaky" + sysconfig.get_config_var("EXT_SUFFIX"))
+    subprocess.run(["gcc", "-O2", "-fomit-frame-pointer", "-shared", "-fPIC", "-Wall",
+                    "-I" + sysconfig.get_paths()["include"], os.path.join(HERE, "leaky.c"),
+                    "-o", library], check=True)
+    return (("/usr/bin/python3", os.path.join(HERE, "extension.py")),
+            dict(os.environ, PYTHONPATH=folder, PYTHONDONTWRITEBYTECODE="1"))

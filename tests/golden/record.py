@@ -9,36 +9,20 @@ import lzma
 import os
 import subprocess
 import sys
-import sysconfig
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
-from servers import (HERE as REAL, Folder, Load, Postgres, Program, Redis, Session,
-                     Target, Trace, check, json)
+from servers import (HERE as REAL, Folder, Load, Postgres, Program, Redis, Session, Target, Trace,
+                     check, extension_program, json, prepare_statements, set_new_keys,
+                     set_passing_keys)
 
 SECONDS = 120
 MOST = 60000 # bytes of one recording
 KEPT = ("start", "sample", "site", "end")
 DROPPED = ("cgroup", "container_id", "kernel")
-VALUE = b"v" * 100
 
 
 # --- what runs: each yields {name of the recording: pid} ------------------------------------------
-
-def ever_new(redis, batch):
-    return lambda n: redis.send([(b"SET", b"key:%d" % (n * batch + i), VALUE) for i in range(batch)])
-
-
-def expiring(redis, batch):
-    def work(n):
-        commands = []
-        for i in range(n * batch, (n + 1) * batch, 4):
-            commands += [(b"SET", b"key:%d" % (i % 5000), VALUE + b"w" * (i % 100)),
-                         (b"SET", b"session:%d" % i, VALUE, b"PX", b"1500"),
-                         (b"RPUSH", b"queue:%d" % i, VALUE), (b"DEL", b"queue:%d" % (i - 400))]
-        redis.send(commands)
-    return work
-
 
 @contextlib.contextmanager
 def redis():
@@ -47,38 +31,24 @@ def redis():
             Redis(folder, "3") as full:
         full.send([(b"CONFIG", b"SET", b"maxmemory", b"12mb"),
                    (b"CONFIG", b"SET", b"maxmemory-policy", b"allkeys-lru")])
-        with Load(50, ever_new(new, 20), 300), Load(50, expiring(expires, 20), 300), \
-                Load(50, ever_new(full, 30), 1):
+        with Load(50, lambda n: set_new_keys(new, n, 20), 300), \
+                Load(50, lambda n: set_passing_keys(expires, n, 20), 300), \
+                Load(50, lambda n: set_new_keys(full, n, 30), 1):
             yield {"redis-new-keys": new.pid, "redis-expiry": expires.pid, "redis-maxmemory": full.pid}
 
 
 @contextlib.contextmanager
 def postgres():
-    query = "SELECT relname, relpages * $1 FROM pg_class WHERE relname LIKE $2 ORDER BY 1"
-
-    def prepare(session, n, deallocate):
-        sql = []
-        for i in range(n * 5, n * 5 + 5):
-            sql += [f"PREPARE s{i} (int, text) AS {query};", f"EXECUTE s{i} ({i}, 'pg_am%');"]
-            if deallocate:
-                sql += [f"DEALLOCATE s{i};"]
-        session.ask("\n".join(sql))
-
     with Folder("postgres") as folder, Postgres(folder) as server, Session(server) as keeps, \
-            Session(server) as drops, Load(20, lambda n: prepare(keeps, n, False), 1), \
-            Load(20, lambda n: prepare(drops, n, True), 1):
+            Session(server) as drops, Load(20, lambda n: prepare_statements(keeps, n, 5, False), 1), \
+            Load(20, lambda n: prepare_statements(drops, n, 5, True), 1):
         yield {"postgres-prepare": keeps.pid, "postgres-deallocate": drops.pid}
 
 
 @contextlib.contextmanager
 def python_extension():
     with Folder() as folder:
-        library = os.path.join(folder, "leaky" + sysconfig.get_config_var("EXT_SUFFIX"))
-        subprocess.run(["gcc", "-O2", "-fomit-frame-pointer", "-shared", "-fPIC", "-Wall",
-                        "-I" + sysconfig.get_paths()["include"], os.path.join(REAL, "leaky.c"),
-                        "-o", library], check=True)
-        env = dict(os.environ, PYTHONPATH=folder, PYTHONDONTWRITEBYTECODE="1")
-        program = "/usr/bin/python3", os.path.join(REAL, "extension.py")
+        program, env = extension_program(folder)
         with Target(*program, "leak", env=env) as leaks, Target(*program, "clean", env=env) as clean:
             yield {"python-extension-leak": leaks.pid, "python-extension-clean": clean.pid}
 
