@@ -10,11 +10,6 @@
 
 #define SURE_OF_SHAPE 0.5
 
-static uint64_t to_u64(double v)
-{
-	return v >= 1 && v < 1.8e19 ? (uint64_t)v : 0;
-}
-
 /* Mappings are as large as was asked for: a thread's stack is 8 MB of which 10 kB are there. No
  * more than what became resident is held against them. */
 static void count_resident(struct suspicion *s, double external)
@@ -49,12 +44,8 @@ static int set_pattern(const struct finding_input *in, struct finding *f)
 	f->pattern = in->s->pattern;
 	if (!o || o->shape.confidence < SURE_OF_SHAPE)
 		return 0;
-	switch (o->shape.pattern) {
-	case PATTERN_LINEAR:
-	case PATTERN_EXPONENTIAL:
-	case PATTERN_SUSTAINED: f->pattern = o->shape.pattern; break;
-	default: break; /* of all its memory, which this leak is a part of */
-	}
+	if (pattern_grows(o->shape.pattern)) /* else: of all its memory, which this is a part of */
+		f->pattern = o->shape.pattern;
 	return 0;
 }
 
@@ -128,7 +119,7 @@ int finding_write(const struct finding_input *in, struct finding *ret)
 		.class = in->largest_count ? CLASS_unexplained : in->class,
 		.active = true,
 		.confirmed = s.opinion == SUSPECT_SURVIVES,
-		.count = to_u64(s.count),
+		.count = finding_figure(s.count),
 		.growth_count_per_s = s.count_per_s,
 		.confidence = s.confidence,
 		.first_seen_s = in->first_seen_s,
@@ -143,7 +134,7 @@ int finding_write(const struct finding_input *in, struct finding *ret)
 		f.confidence = fuse(in, &f, &e).confidence;
 	if (e.fusion == FUSION_UNTOUCHED && in->kind != MT_SITE_HEAP)
 		count_resident(&s, e.external_growth_bytes);
-	f.size_bytes = to_u64(s.size_bytes);
+	f.size_bytes = finding_figure(s.size_bytes);
 	f.growth_bytes_per_s = s.bytes_per_s;
 	r = set_pattern(in, &f);
 	if (r == 0)

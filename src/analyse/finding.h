@@ -21,5 +21,11 @@ struct finding_input {
 	double first_seen_s;
 };
 
+/* A figure of a finding as a whole number; 0 for what is none, negative or too large. */
+static inline uint64_t finding_figure(double v)
+{
+	return v >= 1 && v < 1.8e19 ? (uint64_t)v : 0;
+}
+
 /* *ret is the caller's, to be released with finding_done(). -ENOMEM. */
 int finding_write(const struct finding_input *in, struct finding *ret);

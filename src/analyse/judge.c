@@ -147,11 +147,6 @@ static double external_growth(const struct tick *t, double window_s)
 	       t->external[ROBUST_GRID - 1 - (size_t)ceil(fmax(cells, 1))];
 }
 
-static uint64_t to_u64(double v)
-{
-	return v >= 1 && v < 1.8e19 ? (uint64_t)v : 0;
-}
-
 /* What was sure once does not become less so while it goes on. */
 static double confidence_of(const struct group *g, struct record *r)
 {
@@ -297,8 +292,8 @@ static void note_miss(struct tick *t, const struct group *g, struct record *r)
 		t->settling = t->settling || r->unsettled;
 	}
 	if (!survives) {
-		r->f.size_bytes = to_u64(g->totals.live_bytes);
-		r->f.count = to_u64(g->totals.live_count);
+		r->f.size_bytes = finding_figure(g->totals.live_bytes);
+		r->f.count = finding_figure(g->totals.live_count);
 	}
 }
 

@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+#include "base/order.h"
+
 #define PAIRS_MAX (LEDGER_TICKS * (LEDGER_TICKS - 1) / 2)
 
 void ledger_state_init(struct ledger_state *st)
@@ -43,35 +45,6 @@ void ledger_state_add(struct ledger_state *st, double t_s, const struct class_ro
 	st->ticks++;
 }
 
-/* Moves numbers below, then above a pivot; returns with the k-th smallest at list[k]. */
-static double select_kth(double *list, size_t count, size_t k)
-{
-	size_t low = 0, high = count - 1;
-
-	while (low < high) {
-		double pivot = list[low + (high - low) / 2];
-		size_t i = low, j = high;
-		double kept;
-
-		for (;;) {
-			while (list[i] < pivot)
-				i++;
-			while (list[j] > pivot)
-				j--;
-			if (i >= j)
-				break;
-			kept = list[i];
-			list[i++] = list[j];
-			list[j--] = kept;
-		}
-		if (k <= j)
-			high = j;
-		else
-			low = j + 1;
-	}
-	return list[k];
-}
-
 double ledger_state_slope(const struct ledger_state *st, enum resource_class class)
 {
 	size_t kept = st->ticks < LEDGER_TICKS ? st->ticks : LEDGER_TICKS;
@@ -90,5 +63,5 @@ double ledger_state_slope(const struct ledger_state *st, enum resource_class cla
 		for (j = 0; j < i; j++)
 			slopes[pairs++] = (v[i] - v[j]) / (t[i] - t[j]);
 	}
-	return select_kth(slopes, pairs, (pairs - 1) / 2);
+	return order_select(slopes, pairs, (pairs - 1) / 2);
 }

@@ -26,13 +26,6 @@ void patterns_done(struct patterns *p)
 	*p = (struct patterns){};
 }
 
-static bool grows(const struct shape *s)
-{
-	return (s->pattern == PATTERN_LINEAR || s->pattern == PATTERN_EXPONENTIAL ||
-		s->pattern == PATTERN_SUSTAINED) &&
-	       s->growth_per_s > 0;
-}
-
 /* How fast it grows, and when the headroom is used up, if the process goes on as in the window that
  * was judged. */
 static void set_forecast(const struct judge_input *in, struct pattern_row *row)
@@ -155,7 +148,7 @@ static enum severity severity_of(const struct patterns_input *p, const struct fi
 		f = (struct severity_figures){ .count = s->total_growth,
 					       .count_per_s = s->growth_per_s,
 					       .confidence = row->opinion.leak_probability };
-	if (grows(s))
+	if (shape_grows(s))
 		own = severity_judge(&p->cfg->severity, &f);
 	return leak && leak->severity > own ? leak->severity : own;
 }
@@ -168,7 +161,7 @@ static bool keeps_a_peak(const struct patterns_input *p, const struct pattern_ro
 	const struct ledger *l = p->in->ledger;
 	double kept, fell = 0;
 
-	if (row->class != CLASS_allocator_slack || !l || grows(&row->opinion.shape) ||
+	if (row->class != CLASS_allocator_slack || !l || shape_grows(&row->opinion.shape) ||
 	    l->rows[CLASS_allocator_slack].bytes == FACT_UNKNOWN)
 		return false;
 	kept = (double)l->rows[CLASS_allocator_slack].bytes;
@@ -246,7 +239,7 @@ static int add_recommendation(const struct patterns_input *p, const struct findi
 		r = recommend_slack(&f, &row->recommendation);
 		return r == -ENODATA ? 0 : r;
 	}
-	if (!calm && (o->verdict < GROWTH_SUSPECT || !grows(&o->shape)))
+	if (!calm && (o->verdict < GROWTH_SUSPECT || !shape_grows(&o->shape)))
 		return 0;
 	return recommend_write(&f, &row->recommendation);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "analyse/fold.h"
+#include "analyse/suspect.h"
 #include "base/cleanup.h"
 
 static const size_t most_of_kind[SUBJECT_SITE + 1] = {
@@ -267,17 +268,12 @@ static int feed_ledger(struct subjects *s, double t_s, const struct snapshot *sn
 	return r == 0 ? feed_modules(s, t_s, snap, l) : r;
 }
 
-static bool counts_things(enum mt_site_kind kind)
-{
-	return kind == MT_SITE_FD || kind == MT_SITE_SOCKET || kind == MT_SITE_THREAD;
-}
-
 static int feed_site(struct subject *x, const struct snapshot *snap, const struct snap_site *site)
 {
 	const struct snap_series *series = &site->live_bytes_series;
 	uint64_t now = site->live_bytes;
 
-	x->counted = counts_things(site->kind);
+	x->counted = suspect_counts_things(site->kind);
 	if (x->counted) {
 		series = &site->live_count_series;
 		now = site->live_count;
@@ -314,7 +310,7 @@ static int feed_sites(struct subjects *s, const struct snapshot *snap)
 		x = find(s, SUBJECT_SITE, site->id);
 		if (x)
 			r = feed_site(x, snap, site);
-		if (counts_things(site->kind) || site->live_bytes == FACT_UNKNOWN)
+		if (suspect_counts_things(site->kind) || site->live_bytes == FACT_UNKNOWN)
 			continue;
 		for (at = n; at > 0 && site->live_bytes > top[at - 1]->live_bytes; at--)
 			if (at < SUBJECTS_TOP_SITES)

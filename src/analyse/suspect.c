@@ -155,7 +155,6 @@ static void measure_growth(const struct suspect_unit *u, size_t first, const str
 		line_of(u, things ? u->count : u->bytes, first, &line);
 	s->low_per_s = line.low;
 	s->high_per_s = line.high;
-	s->slowing = t->slowing;
 	s->third_ratio = t->third[0] > 0 ? t->third[2] / t->third[0] : NAN;
 	s->pattern = pattern_of(&line, t);
 	s->size_bytes = u->live_bytes;

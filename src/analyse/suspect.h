@@ -81,7 +81,6 @@ struct suspicion {
 	double cut_s;		      /* SURVIVES: things older than this */
 	double old_count;	      /* SURVIVES: how many are live */
 	double old_freed;	      /* SURVIVES: how many were freed at such an age */
-	double slowing;		      /* see robust_trend */
 	double third_ratio;	      /* growth of the last third over that of the first */
 	double known_in_s;	      /* WATCH: when it should be known; NAN when never */
 };

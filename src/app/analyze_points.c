@@ -174,7 +174,7 @@ static int renew_finding(struct points *p, const struct growth_opinion *o)
 	return 0;
 }
 
-static void pronounce(const struct points *p, const struct growth_opinion *o, struct findings *f)
+static void pronounce(const struct growth_opinion *o, struct findings *f)
 {
 	f->known_in_s = o->known_in_s;
 	switch (o->verdict) {
@@ -192,7 +192,6 @@ static void pronounce(const struct points *p, const struct growth_opinion *o, st
 		break;
 	case GROWTH_TOO_SHORT: f->why = "the series is too short to know"; break;
 	}
-	(void)p;
 }
 
 static void set_forecast(const struct points *p, struct pattern_row *row)
@@ -245,7 +244,7 @@ static int fill(const struct points *p, const struct growth_opinion *o, struct t
 	set_forecast(p, &t->row);
 	t->findings.list = (struct finding *)&p->finding;
 	t->findings.count = p->found;
-	pronounce(p, o, &t->findings);
+	pronounce(o, &t->findings);
 	if (o->shape.pattern != PATTERN_NONE)
 		t->patterns = (struct patterns){ &t->row, 1 };
 	t->analysis = (struct analysis){ .snap = &t->snap,

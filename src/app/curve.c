@@ -13,13 +13,6 @@ double curve_confidence(double leak_probability)
 	return fmin(leak_probability, CONFIDENCE_MAX);
 }
 
-bool curve_grows(const struct shape *s)
-{
-	return (s->pattern == PATTERN_LINEAR || s->pattern == PATTERN_EXPONENTIAL ||
-		s->pattern == PATTERN_SUSTAINED) &&
-	       s->growth_per_s > 0;
-}
-
 enum severity curve_severity(const struct severity_cfg *cfg, const struct shape *s,
 			     double leak_probability)
 {
@@ -29,7 +22,7 @@ enum severity curve_severity(const struct severity_cfg *cfg, const struct shape 
 					    .count_per_s = NAN,
 					    .confidence = curve_confidence(leak_probability) };
 
-	return curve_grows(s) ? severity_judge(cfg, &f) : SEVERITY_LOW;
+	return shape_grows(s) ? severity_judge(cfg, &f) : SEVERITY_LOW;
 }
 
 int curve_advice(const struct shape *s, bool leak, char **ret)
@@ -45,7 +38,7 @@ int curve_advice(const struct shape *s, bool leak, char **ret)
 	};
 
 	*ret = NULL;
-	return curve_grows(s) ? recommend_write(&f, ret) : 0;
+	return shape_grows(s) ? recommend_write(&f, ret) : 0;
 }
 
 void curve_forecast(const struct shape_input *points, const struct shape *s, double limit,

@@ -3,8 +3,6 @@
 #include "analyse/analysis.h"
 #include "analyse/severity.h"
 
-bool curve_grows(const struct shape *s);
-
 /* In a leak that nothing but a curve speaks for. */
 double curve_confidence(double leak_probability);
 

@@ -262,12 +262,6 @@ static double quantile(const struct futures *f, double height, double probabilit
 	return high;
 }
 
-static bool grows(const struct shape *shape)
-{
-	return shape->pattern == PATTERN_LINEAR || shape->pattern == PATTERN_EXPONENTIAL ||
-	       shape->pattern == PATTERN_SUSTAINED;
-}
-
 /* Of the rate at the last point: in heights per span. */
 static double rate_quantile(const struct futures *f, double probability)
 {
@@ -345,7 +339,7 @@ void forecast_limit(const struct shape_input *in, const struct shape *shape, dou
 		ret->known = true;
 		ret->seconds = ret->low_s = ret->high_s = 0;
 	}
-	if (grows(shape) && w.count >= SHAPE_POINTS_MIN && w.last_s > w.first_s &&
+	if (pattern_grows(shape->pattern) && w.count >= SHAPE_POINTS_MIN && w.last_s > w.first_s &&
 	    isfinite(w.last_s - w.first_s))
 		predict(&w, r, shape, ret);
 }

@@ -192,24 +192,21 @@ static double spacing(const struct growth *g)
 /* What does not grow is acquitted long before a growth can be accused. */
 static double points_wanted(const struct growth *g)
 {
-	const struct shape *s = &g->opinion.shape;
-	bool grows = s->pattern == PATTERN_LINEAR || s->pattern == PATTERN_EXPONENTIAL ||
-		     s->pattern == PATTERN_SUSTAINED;
-
-	return grows && s->growth_per_s > 0 ? g->cfg.leak_points : g->cfg.min_points;
+	return shape_grows(&g->opinion.shape) ? g->cfg.leak_points : g->cfg.min_points;
 }
 
 /* A growth that cannot be told from a start-up or a cache is, when it has lasted twice as long. */
 static double known_in(const struct growth *g, enum growth_verdict verdict, double since_s)
 {
-	double t, v, count = (double)history_count(g->history), each = spacing(g), wait;
+	double t, v, count = (double)history_count(g->history), each, wait;
 
 	if (!history_last(g->history, 1, &t, &v))
 		return NAN;
+	if (verdict != GROWTH_TOO_SHORT && verdict != GROWTH_SUSPECT)
+		return NAN;
+	each = spacing(g);
 	if (verdict == GROWTH_TOO_SHORT)
 		return fmax(points_wanted(g) - count, 1) * each;
-	if (verdict != GROWTH_SUSPECT)
-		return NAN;
 	wait = fmax(g->cfg.leak_points - count, 1) * each;
 	if (!g->held_from)
 		return fmax(wait, t - since_s);

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/order.h"
 #include "growth/life_parts.h"
 #include "growth/window.h"
 
@@ -37,10 +38,10 @@ static double noise_of(const double *y, size_t n)
 
 	for (size_t i = 1; i < n; i++)
 		d[i - 1] = y[i] - y[i - 1];
-	drift = window_select(d, n - 1, (n - 1) / 2);
+	drift = order_select(d, n - 1, (n - 1) / 2);
 	for (size_t i = 0; i + 1 < n; i++)
 		d[i] = fabs(d[i] - drift);
-	return 1.4826 * window_select(d, n - 1, (n - 1) / 2) / M_SQRT2;
+	return 1.4826 * order_select(d, n - 1, (n - 1) / 2) / M_SQRT2;
 }
 
 double life_log(double v) /* keeps the sign */

@@ -1,5 +1,6 @@
 /* How a series grows: the six words of the output contract. */
 #pragma once
+#include <stdbool.h>
 
 enum pattern {
 	PATTERN_NONE = 0, /* not known: too few points */
@@ -11,3 +12,9 @@ enum pattern {
 	PATTERN_OSCILLATING,
 	PATTERN_MAX
 };
+
+/* The three that memory shows when it is lost. */
+static inline bool pattern_grows(enum pattern p)
+{
+	return p == PATTERN_LINEAR || p == PATTERN_EXPONENTIAL || p == PATTERN_SUSTAINED;
+}

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/order.h"
 #include "growth/ar1.h"
 
 #define N_MAX SEGMENTS_POINTS_MAX
@@ -15,39 +16,6 @@
 #define LINE_COST                                                                      \
 	4.0 /* parameters of a break: level, slope, place, and one for having searched \
 	     */
-
-static double median(double *v, size_t n) /* reorders v */
-{
-	size_t low = 0, high = n - 1, middle = n / 2;
-
-	while (low < high) { /* quickselect */
-		double pivot = v[(low + high) / 2];
-		size_t i = low, j = high;
-
-		while (i <= j) {
-			while (v[i] < pivot)
-				i++;
-			while (v[j] > pivot)
-				j--;
-			if (i <= j) {
-				double keep = v[i];
-
-				v[i++] = v[j];
-				v[j] = keep;
-				if (j == 0)
-					break;
-				j--;
-			}
-		}
-		if (middle <= j)
-			high = j;
-		else if (middle >= i)
-			low = i;
-		else
-			break;
-	}
-	return v[middle];
-}
 
 double segments_noise(const double *y, size_t n, double least)
 {
@@ -59,10 +27,10 @@ double segments_noise(const double *y, size_t n, double least)
 		n = N_MAX + 1;
 	for (size_t i = 0; i + 1 < n; i++)
 		step[i] = y[i + 1] - y[i];
-	centre = median(step, n - 1);
+	centre = order_select(step, n - 1, (n - 1) / 2);
 	for (size_t i = 0; i + 1 < n; i++)
 		step[i] = fabs(y[i + 1] - y[i] - centre);
-	return fmax(1.4826 / M_SQRT2 * median(step, n - 1), least);
+	return fmax(1.4826 / M_SQRT2 * order_select(step, n - 1, (n - 1) / 2), least);
 }
 
 struct levels {

@@ -40,5 +40,11 @@ struct shape {
 /* Always writes *ret. */
 void shape_judge(const struct shape_input *in, struct shape *ret);
 
+/* It has such a pattern, and what it fits goes upwards. */
+static inline bool shape_grows(const struct shape *s)
+{
+	return pattern_grows(s->pattern) && s->growth_per_s > 0;
+}
+
 /* The fitted value at time t_s; NAN without a pattern. */
 double shape_at(const struct shape *s, double t_s);

@@ -5,6 +5,7 @@
  * are replaced in y; level keeps them, since a spike is a pattern of its own.
  */
 #include "growth/window.h"
+#include "base/order.h"
 
 #include <errno.h>
 #include <float.h>
@@ -94,47 +95,16 @@ static struct cursor choose_stretch(const struct shape_input *in, size_t *ret_n)
 	return cursor_new(in, best_from, best_until);
 }
 
-double window_select(double *v, size_t n, size_t k)
-{
-	size_t low = 0, high = n - 1;
-
-	while (low < high) {
-		double pivot = v[low + (high - low) / 2];
-		size_t i = low, j = high;
-
-		for (;;) {
-			double held;
-
-			while (v[i] < pivot)
-				i++;
-			while (v[j] > pivot)
-				j--;
-			if (i >= j)
-				break;
-			held = v[i];
-			v[i++] = v[j];
-			v[j--] = held;
-		}
-		if (v[j] > pivot)
-			j--;
-		if (k <= j)
-			high = j;
-		else
-			low = j + 1;
-	}
-	return v[k];
-}
-
 static double spread(double *v, size_t n) /* standard deviation from the median distance */
 {
 	double middle;
 
 	if (!n)
 		return 0;
-	middle = window_select(v, n, n / 2);
+	middle = order_select(v, n, n / 2);
 	for (size_t i = 0; i < n; i++)
 		v[i] = fabs(v[i] - middle);
-	return 1.4826 * window_select(v, n, n / 2);
+	return 1.4826 * order_select(v, n, n / 2);
 }
 
 static double least_above(double least, double size, double nothing)
@@ -191,7 +161,7 @@ static void fill_blocks(struct cursor *c, struct window *w)
 			low = fmin(low, v);
 		}
 		w->x[w->n] = first + (t - first) / 2;
-		w->y[w->n] = window_select(value, taken, (taken - 1) / 2);
+		w->y[w->n] = order_select(value, taken, (taken - 1) / 2);
 		w->high[w->n] = high;
 		w->low[w->n] = low;
 		left -= m;
@@ -211,7 +181,7 @@ static double median5(const double *y, size_t n, size_t i)
 		low = k == i ? low : fmin(low, y[k]);
 		high = k == i ? high : fmax(high, y[k]);
 	}
-	middle = window_select(v, others, others / 2);
+	middle = order_select(v, others, others / 2);
 	if (others < 5 && !(fabs(y[i] - middle) > END_RANGE * (high - low)))
 		return y[i];
 	return middle;

@@ -29,6 +29,3 @@ struct window {
 
 /* -ENODATA: fewer than SHAPE_POINTS_MIN usable points in the stretch that would be judged. */
 int window_prepare(const struct shape_input *in, struct window *ret);
-
-/* The k-th smallest (from 0) of n values, which are reordered. */
-double window_select(double *v, size_t n, size_t k);

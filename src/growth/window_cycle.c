@@ -2,6 +2,7 @@
  * troughs show what is held under a saw. */
 #include <math.h>
 
+#include "base/order.h"
 #include "growth/window_parts.h"
 
 #define SWINGS_MAX 64
@@ -116,7 +117,7 @@ static void swing_sizes(const struct swings *s, double *ret)
 	for (size_t i = 0; i < n; i++)
 		left += (size[i] - mean) * (size[i] - mean) / n;
 	ret[STAT_SWING_EVEN] = sqrt(left) / fmax(mean, 1e-9);
-	ret[STAT_SWING_SIZE] = window_select(size, n, n / 2);
+	ret[STAT_SWING_SIZE] = order_select(size, n, n / 2);
 	ret[STAT_SWING_TIME] = rising / fmax(s->x[n] - s->x[0], 1e-9);
 }
 
@@ -128,8 +129,8 @@ void window_swing_stats(const struct window *w, double *ret)
 
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = w->y[i];
-	low = window_select(sorted, n, n * 3 / 100);
-	high = window_select(sorted, n, n - 1 - n * 3 / 100);
+	low = order_select(sorted, n, n * 3 / 100);
+	high = order_select(sorted, n, n - 1 - n * 3 / 100);
 	find_swings(w,
 		    fmax(fmax(REVERSAL * w->sigma, REVERSAL_OF * (high - low)), 1.5 * w->quantum),
 		    &s);

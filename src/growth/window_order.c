@@ -1,6 +1,7 @@
 /* Statistics of a window that come from the order of its points, and from neighbours. */
 #include <math.h>
 
+#include "base/order.h"
 #include "growth/window_parts.h"
 
 /* Kendall's sum: rising minus falling pairs. */
@@ -104,7 +105,7 @@ static void level_stats(const struct window *w, double *ret)
 		ret[STAT_FIRST] += w->y[i] / tenth;
 		ret[STAT_LAST] += w->y[n - 1 - i] / tenth;
 	}
-	ret[STAT_MIDDLE] = window_select(sorted, n, n / 2);
+	ret[STAT_MIDDLE] = order_select(sorted, n, n / 2);
 	ret[STAT_SKEW] = m3 / pow(m2, 1.5);
 	ret[STAT_KURTOSIS] = log(m4 / (m2 * m2) + 1e-6);
 	ret[STAT_AT_TOP] = (double)top / n;

@@ -1,6 +1,7 @@
 /* Statistics of a window about steps (a piecewise constant) and pulses (what sticks out). */
 #include <math.h>
 
+#include "base/order.h"
 #include "growth/window_parts.h"
 
 #define CUTS_MAX 14
@@ -134,7 +135,7 @@ static double local_median(const struct window *w, size_t i)
 
 	for (size_t k = from; k < until; k++)
 		v[k - from] = w->level[k];
-	return window_select(v, until - from, (until - from) / 2);
+	return order_select(v, until - from, (until - from) / 2);
 }
 
 struct pulses {

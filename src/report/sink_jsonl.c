@@ -221,12 +221,9 @@ static struct told_pattern *find_pattern(struct jsonl *j, const struct told_patt
 /* The rate of what does not grow is noise. */
 static bool says_the_same(const struct told_pattern *t, const struct told_pattern *now)
 {
-	bool grows = now->pattern == PATTERN_LINEAR || now->pattern == PATTERN_EXPONENTIAL ||
-		     now->pattern == PATTERN_SUSTAINED;
-
 	return t->pattern == now->pattern && t->severity == now->severity &&
 	       t->verdict == now->verdict &&
-	       (!grows ||
+	       (!pattern_grows(now->pattern) ||
 		(now->per_s <= RATE_FACTOR * t->per_s && now->per_s >= t->per_s / RATE_FACTOR));
 }
 

@@ -9,15 +9,6 @@
 #define NEVER_S 3.2e8 /* ten years: nobody plans for that */
 #define SOON_S 3600.0 /* a limit so near is told before it is known what grows */
 
-static bool grows(const struct pattern_row *row)
-{
-	const struct shape *s = &row->opinion.shape;
-
-	return s->growth_per_s > 0 &&
-	       (s->pattern == PATTERN_LINEAR || s->pattern == PATTERN_EXPONENTIAL ||
-		s->pattern == PATTERN_SUSTAINED);
-}
-
 /* "linear, 62.0 kB/s (60.1 to 63.9)" */
 static void add_shape(struct strbuf *b, const struct pattern_row *row)
 {
@@ -26,7 +17,7 @@ static void add_shape(struct strbuf *b, const struct pattern_row *row)
 	double unit = 1;
 
 	strbuf_add(b, names_pattern(s->pattern));
-	if (!grows(row))
+	if (!shape_grows(&row->opinion.shape))
 		return;
 	strbuf_printf(b, ", %s/s", num_format_bytes((uint64_t)fmin(s->growth_per_s, 9e18), text));
 	while (s->growth_per_s / unit >= 999.5) /* as it was printed */
@@ -85,7 +76,8 @@ static void add_classes(struct strbuf *b, const struct analysis *a)
 		const struct pattern_row *row = &a->patterns->list[i];
 		auto_strbuf struct strbuf t = {};
 
-		if (row->kind != SUBJECT_CLASS || row->counted || !grows(row) ||
+		if (row->kind != SUBJECT_CLASS || row->counted ||
+		    !shape_grows(&row->opinion.shape) ||
 		    (row->opinion.verdict != GROWTH_SUSPECT && row->opinion.verdict != GROWTH_LEAK))
 			continue;
 		strbuf_printf(&t, "%s: ", names_class(row->class));
@@ -114,7 +106,7 @@ void text_add_growth(struct strbuf *b, const struct analysis *a, bool classes)
 	if (!process)
 		return;
 	add_shape(&t, process);
-	if (grows(process))
+	if (shape_grows(&process->opinion.shape))
 		add_verdict(&t, &process->opinion);
 	text_add_labelled(b, "growth", strbuf_text(&t));
 	add_forecast(b, process);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "../judge/rng.h"
+#include "base/order.h"
 #include "growth/window_stats.h"
 
 #define MANY 5000
@@ -58,7 +59,7 @@ static void the_kth_smallest_is_selected(void **state)
 
 		for (size_t i = 0; i < n; i++)
 			v[i] = rng_below(&r, 10);
-		found = window_select(v, n, k);
+		found = order_select(v, n, k);
 		for (size_t i = 0; i < n; i++) {
 			below += v[i] < found;
 			same += v[i] == found;
