@@ -1,9 +1,4 @@
-/*
- * Opens the skeleton, sets sizes, loads what is wanted, attaches, polls. Links are kept in one
- * list with the process they belong to; detaching takes them out newest first.
- */
-#include "collect/collector.h"
-
+/* Opens the skeleton, sets sizes, loads what is wanted, attaches the tracepoints, polls. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -14,60 +9,18 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "collect/collector_impl.h"
 #include "collect/self.h"
 #include "collect/syscall_numbers.h"
-#include "memtrace.skel.h"
 
 #define SCRATCH_PER_CPU 4
 #define SYSCALL_ROWS 512
-#define FDS_MAX 65536
-#define PURGE_BATCH 4096
-
-/* Probes that the keeper holds. */
-struct probe_link {
-	uint32_t id;
-	uint32_t tgid;
-	dev_t dev; /* of the file it is in */
-	ino_t inode;
-	struct probe_link *next;
-};
-
-struct collector {
-	struct memtrace_bpf *skel;	 /* owned */
-	struct keeper *keeper;		 /* borrowed */
-	struct ring_buffer *ring;	 /* owned */
-	struct bpf_link *tracepoints[5]; /* owned */
-	struct probe_link *links;	 /* owned, newest first */
-	struct unwind *unwind;		 /* owned */
-	const struct mt_site *sites;	 /* mapped */
-	size_t sites_bytes, sites_max;
-	bool multi;
-	bool has_fd_iter;
-	int cpus;
-};
-
-static void links_clear(struct collector *c, uint32_t tgid, bool all)
-{
-	struct probe_link **at = &c->links;
-
-	while (*at) {
-		struct probe_link *l = *at;
-
-		if (!all && l->tgid != tgid) {
-			at = &l->next;
-			continue;
-		}
-		*at = l->next;
-		keeper_detach(c->keeper, l->id);
-		free(l);
-	}
-}
 
 void collector_free(struct collector *c)
 {
 	if (!c)
 		return;
-	links_clear(c, 0, true);
+	collector_links_clear(c, 0, true);
 	for (size_t i = 0; i < sizeof(c->tracepoints) / sizeof(c->tracepoints[0]); i++)
 		bpf_link__destroy(c->tracepoints[i]);
 	ring_buffer__free(c->ring);
@@ -314,100 +267,7 @@ void collector_remove_process(struct collector *c, uint32_t tgid)
 	bpf_map__delete_elem(c->skel->maps.procs, &tgid, sizeof(tgid), 0);
 	bpf_map__delete_elem(c->skel->maps.plumbing, &tgid, sizeof(tgid), 0);
 	unwind_remove_process(c->unwind, tgid);
-	links_clear(c, tgid, false);
-}
-
-static int attach_points(struct collector *c, struct bpf_program *program, uint32_t tgid, int file,
-			 const struct keeper_point *points, size_t n, bool on_return)
-{
-	struct keeper_probes p = {
-		.point = points,
-		.count = n,
-		.tgid = tgid,
-		.file = file,
-		.program = bpf_program__fd(program),
-		.on_return = on_return,
-		.multi = c->multi,
-	};
-	auto_free struct probe_link *l = NULL;
-	int r;
-
-	if (n == 0)
-		return 0;
-	l = calloc(1, sizeof(*l));
-	if (!l)
-		return -ENOMEM;
-	r = keeper_attach(c->keeper, &p, &l->id);
-	if (r)
-		return r;
-	l->tgid = tgid;
-	l->next = c->links;
-	c->links = steal(l);
-	return 0;
-}
-
-/* Takes out what was attached since `mark` was the newest link. */
-static void links_rewind(struct collector *c, const struct probe_link *mark)
-{
-	while (c->links && c->links != mark) {
-		struct probe_link *l = c->links;
-
-		c->links = l->next;
-		keeper_detach(c->keeper, l->id);
-		free(l);
-	}
-}
-
-/* A file that was renamed, or is mapped under two names, is probed once all the same. */
-static bool is_probed(const struct collector *c, uint32_t tgid, const struct stat *file)
-{
-	for (const struct probe_link *l = c->links; l; l = l->next)
-		if (l->tgid == tgid && l->dev == file->st_dev && l->inode == file->st_ino)
-			return true;
-	return false;
-}
-
-static void links_note_file(struct collector *c, const struct probe_link *mark,
-			    const struct stat *file)
-{
-	for (struct probe_link *l = c->links; l && l != mark; l = l->next) {
-		l->dev = file->st_dev;
-		l->inode = file->st_ino;
-	}
-}
-
-int collector_attach(struct collector *c, uint32_t tgid, int file,
-		     const struct collector_probes *probes, struct err *err)
-{
-	struct memtrace_bpf *s = c->skel;
-	const struct probe_link *mark = c->links;
-	struct stat st;
-	int r;
-
-	if (fstat(file, &st))
-		return err_set(err, -errno, "cannot look at the file (%s)", strerror(errno));
-	if (is_probed(c, tgid, &st))
-		return 0;
-	r = attach_points(c, s->progs.mt_free_enter, tgid, file, probes->frees, probes->free_count,
-			  false);
-	if (!r)
-		r = attach_points(c, s->progs.mt_alloc_exit, tgid, file, probes->allocs,
-				  probes->alloc_count, true);
-	if (!r)
-		r = attach_points(c, s->progs.mt_alloc_enter, tgid, file, probes->allocs,
-				  probes->alloc_count, false);
-	if (r) {
-		links_rewind(c, mark);
-		return err_set(err, r, "cannot attach allocator probes (%s)", strerror(-r));
-	}
-	links_note_file(c, mark, &st);
-	return 0;
-}
-
-void collector_detach(struct collector *c, uint32_t tgid)
-{
-	links_clear(c, tgid, false);
-	keeper_sync(c->keeper);
+	collector_links_clear(c, tgid, false);
 }
 
 int collector_fd(const struct collector *c)
@@ -419,107 +279,4 @@ int collector_poll(struct collector *c)
 {
 	unwind_note_text(c->unwind, __atomic_load_n(&c->skel->data->next_text, __ATOMIC_RELAXED));
 	return ring_buffer__consume(c->ring);
-}
-
-const struct mt_site *collector_sites(const struct collector *c, size_t *ret_count)
-{
-	uint32_t used = __atomic_load_n(&c->skel->data->next_site, __ATOMIC_RELAXED);
-
-	*ret_count = used < c->sites_max ? used : c->sites_max;
-	return c->sites;
-}
-
-int collector_counters(const struct collector *c, uint64_t ret[MT_CNT_MAX])
-{
-	auto_free uint64_t *v = calloc(c->cpus, sizeof(*v));
-	uint64_t sum[MT_CNT_MAX] = { 0 };
-
-	if (!v)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < MT_CNT_MAX; i++) {
-		if (bpf_map__lookup_elem(c->skel->maps.counters, &i, sizeof(i), v,
-					 c->cpus * sizeof(*v), 0))
-			return -errno;
-		for (int cpu = 0; cpu < c->cpus; cpu++)
-			sum[i] += v[cpu];
-	}
-	memcpy(ret, sum, sizeof(sum));
-	return 0;
-}
-
-static void link_freep(struct bpf_link **l)
-{
-	bpf_link__destroy(*l);
-}
-
-/* Reads until the end or the limit; the iterator restarts reads at record boundaries. */
-static int read_all(int fd, struct mt_fd **ret, size_t *ret_count)
-{
-	auto_free struct mt_fd *list = NULL;
-	size_t used = 0, room = 0;
-	ssize_t n;
-
-	do {
-		if (used + sizeof(*list) * 64 > room) {
-			room = room ? room * 2 : sizeof(*list) * 256;
-			void *more = realloc(list, room);
-
-			if (!more)
-				return -ENOMEM;
-			list = more;
-		}
-		n = read(fd, (char *)list + used, room - used);
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return -errno;
-		used += n > 0 ? n : 0;
-	} while (n != 0 && used / sizeof(*list) < FDS_MAX);
-	*ret_count = used / sizeof(*list);
-	*ret = steal(list);
-	return 0;
-}
-
-int collector_fds(struct collector *c, uint32_t tgid, struct mt_fd **ret, size_t *ret_count)
-{
-	union bpf_iter_link_info info = { .task = { .pid = tgid } };
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
-	auto_clean(link_freep) struct bpf_link *link = NULL;
-	auto_close int fd = -1;
-
-	if (!c->has_fd_iter)
-		return -EOPNOTSUPP;
-	link = bpf_program__attach_iter(c->skel->progs.mt_fdtable, &opts);
-	if (!link)
-		return -errno;
-	fd = bpf_iter_create(bpf_link__fd(link));
-	if (fd < 0)
-		return fd;
-	return read_all(fd, ret, ret_count);
-}
-
-static void purge_batch(struct collector *c, const uint64_t *keys, uint32_t n, uint32_t asid)
-{
-	for (uint32_t i = 0; i < n; i++)
-		if (keys[i] >> 48 == asid)
-			bpf_map__delete_elem(c->skel->maps.live, &keys[i], sizeof(keys[i]), 0);
-}
-
-void collector_purge(struct collector *c, uint32_t asid)
-{
-	auto_free uint64_t *keys = calloc(PURGE_BATCH, sizeof(*keys));
-	auto_free uint8_t *values = calloc(PURGE_BATCH, 16);
-	int map = bpf_map__fd(c->skel->maps.live), r;
-	uint64_t at = 0;
-	bool first = true;
-
-	if (!keys || !values)
-		return;
-	do {
-		uint32_t n = PURGE_BATCH;
-
-		r = bpf_map_lookup_batch(map, first ? NULL : &at, &at, keys, values, &n, NULL);
-		if (r && r != -ENOENT)
-			return;
-		purge_batch(c, keys, n, asid);
-		first = false;
-	} while (r == 0);
 }
