@@ -14,8 +14,9 @@
 #endif
 
 #include "memtrace/unwind.h"
+#include "memtrace/weight.h"
 
-#define MT_WIRE_VERSION 2
+#define MT_WIRE_VERSION 3
 
 #define MT_MAX_FRAMES 127  /* program counters in one stack */
 #define MT_EXTRA_BYTES 128 /* user memory copied along with a system call */
@@ -95,8 +96,10 @@ enum mt_stack_end {
 
 /*
  * A probe cookie says how to read the call at this attach site:
- * bits 0-3 enum mt_fn, 4-6 size argument, 7-9 count argument, 10-12 pointer argument
- * (1-based; 0 = there is none), 13-20 bytes pushed since the function's entry, divided by 8.
+ * bits 0-3 enum mt_fn, 4-6 size argument, 7-9 count argument, 10-12 pointer argument (1-based
+ * arguments as the function's entry has them; 0 = there is none), 13-20 bytes pushed since the
+ * entry, divided by 8, 21-22 enum mt_point, 23 MT_COOKIE_REPEATS, 24-31 / 32-39 where the size /
+ * the result is at a point inside the function (mt_place), 48-63 the address space.
  */
 #define MT_COOKIE(fn, size_arg, count_arg, ptr_arg, pushed_words)                                  \
 	((__u64)(fn) | (__u64)(size_arg) << 4 | (__u64)(count_arg) << 7 | (__u64)(ptr_arg) << 10 | \
@@ -106,6 +109,30 @@ enum mt_stack_end {
 #define MT_COOKIE_COUNT(c) ((__u32)((c) >> 7) & 7)
 #define MT_COOKIE_PTR(c) ((__u32)((c) >> 10) & 7)
 #define MT_COOKIE_PUSHED(c) ((__u32)((c) >> 13) & 255)
+
+/* What is known where a probe sits. */
+enum mt_point {
+	MT_POINT_CALL = 0,   /* the arguments; the call's end is another probe's */
+	MT_POINT_WHOLE = 1,  /* size and result: the call needs no other probe on this path */
+	MT_POINT_SIZE = 2,   /* the size, inside the function; a MT_POINT_RESULT follows */
+	MT_POINT_RESULT = 3, /* the result, inside the function, in mt_place */
+};
+#define MT_COOKIE_AT(point, size_place, result_place) \
+	((__u64)(point) << 21 | (__u64)(size_place) << 24 | (__u64)(result_place) << 32)
+#define MT_COOKIE_POINT(c) ((__u32)((c) >> 21) & 3)
+#define MT_COOKIE_SIZE_PLACE(c) ((__u32)((c) >> 24) & 255)
+#define MT_COOKIE_RESULT_PLACE(c) ((__u32)((c) >> 32) & 255)
+/* A free of this module can end in another probed one: the second is not unknown memory. */
+#define MT_COOKIE_REPEATS (1ull << 23)
+#define MT_COOKIE_ASID(asid) ((__u64)(asid) << 48)
+#define MT_COOKIE_ASID_OF(c) ((__u32)((c) >> 48))
+
+/*
+ * A place: 0-15 the register of that number as x86-64 encodes it (rax rcx rdx rbx rsp rbp rsi rdi
+ * r8-r15), 16 and more the word on the stack at sp + 8 * (place - 16).
+ */
+#define MT_PLACE_STACK 16
+#define MT_PLACE_STACK_MAX 239
 
 /* Every record begins with this. `size` counts the whole record. */
 struct mt_hdr {
@@ -191,7 +218,8 @@ struct mt_ev_alloc {
 };
 
 /*
- * Accounting of one call site, written by BPF with atomics, mapped read-only by user space.
+ * Accounting of one call site, written by BPF with atomics, mapped read-only by user space. All
+ * counts are weighted (weight.h): exact where every block is recorded, else estimates.
  * Live bytes and counts are differences. Live blocks by age need no walk of the live set: each
  * ring slot holds (epoch << 32 | blocks born in that epoch and still alive); a slot is valid for
  * age a only when its epoch matches. Blocks older than the rings are the remainder.
@@ -204,7 +232,9 @@ struct mt_site {
 	__u64 freed_by_age[MT_AGE_BUCKETS];
 	__u64 fine[MT_FINE_SLOTS];
 	__u64 coarse[MT_COARSE_SLOTS];
-	__u64 reserved[9];
+	__u64 born_records, died_records; /* blocks that were really recorded */
+	__u64 born_var, died_var;	  /* sums of mt_held_var() */
+	__u64 reserved[5];
 };
 
 #define MT_PLUMBING_RANGES 4
@@ -220,6 +250,30 @@ struct mt_site {
 #define MT_TEXT_MASK ((1u << MT_TEXT_BITS) - 1)
 #define MT_TEXT_PIECES 64u /* by address, again and again */
 #define MT_TEXT_SHIFT 21
+
+/*
+ * How one address space is sampled; slot asid & (MT_SPACES - 1) of `spaces`, which user space
+ * writes. The hot path needs nothing else of the process: probes carry its number.
+ */
+#define MT_SPACES 4096u
+struct mt_space {
+	__u32 asid; /* 0: nobody's; of another process: the probe that asks is outdated */
+	__u32 tgid;
+	__u32 gap_log2;	   /* mean bytes between samples; 0: every block is recorded */
+	__u32 weight_log2; /* probes are in for 1 / 2^this of the time: blocks weigh that much more
+			    */
+	__u32 reserved[4];
+};
+
+/* The same, of one CPU: written there only, so that nobody else's cache line is. */
+struct mt_space_cpu {
+	__s64 left;    /* bytes until the next sample */
+	__u64 hits;    /* probe hits of any kind, without returns */
+	__u64 returns; /* return probes */
+	__u64 samples; /* blocks recorded */
+	__u64 faults;  /* page faults seen by the fault tier */
+	__u64 reserved[3];
+};
 
 /* One traced process, by tgid. User space adds and removes entries; BPF alone changes them. */
 struct mt_proc {
@@ -310,6 +364,8 @@ _Static_assert(sizeof(struct mt_ev_task) == 16 + 8 + 32 + MT_COMM_BYTES, "wire")
 _Static_assert(sizeof(struct mt_ev_alloc) == 56, "wire");
 _Static_assert(sizeof(struct mt_site) == 704, "wire");
 _Static_assert(sizeof(struct mt_config) == 40, "wire");
+_Static_assert(sizeof(struct mt_space) == 32, "wire");
+_Static_assert(sizeof(struct mt_space_cpu) == 64, "wire");
 _Static_assert(sizeof(struct mt_proc) == 16 + 4 * MT_TEXT_PIECES, "wire");
 _Static_assert(sizeof(struct mt_plumbing) == 8 + 16 * (MT_PLUMBING_RANGES + MT_BARE_RANGES),
 	       "wire");

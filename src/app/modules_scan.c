@@ -141,25 +141,31 @@ static int attach(struct tracee *t, int fd, const struct target_points *points, 
 {
 	auto_free struct keeper_point *frees = calloc(points->count, sizeof(*frees));
 	auto_free struct keeper_point *allocs = calloc(points->count, sizeof(*allocs));
-	struct collector_probes probes = { .frees = frees, .allocs = allocs };
+	struct collector_probes probes = { 0 };
+	size_t free_count = 0, alloc_count = 0;
 
 	if (!frees || !allocs)
 		return err_set(err, -ENOMEM, "out of memory");
 	for (int realloc_turn = 1; realloc_turn >= 0; realloc_turn--) {
 		for (size_t i = 0; i < points->count; i++) {
 			const struct attach_point *p = &points->point[i];
-			struct keeper_point at = { p->file_offset, p->cookie };
+			struct keeper_point at = { .file_offset = p->file_offset,
+						   .cookie = p->cookie };
 			bool is_realloc = MT_COOKIE_FN(p->cookie) == MT_FN_REALLOC;
 
 			if (is_realloc != realloc_turn)
 				continue;
 			if (p->wants_return)
-				allocs[probes.alloc_count++] = at;
+				allocs[alloc_count++] = at;
 			else
-				frees[probes.free_count++] = at;
+				frees[free_count++] = at;
 		}
 	}
-	return collector_attach(t->run->collector, t->pid, fd, &probes, err);
+	probes.role[PROBE_FREE].point = frees;
+	probes.role[PROBE_FREE].count = free_count;
+	probes.role[PROBE_ENTRY].point = probes.role[PROBE_RETURN].point = allocs;
+	probes.role[PROBE_ENTRY].count = probes.role[PROBE_RETURN].count = alloc_count;
+	return collector_attach(t->run->collector, t->pid, t->asid, fd, &probes, err);
 }
 
 /* -ENOMEM: not looked at. */

@@ -67,20 +67,64 @@ void collector_remove_process(struct collector *c, uint32_t tgid);
  * be closed afterwards. A file that is probed in that process already is left as it is. All or
  * nothing: on error nothing stays attached.
  */
-struct collector_probes { /* cookies are MT_COOKIE */
-	const struct keeper_point *frees;
-	size_t free_count;
-	const struct keeper_point *allocs; /* each gets an entry and a return probe */
-	size_t alloc_count;
+enum probe_role { /* in the order of attaching */
+		  PROBE_FREE = 0,
+		  PROBE_RETURN,	    /* of functions that have a PROBE_ENTRY */
+		  PROBE_RESULT,	    /* inside a function: MT_POINT_RESULT */
+		  PROBE_WHOLE,	    /* inside a function: MT_POINT_WHOLE */
+		  PROBE_ENTRY,	    /* at the entry, or MT_POINT_SIZE inside */
+		  PROBE_USDT_FREE,  /* otel_memory:free */
+		  PROBE_USDT_ALLOC, /* otel_memory:alloc */
+		  PROBE_ROLES
 };
-int collector_attach(struct collector *c, uint32_t tgid, int file,
+struct collector_probes {
+	struct {
+		const struct keeper_point *point; /* cookies are MT_COOKIE, without address space */
+		size_t count;
+	} role[PROBE_ROLES];
+};
+int collector_attach(struct collector *c, uint32_t tgid, uint32_t asid, int file,
 		     const struct collector_probes *probes, struct err *err);
 /* Takes the allocator probes of a process out; when it returns, they are out. */
 void collector_detach(struct collector *c, uint32_t tgid);
+/*
+ * The same for a while: what was attached is remembered with its files, and goes in again with
+ * collector_arm(). Neither waits for the kernel's grace periods; collector_sync() does.
+ */
+void collector_disarm(struct collector *c, uint32_t tgid);
+int collector_arm(struct collector *c, uint32_t tgid, struct err *err);
+void collector_sync(struct collector *c);
+
+/* The page-fault tier of a process: page faults become growth with the code that faulted. */
+int collector_set_faults(struct collector *c, uint32_t tgid, bool on);
+/* System calls are followed (at first they are); without them mappings and descriptors are read. */
+int collector_set_hooks(struct collector *c, bool on);
 
 int collector_fd(const struct collector *c); /* readable when records wait */
 int collector_poll(struct collector *c);     /* delivers what waits; records, or -errno */
 const struct mt_site *collector_sites(const struct collector *c, size_t *ret_count);
+
+/* How an address space is sampled from now on; see struct mt_space. */
+int collector_set_sampling(struct collector *c, uint32_t asid, uint32_t gap_log2,
+			   uint32_t weight_log2);
+
+/* Totals of one address space since it was entered. */
+struct collector_counts {
+	uint64_t hits, returns, samples, faults; /* see struct mt_space_cpu */
+};
+int collector_counts(const struct collector *c, uint32_t asid, struct collector_counts *ret);
+
+/* The blocks of an address space that are recorded as live, in no order. Not zero ends it. */
+struct collector_block {
+	uint64_t addr;
+	uint64_t held; /* weight.h */
+	uint32_t site;
+	uint32_t born_ds;
+};
+typedef int (*collector_block_fn)(void *ctx, const struct collector_block *block);
+int collector_each_block(struct collector *c, uint32_t asid, collector_block_fn fn, void *ctx);
+/* Ends a block whose free was not seen, as if it were freed now. -ENOENT: it is gone already. */
+int collector_end_block(struct collector *c, uint32_t asid, uint64_t addr);
 int collector_counters(const struct collector *c, uint64_t ret[MT_CNT_MAX]);
 
 /* The descriptor table of a process; *ret is to be freed. -EOPNOTSUPP without the iterator. */

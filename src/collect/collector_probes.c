@@ -27,26 +27,45 @@ void collector_links_clear(struct collector *c, uint32_t tgid, bool all)
 	}
 }
 
-static int attach_points(struct collector *c, struct bpf_program *program, uint32_t tgid, int file,
-			 const struct keeper_point *points, size_t n, bool on_return)
+static struct bpf_program *program_of(const struct collector *c, enum probe_role role)
 {
+	const struct memtrace_bpf *s = c->skel;
+
+	switch (role) {
+	case PROBE_FREE: return s->progs.mt_free_enter;
+	case PROBE_RETURN: return s->progs.mt_alloc_exit;
+	case PROBE_ENTRY: return s->progs.mt_alloc_enter;
+	default: return NULL;
+	}
+}
+
+static int attach_role(struct collector *c, uint32_t tgid, uint32_t asid, int file,
+		       const struct collector_probes *probes, enum probe_role role)
+{
+	struct bpf_program *program = program_of(c, role);
+	size_t n = probes->role[role].count;
+	auto_free struct keeper_point *points = calloc(n + 1, sizeof(*points));
+	auto_free struct probe_link *l = calloc(1, sizeof(*l));
 	struct keeper_probes p = {
 		.point = points,
 		.count = n,
 		.tgid = tgid,
 		.file = file,
-		.program = bpf_program__fd(program),
-		.on_return = on_return,
+		.on_return = role == PROBE_RETURN,
 		.multi = c->multi,
 	};
-	auto_free struct probe_link *l = NULL;
 	int r;
 
 	if (n == 0)
 		return 0;
-	l = calloc(1, sizeof(*l));
-	if (!l)
+	if (!program)
+		return -EOPNOTSUPP;
+	if (!points || !l)
 		return -ENOMEM;
+	memcpy(points, probes->role[role].point, n * sizeof(*points));
+	for (size_t i = 0; i < n; i++)
+		points[i].cookie |= MT_COOKIE_ASID(asid);
+	p.program = bpf_program__fd(program);
 	r = keeper_attach(c->keeper, &p, &l->id);
 	if (r)
 		return r;
@@ -86,26 +105,19 @@ static void links_note_file(struct collector *c, const struct probe_link *mark,
 	}
 }
 
-int collector_attach(struct collector *c, uint32_t tgid, int file,
+int collector_attach(struct collector *c, uint32_t tgid, uint32_t asid, int file,
 		     const struct collector_probes *probes, struct err *err)
 {
-	struct memtrace_bpf *s = c->skel;
 	const struct probe_link *mark = c->links;
 	struct stat st;
-	int r;
+	int r = 0;
 
 	if (fstat(file, &st))
 		return err_set(err, -errno, "cannot look at the file (%s)", strerror(errno));
 	if (is_probed(c, tgid, &st))
 		return 0;
-	r = attach_points(c, s->progs.mt_free_enter, tgid, file, probes->frees, probes->free_count,
-			  false);
-	if (!r)
-		r = attach_points(c, s->progs.mt_alloc_exit, tgid, file, probes->allocs,
-				  probes->alloc_count, true);
-	if (!r)
-		r = attach_points(c, s->progs.mt_alloc_enter, tgid, file, probes->allocs,
-				  probes->alloc_count, false);
+	for (enum probe_role role = 0; !r && role < PROBE_ROLES; role++)
+		r = attach_role(c, tgid, asid, file, probes, role);
 	if (r) {
 		links_rewind(c, mark);
 		return err_set(err, r, "cannot attach allocator probes (%s)", strerror(-r));

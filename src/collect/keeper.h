@@ -23,7 +23,8 @@ struct keeper; /* opaque */
 /* Where to attach to, in the file at hand. */
 struct keeper_point {
 	uint64_t file_offset;
-	uint64_t cookie; /* for the program */
+	uint64_t cookie;    /* for the program */
+	uint64_t semaphore; /* file offset of a USDT probe's counter of those who listen; 0: none */
 };
 
 /* Probes of one program in one file and process. */

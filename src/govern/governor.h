@@ -1,0 +1,67 @@
+/*
+ * How much may be traced: holds a budget of the target's CPU time. Pure: what was seen goes in, a
+ * plan comes out; one governor per process. Costs are hits times what one costs on this machine.
+ *
+ * Steps down, each only when the one before is not enough: wider gaps between samples (cheaper
+ * programs, the trap stays), windows (probes in for a share of the time), no allocator probes;
+ * steps up again when the load falls. In mode auto it starts where it is told to and escalates from
+ * watching when something grows; it steps down after a verdict stands.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GOVERNOR_REASON_BYTES 160
+
+enum governor_step {
+	GOVERN_FULL = 1, /* every allocation is recorded */
+	GOVERN_SAMPLE,	 /* probes are in, some allocations are recorded */
+	GOVERN_WINDOWS,	 /* probes are in for a share of the time */
+	GOVERN_WATCH,	 /* no allocator probes */
+};
+
+/* What one thing costs the target here, in nanoseconds; NAN: not measured. */
+struct governor_costs {
+	double hit_ns;	  /* a trap and a program that finds nothing to do */
+	double return_ns; /* a return probe on top of its entry */
+	double record_ns; /* recording a block, with its stack, on top of a hit */
+	double fault_ns;  /* a page fault that is looked at */
+	double arm_ns;	  /* putting probes in and taking them out, once */
+};
+
+struct governor_cfg {
+	double budget;	   /* share of the target's CPU time, 0.05 = 5 %; 0: no bound */
+	bool full;	   /* every block is wanted: gaps are not widened */
+	bool escalates;	   /* mode auto: starts by watching until something grows */
+	uint32_t gap_log2; /* the user's, or the narrowest; 0: the governor chooses */
+	struct governor_costs costs;
+};
+
+/* What happened since the last call. */
+struct governor_seen {
+	uint64_t now_ns;
+	double target_cpu_s; /* CPU time that the target used, tracing included */
+	uint64_t hits, returns, records, faults;
+	bool grows;	/* some class or the whole grows, or may */
+	bool decided;	/* a verdict stands, nothing new is expected */
+	bool probes_in; /* they really are */
+};
+
+struct governor_plan {
+	enum governor_step step;
+	bool probes_in;	      /* now */
+	bool faults_in;	      /* the page-fault tier, now */
+	uint32_t gap_log2;    /* mean bytes between samples; 0: every block */
+	uint32_t weight_log2; /* windows: probes are in 1 / 2^this of the time */
+	uint64_t look_ns;     /* call again at this time (CLOCK_MONOTONIC) at the latest */
+	double cost_ratio;    /* what tracing costs now, as a share of the target's CPU time */
+	char reason[GOVERNOR_REASON_BYTES]; /* one sentence, "" when there is nothing to say */
+};
+
+struct governor; /* opaque */
+
+int governor_new(const struct governor_cfg *cfg, uint64_t now_ns, struct governor **ret);
+void governor_free(struct governor *g);
+/* The plan stays valid until the next call. */
+const struct governor_plan *governor_look(struct governor *g, const struct governor_seen *seen);
