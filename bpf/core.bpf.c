@@ -18,6 +18,7 @@ struct mt_regions_map regions SEC(".maps");
 struct mt_code_map code_pages SEC(".maps");
 struct mt_syscalls_map syscalls SEC(".maps");
 struct mt_plumbing_map plumbing SEC(".maps");
+struct mt_memo_texts_map memo_texts SEC(".maps");
 
 const volatile struct mt_config cfg = { .wire_version = MT_WIRE_VERSION };
 
@@ -38,6 +39,15 @@ __u32 mt_new_asid(__u32 unused)
 	return asid;
 }
 
+/* For whoever remembers something of an address space as a whole. */
+static __always_inline void text_note(__u32 asid, __u32 number)
+{
+	__u32 i = asid & (MT_SPACES - 1), *last = bpf_map_lookup_elem(&memo_texts, &i);
+
+	if (last)
+		*(volatile __u32 *)last = number;
+}
+
 int mt_text_all_changed(__u32 tgid)
 {
 	struct mt_proc *p = proc_find(tgid);
@@ -46,6 +56,7 @@ int mt_text_all_changed(__u32 tgid)
 	if (!p)
 		return 0;
 	p->text = number;
+	text_note(p->asid, number);
 	for (__u32 i = 0; i < MT_TEXT_PIECES; i++)
 		p->piece[i] = number;
 	return 0;
@@ -64,6 +75,7 @@ int mt_text_changed(__u64 start, __u64 end)
 		return mt_text_all_changed(tgid);
 	number = __sync_fetch_and_add(&next_text, 1);
 	p->text = number;
+	text_note(p->asid, number);
 	for (__u32 i = 0; i < MT_TEXT_PIECES && i < n; i++)
 		p->piece[((start >> MT_TEXT_SHIFT) + i) & (MT_TEXT_PIECES - 1)] = number;
 	return 0;

@@ -51,6 +51,7 @@ struct mt_thread {
 };
 
 #define MT_WINDOW_WORDS 128
+#define MT_MEMO_WORDS 32 /* of the stack that a remembered walk depended on, at most */
 
 /* How the program counter of the frame at hand was found. */
 enum mt_how {
@@ -90,6 +91,17 @@ struct mt_scratch {
 	__u32 piece_shard;
 	__u32 piece_word;
 	__u32 text[MT_TEXT_PIECES]; /* mt_proc.piece */
+	/* what the walk depended on, see memo.bpf.c */
+	__u64 first_sp;
+	__u64 memo_time;
+	__u64 bp_from; /* where bp was read; 0: it is the register's; 1: noted already */
+	__u32 memo_at; /* where walks from here are remembered */
+	__u8 first_is_return;
+	__u8 memo_off;	    /* it cannot be remembered */
+	__u8 memo_takes_bp; /* the register bp was used */
+	__u8 memo_count;
+	__u16 memo_word[MT_MEMO_WORDS]; /* from first_sp, in words */
+	__u64 memo_value[MT_MEMO_WORDS];
 	/* a piece of the user's stack */
 	__u64 word; /* what stack_word() read */
 	__u64 window_at;
@@ -183,6 +195,13 @@ struct mt_syscalls_map {
 	__type(value, struct mt_syscall);
 };
 
+struct mt_memo_texts_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MT_SPACES);
+	__type(key, __u32);   /* address space, modulo */
+	__type(value, __u32); /* the number of the last change of its code */
+};
+
 extern struct mt_live_map live SEC(".maps");
 extern struct mt_threads_map threads SEC(".maps");
 extern struct mt_procs_map procs SEC(".maps");
@@ -196,6 +215,7 @@ extern struct mt_regions_map regions SEC(".maps");
 extern struct mt_code_map code_pages SEC(".maps");
 extern struct mt_syscalls_map syscalls SEC(".maps");
 extern struct mt_plumbing_map plumbing SEC(".maps");
+extern struct mt_memo_texts_map memo_texts SEC(".maps");
 
 extern const volatile struct mt_config cfg;
 
@@ -213,6 +233,12 @@ int mt_text_all_changed(__u32 tgid);
 __u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 kind);
 /* Finds the callers of the frame in a claimed slot: fills its record's stack, hash and end. */
 int mt_unwind(__u32 slot);
+/* The site that the walk from the first frame in a claimed slot ended at before, 0: not known. */
+__u32 mt_memo_find(__u32 slot, __u32 asid);
+/* Remembers the walk in a claimed slot, which began at ip and bp and ended at a site. */
+int mt_memo_keep(__u32 slot, __u64 ip, __u64 bp, __u32 site);
+/* Reads a piece of the user's stack, up to the end of what can be read; not zero: nothing can. */
+int mt_window_fill(__u32 slot, __u64 at);
 /* Whether code is mapped there, as far as user space has read it; -1: that is not up to date. */
 int mt_holds_code(__u64 start, __u64 end);
 /* Whether code without a table is a runtime library's, which the process's plumbing names. */

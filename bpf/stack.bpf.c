@@ -73,8 +73,24 @@ static __noinline int site_make(__u32 slot)
 	return site;
 }
 
-/* Zeroes the state and sets the first frame. */
-static __noinline int walk_begin(__u32 slot, __u64 ip, __u64 sp, __u64 bp, __u32 kind)
+/* Sets the first frame: enough to look whether the walk is known. */
+static __noinline int walk_place(__u32 slot, __u64 ip, __u64 sp, __u64 bp, __u32 kind)
+{
+	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
+
+	if (!s)
+		return -1;
+	s->window_at = s->window_bytes = 0;
+	s->pc = ip;
+	s->sp = s->first_sp = sp;
+	s->bp = bp;
+	s->is_return = s->first_is_return = (kind & MT_AT_RETURN) != 0;
+	s->ev.site_kind = kind;
+	return 0;
+}
+
+/* Zeroes the rest of the state. Not zero: the process is traced no more. */
+static __noinline int walk_begin(__u32 slot)
 {
 	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -85,16 +101,12 @@ static __noinline int walk_begin(__u32 slot, __u64 ip, __u64 sp, __u64 bp, __u32
 	s->trampoline = task->mm->uprobes_state.xol_area->vaddr;
 	__builtin_memcpy(s->text, p->piece, sizeof(s->text));
 	s->end = MT_END_unknown;
-	s->is_return = (kind & MT_AT_RETURN) != 0;
 	s->how = MT_HOW_FIRST;
 	s->from_jit = s->switches = s->wants_scan = 0;
 	s->piece_start = s->piece_end = 0;
-	s->window_at = s->window_bytes = 0;
-	s->pc = ip;
-	s->sp = sp;
-	s->bp = bp;
+	s->bp_from = 0;
+	s->memo_off = s->memo_takes_bp = s->memo_count = 0;
 	s->ev.reserved = 0;
-	s->ev.site_kind = kind;
 	s->ev.frames = 0;
 	return 0;
 }
@@ -115,14 +127,25 @@ static __always_inline int site_find(__u32 slot, __u32 asid)
 	return site ? *site : site_make(slot);
 }
 
+static __always_inline __u32 site_of_walk(__u32 slot, __u32 asid, __u64 ip, __u64 bp)
+{
+	__u32 site = mt_memo_find(slot, asid);
+
+	if (site || walk_begin(slot))
+		return site;
+	site = site_find(slot, asid);
+	mt_memo_keep(slot, ip, bp, site);
+	return site;
+}
+
 __u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 kind)
 {
 	int slot = scratch_claim(), site = MT_SITE_NONE;
 
 	if (slot < 0)
 		return MT_SITE_NONE;
-	if (!walk_begin(slot, ip, sp, bp, kind))
-		site = site_find(slot, asid);
+	if (!walk_place(slot, ip, sp, bp, kind))
+		site = site_of_walk(slot, asid, ip, bp);
 	scratch_release(slot);
 	return site;
 }

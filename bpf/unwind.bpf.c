@@ -107,6 +107,32 @@ int mt_stack_word(__u32 slot, __u64 at)
 	return 0;
 }
 
+/* --- what the walk depends on ----------------------------------------------------------------- */
+
+static __always_inline void memo_note(struct mt_scratch *s, __u64 at, __u64 value)
+{
+	__u64 word = (at - s->first_sp) >> 3;
+	__u32 n = s->memo_count;
+
+	if (n >= MT_MEMO_WORDS || word > 0xffff) {
+		s->memo_off = 1;
+		return;
+	}
+	s->memo_word[n] = word;
+	s->memo_value[n] = value;
+	s->memo_count = n + 1;
+}
+
+/* The frame pointer decides where the next frame is. */
+static __always_inline void memo_note_bp(struct mt_scratch *s)
+{
+	if (s->bp_from > 1)
+		memo_note(s, s->bp_from, s->bp);
+	else if (!s->bp_from)
+		s->memo_takes_bp = 1;
+	s->bp_from = 1;
+}
+
 /* --- one frame ------------------------------------------------------------------------------ */
 
 /* Whether the frame pointer can be one. When not, s->end is set; it is set anyway, for the worst.
@@ -119,6 +145,7 @@ int mt_frame_pointer_ok(__u32 slot, __u32 jit)
 	if (!s)
 		return 0;
 	bp = s->bp;
+	memo_note_bp(s);
 	s->end = jit ? MT_END_jit : MT_END_no_frame_pointer;
 	if (bp == 0 && s->how == MT_HOW_FRAME)
 		s->end = MT_END_start;
@@ -129,6 +156,7 @@ int mt_frame_pointer_ok(__u32 slot, __u32 jit)
 	if (jit || s->switches >= MAX_SWITCHES)
 		return 0;
 	s->switches++;
+	s->memo_off = 1;
 	return 1;
 }
 
@@ -144,8 +172,10 @@ int mt_leave_by_frame_pointer(__u32 slot, __u32 jit)
 	if (mt_stack_word(slot, bp))
 		return 1;
 	s->bp = s->word;
+	s->bp_from = bp;
 	if (mt_stack_word(slot, bp + 8))
 		return 1;
+	memo_note(s, bp + 8, s->word);
 	s->pc = code_address(s->word);
 	if (s->pc == 0) {
 		if (s->how == MT_HOW_FRAME)
@@ -168,6 +198,7 @@ int mt_leave_signal(__u32 slot)
 	if (!s)
 		return 1;
 	at = s->sp;
+	s->memo_off = 1;
 	if (mt_stack_word(slot, at + SIGNAL_BP))
 		return 1;
 	s->bp = s->word;
@@ -193,9 +224,10 @@ __u64 mt_frame_address(__u32 slot, __u32 rule)
 		return 0;
 	switch (r->cfa) {
 	case MT_CFA_SP: return s->sp + r->off;
-	case MT_CFA_BP: return s->bp + r->off;
+	case MT_CFA_BP: memo_note_bp(s); return s->bp + r->off;
 	case MT_CFA_SP_DEREF:
 	case MT_CFA_BP_DEREF:
+		s->memo_off = 1;
 		if (mt_stack_word(slot,
 				  (r->cfa == MT_CFA_SP_DEREF ? s->sp : s->bp) + (r->off >> 8)))
 			return 0;
@@ -222,12 +254,17 @@ int mt_leave_by_table(__u32 slot, __u32 rule)
 		return 1;
 	if (r->bp != MT_BP_SAME && r->bp < MT_BP_LOST) {
 		at = r->bp == MT_BP_CFA ? cfa : r->bp == MT_BP_BP ? s->bp : s->sp;
-		if (mt_stack_word(slot, at + r->bp_off)) /* first: it lies below */
+		if (r->bp == MT_BP_BP)
+			memo_note_bp(s);
+		at += r->bp_off;
+		if (mt_stack_word(slot, at)) /* first: it lies below */
 			return 1;
 		s->bp = s->word;
+		s->bp_from = at;
 	}
 	if (mt_stack_word(slot, cfa - 8))
 		return 1;
+	memo_note(s, cfa - 8, s->word);
 	s->pc = code_address(s->word);
 	s->sp = cfa;
 	s->is_return = 1;
@@ -267,6 +304,7 @@ int mt_return_restore(__u32 slot)
 
 	if (!s)
 		return 1;
+	s->memo_off = 1; /* the stack does not tell where it goes on */
 	for (int i = 0; i < MAX_PROBES && ri; i++) {
 		if (ri->stack == s->sp - 8) {
 			s->pc = ri->orig_ret_vaddr;
@@ -333,10 +371,16 @@ static __always_inline int leave_in_window(struct mt_scratch *s, const struct mt
 		at += 8 + r->bp_off;
 		if ((at & 7) || at >= s->window_bytes)
 			return 0;
+		if (r->cfa == MT_CFA_BP)
+			memo_note_bp(s);
 		s->bp = s->window[at >> 3 & (MT_WINDOW_WORDS - 1)];
+		s->bp_from = s->window_at + at;
 	} else if (r->bp != MT_BP_SAME && r->bp != MT_BP_LOST) {
 		return 0;
+	} else if (r->cfa == MT_CFA_BP) {
+		memo_note_bp(s);
 	}
+	memo_note(s, cfa - 8, s->window[(cfa - 8 - s->window_at) >> 3 & (MT_WINDOW_WORDS - 1)]);
 	s->pc = to;
 	s->sp = cfa;
 	s->is_return = 1;
@@ -356,7 +400,10 @@ static __always_inline int leave_record_in_window(struct mt_scratch *s, int jit)
 	to = code_address(s->window[((at >> 3) + 1) & (MT_WINDOW_WORDS - 1)]);
 	if (!to || (bp & 7))
 		return 0;
+	memo_note_bp(s);
+	memo_note(s, bp + 8, s->window[((at >> 3) + 1) & (MT_WINDOW_WORDS - 1)]);
 	s->bp = s->window[at >> 3 & (MT_WINDOW_WORDS - 1)];
+	s->bp_from = bp;
 	s->pc = to;
 	s->sp = bp + 16;
 	s->is_return = 1;
@@ -387,6 +434,7 @@ static long walk_frame(__u64 i, void *arg)
 	}
 	frame_push(s);
 	if (rule == MT_UNWIND_RULE_SCAN) {
+		s->memo_off = 1;
 		s->wants_scan = 1;
 		return 1;
 	}

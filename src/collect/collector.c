@@ -155,6 +155,7 @@ static int open_unwind(struct collector *c)
 		.layouts = bpf_map__fd(c->skel->maps.layouts),
 		.pending = bpf_map__fd(c->skel->maps.pending),
 		.racache = bpf_map__fd(c->skel->maps.racache),
+		.memo_epoch = &c->skel->data->memo_epoch,
 	};
 
 	return unwind_new(&cfg, &c->unwind);

@@ -471,6 +471,7 @@ void unwind_clear_cache(struct unwind *u)
 {
 	for (size_t i = 0; i < RACACHE_BYTES / sizeof(*u->racache); i++)
 		__atomic_store_n(&u->racache[i], 0, __ATOMIC_RELAXED);
+	__atomic_fetch_add(u->cfg.memo_epoch, 1, __ATOMIC_RELEASE);
 }
 
 void unwind_note_text(struct unwind *u, uint32_t next)

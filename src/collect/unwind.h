@@ -19,6 +19,7 @@ struct unwind; /* opaque */
 /* Descriptors of the maps in bpf/unwind.bpf.c, borrowed for the life of the handle. */
 struct unwind_cfg {
 	int shards, rules, files, layouts, pending, racache;
+	uint32_t *memo_epoch; /* borrowed: what the BPF programs compare remembered walks with */
 };
 
 struct unwind_stats {

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "../../bpf/core.bpf.c"
+#include "../../bpf/memo.bpf.c"
 #include "../../bpf/stack.bpf.c"
 #include "../../bpf/scan.bpf.c"
 #include "../../bpf/table.bpf.c"

@@ -38,6 +38,8 @@ const volatile __u32 sv_stop;	/* stop the process at each event that is sent */
 __s64 sv_wait;
 __s64 sv_every; /* what sv_wait begins with again; 0: user space sets it again */
 __u64 sv_sent, sv_lost;
+/* Walks that were remembered, and of those the ones that would have led to another stack. */
+__u64 sv_known, sv_wrong;
 
 static __noinline int sv_claim(void)
 {
@@ -148,6 +150,30 @@ static __noinline int sv_copy_returns(__u32 slot)
 	return 0;
 }
 
+/* The walk itself, and beside it what the memory of walks would have said: a stack's hash. */
+static __always_inline int sv_walk(__u32 slot, __u64 ip, __u64 bp)
+{
+	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
+	struct mt_proc *p = proc_find(sv_tgid);
+	__u32 known, site;
+
+	if (!s || !p)
+		return -1;
+	s->asid = p->asid;
+	known = mt_memo_find(slot, s->asid);
+	if (walk_begin(slot))
+		return -1;
+	s->hash = 0;
+	mt_unwind(slot);
+	site = (__u32)s->hash | 1;
+	if (known)
+		__sync_fetch_and_add(&sv_known, 1);
+	if (known && known != site)
+		__sync_fetch_and_add(&sv_wrong, 1);
+	mt_memo_keep(slot, ip, bp, site);
+	return 0;
+}
+
 /* The one place that knows how memtrace unwinds. */
 static __noinline int sv_unwind(__u32 slot)
 {
@@ -161,9 +187,9 @@ static __noinline int sv_unwind(__u32 slot)
 	if (mine < 0)
 		return -1;
 	r->frames = 0;
-	if (walk_begin(mine, r->regs[16], r->regs[7], r->regs[6],
-		       MT_SITE_HEAP | (sv_return ? MT_AT_RETURN : 0)) == 0)
-		mt_unwind(mine);
+	if (!walk_place(mine, r->regs[16], r->regs[7], r->regs[6],
+			MT_SITE_HEAP | (sv_return ? MT_AT_RETURN : 0)))
+		sv_walk(mine, r->regs[16], r->regs[6]);
 	slot = mine;
 	s = bpf_map_lookup_elem(&scratch, &slot);
 	if (s) {

@@ -60,9 +60,9 @@ struct run {
 };
 
 /* Everything that the unwinder reads and writes, and where it asks for the table of a new file. */
-static const char *const shared[] = { "procs",	 "scratch",    "busy",	  "events",  "shards",
-				      "rules",	 "files",      "pending", "racache", "plumbing",
-				      "layouts", "code_pages", NULL };
+static const char *const shared[] = { "procs",	 "scratch",    "busy",	     "events",	"shards",
+				      "rules",	 "files",      "pending",    "racache", "plumbing",
+				      "layouts", "code_pages", "memo_texts", NULL };
 
 static const struct {
 	const char *name;
@@ -255,14 +255,16 @@ static void report(struct run *run)
 		if (run->ends[i])
 			json_object_set_new(reasons, end_name(i), json_integer(run->ends[i]));
 	json_object_foreach(run->roots, key, value) json_array_append_new(roots, json_string(key));
-	all = json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
-			"events", sums_json(&run->events), "distinct", sums_json(&run->distinct),
-			"identical", (json_int_t)run->identical, "flagged",
-			(json_int_t)run->flagged, "different", (json_int_t)run->different, "capped",
-			(json_int_t)run->capped, "beyond_copy", (json_int_t)run->beyond_copy,
-			"frames", (json_int_t)run->pc_frames, "frames_equal",
-			(json_int_t)run->pc_equal, "lost", (json_int_t)run->skel->bss->sv_lost,
-			"ends", reasons, "roots", roots, "differences", json_incref(run->shown));
+	all = json_pack(
+		"{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
+		"events", sums_json(&run->events), "distinct", sums_json(&run->distinct),
+		"identical", (json_int_t)run->identical, "flagged", (json_int_t)run->flagged,
+		"different", (json_int_t)run->different, "capped", (json_int_t)run->capped,
+		"beyond_copy", (json_int_t)run->beyond_copy, "frames", (json_int_t)run->pc_frames,
+		"frames_equal", (json_int_t)run->pc_equal, "lost",
+		(json_int_t)run->skel->bss->sv_lost, "known", (json_int_t)run->skel->bss->sv_known,
+		"wrong", (json_int_t)run->skel->bss->sv_wrong, "ends", reasons, "roots", roots,
+		"differences", json_incref(run->shown));
 	json_dumpf(all, stdout, JSON_COMPACT);
 	puts("");
 	json_decref(all);

@@ -1,0 +1,198 @@
+/*
+ * Remembered walks: memo.bpf.c. A process that is forgotten in between makes the difference seen:
+ * what is remembered is still found, what would have to be walked again is not.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include "../../bpf/core.bpf.c"
+#include "../../bpf/memo.bpf.c"
+#include "../../bpf/stack.bpf.c"
+#include "../../bpf/scan.bpf.c"
+#include "../../bpf/table.bpf.c"
+#include "../../bpf/unwind.bpf.c"
+#include "fake.h"
+
+#include <cmocka.h>
+
+#define PID 100
+#define CODE 0x400000ull
+#define SP 0x7ffc00001000ull
+#define BP (SP + 0x20)
+
+static void begin(void)
+{
+	struct mt_file_key key = { .inode = 7, .dev = 8 << 20 | 1 };
+	struct mt_proc p = { .asid = 1 };
+	struct mt_unwind_file no_table = { .size = 1 << 20 };
+	uint32_t pid = PID;
+	struct mt_config *c = (struct mt_config *)&cfg;
+
+	fake_reset();
+	fake_map_of(&scratch)->max = 4;
+	fake_map_of(&busy)->max = 4;
+	fake_map_of(&site_index)->max = 100;
+	fake_map(CODE, CODE + 0x100000, 5, key.inode, 0);
+	bpf_map_update_elem(&files, &key, &no_table, BPF_ANY);
+	fake.pid_tgid = (uint64_t)PID << 32 | PID;
+	fake.stack_start = SP - 0x1000;
+	c->site_capacity = 100;
+	c->max_frames = MT_MAX_FRAMES;
+	next_site = 1;
+	bpf_map_update_elem(&procs, &pid, &p, BPF_ANY);
+}
+
+/* Two frame records; the walk ends at the start of the thread. */
+static void stack(uint64_t first_return, uint64_t last_bp)
+{
+	fake_push(BP, BP + 0x40);
+	fake_push(BP + 8, first_return);
+	fake_push(BP + 0x40, last_bp);
+	fake_push(BP + 0x48, CODE + 3);
+}
+
+static uint32_t site(void)
+{
+	return mt_site_of(CODE + 1, SP, BP, 1, MT_SITE_HEAP);
+}
+
+/* The process is gone: no walk begins any more. */
+static void forget_process(void)
+{
+	uint32_t pid = PID;
+
+	bpf_map_delete_elem(&procs, &pid);
+}
+
+static void begin_remembered(void)
+{
+	begin();
+	stack(CODE + 2, 0);
+	assert_int_equal(site(), 1);
+	forget_process();
+}
+
+static void a_walk_is_remembered(void **state)
+{
+	(void)state;
+	begin_remembered();
+	assert_int_equal(site(), 1);
+	assert_int_equal(fake.sent, 1);
+}
+
+static void another_return_address_is_another_walk(void **state)
+{
+	(void)state;
+	begin_remembered();
+	stack(CODE + 9, 0);
+	assert_int_equal(site(), MT_SITE_NONE);
+	stack(CODE + 2, 0);
+	assert_int_equal(site(), 1);
+}
+
+static void the_word_that_ended_it_counts_too(void **state)
+{
+	(void)state;
+	begin_remembered();
+	stack(CODE + 2, BP + 0x80);
+	assert_int_equal(site(), MT_SITE_NONE);
+}
+
+static void another_place_is_another_walk(void **state)
+{
+	(void)state;
+	begin_remembered();
+	fake_push(SP + 0x28, CODE + 2);
+	assert_int_equal(mt_site_of(CODE + 4, SP, BP, 1, MT_SITE_HEAP), MT_SITE_NONE);
+	assert_int_equal(mt_site_of(CODE + 1, SP - 8, BP, 1, MT_SITE_HEAP), MT_SITE_NONE);
+	assert_int_equal(mt_site_of(CODE + 1, SP, BP + 0x40, 1, MT_SITE_HEAP), MT_SITE_NONE);
+	assert_int_equal(mt_site_of(CODE + 1, SP, BP, 2, MT_SITE_HEAP), MT_SITE_NONE);
+	assert_int_equal(mt_site_of(CODE + 1, SP, BP, 1, MT_SITE_MMAP), MT_SITE_NONE);
+	assert_int_equal(mt_site_of(CODE + 1, SP, BP, 1, MT_SITE_HEAP | MT_AT_RETURN),
+			 MT_SITE_NONE);
+	assert_int_equal(site(), 1);
+}
+
+static void changed_code_is_walked_again(void **state)
+{
+	(void)state;
+	begin();
+	stack(CODE + 2, 0);
+	assert_int_equal(site(), 1);
+	mt_text_changed(CODE + 0x50000000, CODE + 0x50001000);
+	forget_process();
+	assert_int_equal(site(), MT_SITE_NONE);
+}
+
+static void changed_tables_are_walked_again(void **state)
+{
+	(void)state;
+	begin_remembered();
+	memo_epoch++;
+	assert_int_equal(site(), MT_SITE_NONE);
+}
+
+static void a_walk_that_ended_early_is_not_remembered(void **state)
+{
+	(void)state;
+	begin();
+	stack(CODE + 2, 3);
+	assert_int_not_equal(site(), MT_SITE_NONE);
+	forget_process();
+	assert_int_equal(site(), MT_SITE_NONE);
+}
+
+static struct mt_memo *written(void)
+{
+	for (uint32_t i = 0; i < MEMO_SLOTS; i++) {
+		struct mt_memo *m = bpf_map_lookup_elem(&memos, &i);
+
+		if (m->site)
+			return m;
+	}
+	return NULL;
+}
+
+static void what_is_just_being_written_is_not_believed_nor_written(void **state)
+{
+	struct mt_memo *m;
+
+	(void)state;
+	begin();
+	stack(CODE + 2, 0);
+	assert_int_equal(site(), 1);
+	m = written();
+	m->turn++;
+	m->site = 77;
+	assert_int_equal(site(), 1); /* walked */
+	assert_int_equal(m->site, 77);
+	m->turn++;
+	assert_int_equal(site(), 77);
+}
+
+static void stack_that_cannot_be_read_is_no_match(void **state)
+{
+	(void)state;
+	begin_remembered();
+	fake.stack_start = 0;
+	assert_int_equal(site(), MT_SITE_NONE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_walk_is_remembered),
+		cmocka_unit_test(another_return_address_is_another_walk),
+		cmocka_unit_test(the_word_that_ended_it_counts_too),
+		cmocka_unit_test(another_place_is_another_walk),
+		cmocka_unit_test(changed_code_is_walked_again),
+		cmocka_unit_test(changed_tables_are_walked_again),
+		cmocka_unit_test(a_walk_that_ended_early_is_not_remembered),
+		cmocka_unit_test(what_is_just_being_written_is_not_believed_nor_written),
+		cmocka_unit_test(stack_that_cannot_be_read_is_no_match),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
