@@ -51,7 +51,7 @@ struct mt_thread {
 };
 
 #define MT_WINDOW_WORDS 128
-#define MT_MEMO_WORDS 32 /* of the stack that a remembered walk depended on, at most */
+#define MT_MEMO_WORDS 64 /* of the stack that a remembered walk depended on, at most */
 
 /* How the program counter of the frame at hand was found. */
 enum mt_how {
@@ -100,6 +100,7 @@ struct mt_scratch {
 	__u8 memo_off;	    /* it cannot be remembered */
 	__u8 memo_takes_bp; /* the register bp was used */
 	__u8 memo_count;
+	__u32 memo_bytes;		/* to the last of the words that one window can hold */
 	__u16 memo_word[MT_MEMO_WORDS]; /* from first_sp, in words */
 	__u64 memo_value[MT_MEMO_WORDS];
 	/* a piece of the user's stack */

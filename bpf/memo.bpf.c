@@ -68,11 +68,16 @@ static __always_inline int read_first(struct mt_scratch *s, struct mt_memo *m)
 }
 
 /* Whether the words are on the stack as they were. */
-static __always_inline int same_words(struct mt_scratch *s, struct mt_memo *m, __u32 slot)
+static __noinline int same_words(__u32 slot)
 {
+	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
+	struct mt_memo *m;
 	__u64 at, off;
 
-	if (read_first(s, m))
+	if (!s)
+		return 0;
+	m = memo_of(s);
+	if (!m || read_first(s, m))
 		return 0;
 	for (__u32 i = 0; i < MT_MEMO_WORDS; i++) {
 		if (i >= m->count)
@@ -107,22 +112,10 @@ __u32 mt_memo_find(__u32 slot, __u32 asid)
 	site = *(volatile __u32 *)&m->site;
 	if ((turn & 1) || !site || m->asid != asid || m->ip != s->pc || m->sp != s->first_sp ||
 	    m->time != s->memo_time || m->kind != s->ev.site_kind || m->at_return != s->is_return ||
-	    (m->takes_bp && m->bp != s->bp) || !same_words(s, m, slot))
+	    (m->takes_bp && m->bp != s->bp) || !same_words(slot))
 		return 0;
 	/* the reads above are done before this one: an atomic operation is a barrier */
 	return __sync_fetch_and_add(&m->turn, 0) == turn ? site : 0;
-}
-
-/* How far the words reach that one window can hold. */
-static __always_inline __u32 first_bytes(const struct mt_scratch *s)
-{
-	__u32 last = 0;
-
-	for (__u32 i = 0; i < MT_MEMO_WORDS; i++)
-		if (i < s->memo_count && s->memo_word[i] < MT_WINDOW_WORDS &&
-		    s->memo_word[i] > last)
-			last = s->memo_word[i];
-	return (last + 1) * 8;
 }
 
 /* Whoever writes the entry just now is right as well. */
@@ -149,7 +142,7 @@ int mt_memo_keep(__u32 slot, __u64 ip, __u64 bp, __u32 site)
 	m->at_return = s->first_is_return;
 	m->count = s->memo_count;
 	m->takes_bp = s->memo_takes_bp;
-	m->bytes = first_bytes(s);
+	m->bytes = s->memo_bytes;
 	__builtin_memcpy(m->word, s->memo_word, sizeof(m->word));
 	__builtin_memcpy(m->value, s->memo_value, sizeof(m->value));
 	*(volatile __u32 *)&m->site = site;

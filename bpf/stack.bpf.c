@@ -106,6 +106,7 @@ static __noinline int walk_begin(__u32 slot)
 	s->piece_start = s->piece_end = 0;
 	s->bp_from = 0;
 	s->memo_off = s->memo_takes_bp = s->memo_count = 0;
+	s->memo_bytes = 8;
 	s->ev.reserved = 0;
 	s->ev.frames = 0;
 	return 0;

@@ -120,6 +120,8 @@ static __always_inline void memo_note(struct mt_scratch *s, __u64 at, __u64 valu
 	}
 	s->memo_word[n] = word;
 	s->memo_value[n] = value;
+	if (word < MT_WINDOW_WORDS && (word + 1) * 8 > s->memo_bytes)
+		s->memo_bytes = (word + 1) * 8;
 	s->memo_count = n + 1;
 }
 

@@ -28,6 +28,7 @@ def validated(name):
           f"{events['depth']:.1f} frames each (by frame pointers {events['fp_depth']:.1f}), "
           f"{100 * events['complete']:.2f} % whole, {seen['identical']} identical", flush=True)
     check(events["stacks"] == EVENTS, f"only {events['stacks']} events in 30 s")
+    check(seen["wrong"] == 0, f"{seen['wrong']} of {seen['known']} remembered walks were another's")
     check(seen["different"] == 0, f"{seen['different']} differ from libdwfl: {seen['differences']}")
     return seen
 

@@ -83,6 +83,7 @@ def measured(workload, seconds):
             events = validated(workload, tracer, seconds, *workload.probes(), "--return",
                                "--every", str(workload.every))
             calls = validated(workload, tracer, seconds / 4, "--syscalls")
+            check(not events["wrong"] and not calls["wrong"], "a remembered walk was another's")
             trace.await_tick()
             trace.stop()
             sites = reported(trace, workload.pid)
