@@ -8,6 +8,8 @@
 struct mt_live_map live SEC(".maps");
 struct mt_threads_map threads SEC(".maps");
 struct mt_procs_map procs SEC(".maps");
+struct mt_spaces_map spaces SEC(".maps");
+struct mt_space_cpu_map space_cpu SEC(".maps");
 struct mt_site_index_map site_index SEC(".maps");
 struct mt_sites_map sites SEC(".maps");
 struct mt_counters_map counters SEC(".maps");
@@ -27,16 +29,68 @@ const volatile struct mt_config cfg = { .wire_version = MT_WIRE_VERSION };
 __u32 next_site = 1;
 __u32 next_asid = 1;
 __u32 next_text = 1;
+/* All CPUs read it at every event and one writes it, some hundred times a second. */
+__u64 clock_seen __attribute__((aligned(128))) = 0;
 
-__u32 mt_new_asid(__u32 unused)
+#define ASID_TRIES 64 /* slots in use that are passed over in a row */
+
+/* Of one slot, when it is nobody's. */
+static __noinline __u32 space_claim(__u32 asid, __u32 tgid, __u32 like)
 {
-	__u32 asid = __sync_fetch_and_add(&next_asid, 1);
+	struct mt_space *from = space_of(like), *s;
+	__u32 slot = asid & (MT_SPACES - 1);
 
-	if (asid == 0 || asid > 0xffff) {
-		__sync_fetch_and_add(&next_asid, -1);
+	s = bpf_map_lookup_elem(&spaces, &slot);
+	if (!s || s->asid || __sync_val_compare_and_swap(&s->claimed, 0, 1))
 		return 0;
-	}
+	s->tgid = tgid;
+	s->gap_log2 = from ? from->gap_log2 : 0;
+	s->weight_log2 = from ? from->weight_log2 : 0;
+	__sync_lock_test_and_set(&s->asid, asid);
 	return asid;
+}
+
+__u32 mt_new_asid(__u32 tgid, __u32 like)
+{
+	for (int i = 0; i < ASID_TRIES; i++) {
+		__u32 asid = __sync_fetch_and_add(&next_asid, 1);
+
+		if (asid == 0 || asid > 0xffff) {
+			__sync_fetch_and_add(&next_asid, -1);
+			return 0;
+		}
+		asid = space_claim(asid, tgid, like);
+		if (asid)
+			return asid;
+	}
+	return 0;
+}
+
+int mt_end_asid(__u32 asid)
+{
+	struct mt_space *s = space_of(asid);
+
+	if (s && __sync_val_compare_and_swap(&s->asid, asid, 0) == asid)
+		__sync_lock_test_and_set(&s->claimed, 0);
+	return 0;
+}
+
+int mt_space_cpu_take(__u32 asid)
+{
+	__u32 at = bpf_get_smp_processor_id() * MT_SPACES + (asid & (MT_SPACES - 1));
+	struct mt_space_cpu *c = bpf_map_lookup_elem(&space_cpu, &at);
+	__u64 hits;
+
+	if (!c)
+		return 0;
+	hits = __sync_lock_test_and_set(&c->hits, 0) + __sync_lock_test_and_set(&c->returns, 0);
+	c->samples = c->faults = 0;
+	c->left = 0;
+	c->gap_log2 = 0;
+	if (c->asid)
+		count_add(MT_CNT_hits, hits);
+	c->asid = asid;
+	return 0;
 }
 
 /* For whoever remembers something of an address space as a whole. */

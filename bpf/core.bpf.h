@@ -16,6 +16,7 @@
 #include "memtrace/wire.h"
 
 #define MT_SCRATCH_PER_CPU 4
+#define MT_ADDR_MASK 0x0000ffffffffffffull
 #define MT_REGION_SHIFT 21
 #define MT_REGION_SLOTS 4096
 #define MT_CODE_SLOTS 4096
@@ -30,7 +31,7 @@
 
 /* One block of the live set. Small on purpose: the cost of a large map is its cache misses. */
 struct mt_block {
-	__u64 size;
+	__u64 held; /* weight.h */
 	__u32 site;
 	__u32 born_ds; /* tenths of a second since mt_config.boot_ns */
 };
@@ -135,6 +136,20 @@ struct mt_procs_map {
 	__type(key, __u32); /* tgid */
 	__type(value, struct mt_proc);
 };
+struct mt_spaces_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MT_SPACES);
+	__type(key, __u32);
+	__type(value, struct mt_space);
+};
+struct mt_space_cpu_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MT_SPACES);
+	__type(key, __u32); /* cpu * MT_SPACES + slot */
+	__type(value, struct mt_space_cpu);
+};
 struct mt_site_index_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -206,6 +221,8 @@ struct mt_memo_texts_map {
 extern struct mt_live_map live SEC(".maps");
 extern struct mt_threads_map threads SEC(".maps");
 extern struct mt_procs_map procs SEC(".maps");
+extern struct mt_spaces_map spaces SEC(".maps");
+extern struct mt_space_cpu_map space_cpu SEC(".maps");
 extern struct mt_site_index_map site_index SEC(".maps");
 extern struct mt_sites_map sites SEC(".maps");
 extern struct mt_counters_map counters SEC(".maps");
@@ -248,8 +265,32 @@ int mt_in_plumbing(__u32 slot, __u64 at);
 int mt_is_bare(__u32 slot, __u64 at);
 /* Finds the caller on the stack of a function that has no table. 1: it is the new pc. */
 int mt_scan_caller(__u32 slot);
-/* The next unused address-space id, 0 when they are used up. */
-__u32 mt_new_asid(__u32 unused);
+/* A new address space, sampled as `like` is; 0 when there is none left. */
+__u32 mt_new_asid(__u32 tgid, __u32 like);
+/* It is gone: probes that still speak of it do nothing. */
+int mt_end_asid(__u32 asid);
+/* Makes this CPU's numbers those of another address space, which has the same slot. */
+int mt_space_cpu_take(__u32 asid);
+
+/*
+ * The live set with all its accounting. held: weight.h; tenths of a second: now_ds(). What is put
+ * in under a key that is there ends the block that was: its free was missed.
+ */
+static __always_inline __u64 block_key(__u64 addr, __u32 asid)
+{
+	return (addr & MT_ADDR_MASK) | (__u64)asid << 48;
+}
+/* 0: it is in the live set and accounted for. */
+int mt_block_born(__u64 addr, __u64 held, __u32 site, __u32 asid);
+/* 1: it was known. */
+int mt_block_died(__u64 addr, __u32 asid);
+/* The same in parts, for realloc(): into the live set; out of it (1: it was in). */
+int mt_live_put(__u64 key, __u64 held, __u32 site, __u32 born_ds);
+int mt_live_take(__u64 key, struct mt_block *ret);
+int mt_site_born(__u32 site, __u64 held, __u32 born_ds);
+int mt_site_died(__u32 site, __u64 held, __u32 born_ds);
+/* --events only; fn: enum mt_fn. */
+int mt_alloc_send(__u64 addr, __u64 size, __u64 old, __u32 asid, __u32 fn_site);
 
 static __always_inline void count_add(__u32 counter, __u64 n)
 {
@@ -293,9 +334,40 @@ static __always_inline void hdr_fill(struct mt_hdr *h, __u32 tgid, __u16 kind, _
 	h->size = size;
 }
 
+/* jiffies << 32 | tenths of a second since cfg.boot_ns that they were found to be. */
+extern __u64 clock_seen;
+
+/* Reading the clock is dear; it is read once per tick of the kernel's. */
 static __always_inline __u32 now_ds(void)
 {
-	return (bpf_ktime_get_ns() - cfg.boot_ns) / 100000000ull;
+	__u32 tick = bpf_jiffies64();
+	__u64 seen = *(volatile __u64 *)&clock_seen;
+	__u32 ds;
+
+	if (seen >> 32 == tick)
+		return seen;
+	ds = (bpf_ktime_get_ns() - cfg.boot_ns) / 100000000ull;
+	*(volatile __u64 *)&clock_seen = (__u64)tick << 32 | ds;
+	return ds;
+}
+
+static __always_inline struct mt_space *space_of(__u32 asid)
+{
+	__u32 slot = asid & (MT_SPACES - 1);
+	struct mt_space *s = bpf_map_lookup_elem(&spaces, &slot);
+
+	return s && s->asid == asid && asid ? s : NULL;
+}
+
+/* Of an address space that is there. A preempting thread of this CPU counts there, too. */
+static __always_inline struct mt_space_cpu *space_cpu_of(__u32 asid)
+{
+	__u32 at = bpf_get_smp_processor_id() * MT_SPACES + (asid & (MT_SPACES - 1));
+	struct mt_space_cpu *c = bpf_map_lookup_elem(&space_cpu, &at);
+
+	if (c && c->asid != asid)
+		mt_space_cpu_take(asid);
+	return c;
 }
 
 #endif

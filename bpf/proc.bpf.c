@@ -71,7 +71,7 @@ static __noinline __u32 child_add(__u32 child, __u32 parent, int shares_mm)
 	if (shares_mm)
 		copy->flags |= MT_PROCF_BORROWED;
 	else
-		copy->asid = mt_new_asid(0);
+		copy->asid = mt_new_asid(child, copy->asid);
 	asid = copy->asid;
 	if (asid && !shares_mm)
 		mt_text_all_changed(child);
@@ -126,8 +126,15 @@ static __noinline int fork_send(struct task_struct *parent, struct task_struct *
 /* A process that is not traced was born: its number may have been a traced process's once. */
 static __noinline int process_stale(__u32 tgid)
 {
-	if (bpf_map_delete_elem(&procs, &tgid) == 0)
+	struct mt_proc *p = proc_find(tgid);
+	__u32 asid;
+
+	if (p) {
+		asid = p->flags & MT_PROCF_BORROWED ? 0 : p->asid;
+		bpf_map_delete_elem(&procs, &tgid);
+		mt_end_asid(asid);
 		count(MT_CNT_stale_procs);
+	}
 	bpf_map_delete_elem(&plumbing, &tgid);
 	return 0;
 }
@@ -170,7 +177,9 @@ int BPF_PROG(mt_exec, struct task_struct *task, int old_pid)
 		return 0;
 	}
 	p->flags &= ~MT_PROCF_BORROWED;
-	p->asid = asid = mt_new_asid(0);
+	p->asid = asid = mt_new_asid(tgid, old_asid);
+	if (!borrowed)
+		mt_end_asid(old_asid);
 	mt_text_all_changed(tgid);
 	bpf_map_delete_elem(&plumbing, &tgid);
 	if (!asid) { /* the event says so, too */
@@ -207,6 +216,8 @@ int BPF_PROG(mt_exit, struct task_struct *task)
 		return 0; /* two last threads: the other one told */
 	if (last)
 		bpf_map_delete_elem(&plumbing, &tgid);
+	if (last && !borrowed)
+		mt_end_asid(asid);
 	if (borrowed)
 		return 0; /* the address space lives on in the parent */
 	e = task_event(tgid, tid, last ? MT_KIND_exit : MT_KIND_thread_exit);

@@ -262,17 +262,24 @@ struct mt_space {
 	__u32 gap_log2;	   /* mean bytes between samples; 0: every block is recorded */
 	__u32 weight_log2; /* probes are in for 1 / 2^this of the time: blocks weigh that much more
 			    */
-	__u32 reserved[4];
+	__u32 claimed;	   /* the slot is being filled or in use */
+	__u32 reserved[3];
 };
 
-/* The same, of one CPU: written there only, so that nobody else's cache line is. */
+/*
+ * The same, of one CPU: written there only, so that nobody else's cache line is. Element
+ * cpu * MT_SPACES + slot of `space_cpu`. A slot that is given to another address space is taken
+ * over by the first probe that finds it so: what was counted goes to the totals.
+ */
 struct mt_space_cpu {
-	__s64 left;    /* bytes until the next sample */
-	__u64 hits;    /* probe hits of any kind, without returns */
-	__u64 returns; /* return probes */
-	__u64 samples; /* blocks recorded */
-	__u64 faults;  /* page faults seen by the fault tier */
-	__u64 reserved[3];
+	__s64 left;	/* bytes until the next sample */
+	__u64 hits;	/* probe hits of any kind, without returns */
+	__u64 returns;	/* return probes */
+	__u64 samples;	/* blocks recorded */
+	__u64 faults;	/* page faults seen by the fault tier */
+	__u32 asid;	/* whose numbers these are */
+	__u32 gap_log2; /* that `left` was drawn for */
+	__u64 reserved[2];
 };
 
 /* One traced process, by tgid. User space adds and removes entries; BPF alone changes them. */

@@ -3,7 +3,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,8 +24,7 @@ void collector_free(struct collector *c)
 		bpf_link__destroy(c->tracepoints[i]);
 	ring_buffer__free(c->ring);
 	unwind_free(c->unwind);
-	if (c->sites)
-		munmap((void *)c->sites, c->sites_bytes);
+	collector_unmap_tables(c);
 	memtrace_bpf__destroy(c->skel);
 	free(c);
 }
@@ -42,6 +40,7 @@ static void set_sizes(struct memtrace_bpf *s, const struct collector_cfg *cfg, i
 	bpf_map__set_max_entries(s->maps.threads, cfg->threads_max);
 	bpf_map__set_max_entries(s->maps.site_index, cfg->sites_max);
 	bpf_map__set_max_entries(s->maps.sites, cfg->sites_max);
+	bpf_map__set_max_entries(s->maps.space_cpu, MT_SPACES * cpus);
 	bpf_map__set_max_entries(s->maps.events, cfg->ring_bytes);
 	bpf_map__set_max_entries(s->maps.scratch, SCRATCH_PER_CPU * cpus);
 	bpf_map__set_max_entries(s->maps.busy, SCRATCH_PER_CPU * cpus);
@@ -111,19 +110,6 @@ static int fill_syscalls(struct collector *c)
 	return 0;
 }
 
-static int map_sites(struct collector *c)
-{
-	size_t page = sysconf(_SC_PAGESIZE);
-	void *p;
-
-	c->sites_bytes = (c->sites_max * sizeof(struct mt_site) + page - 1) / page * page;
-	p = mmap(NULL, c->sites_bytes, PROT_READ, MAP_SHARED, bpf_map__fd(c->skel->maps.sites), 0);
-	if (p == MAP_FAILED)
-		return -errno;
-	c->sites = p;
-	return 0;
-}
-
 static int load(struct collector *c, const struct collector_cfg *cfg, struct err *err)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = self_btf_override());
@@ -182,9 +168,10 @@ int collector_new(const struct collector_cfg *cfg, collector_record_fn fn, void 
 	r = fill_syscalls(c);
 	if (r)
 		return err_set(err, r, "cannot fill the system call table (%s)", strerror(-r));
-	r = map_sites(c);
+	r = collector_map_tables(c);
 	if (r)
-		return err_set(err, r, "cannot map the site table (%s)", strerror(-r));
+		return err_set(err, r, "cannot map the tables of sites and blocks (%s)",
+			       strerror(-r));
 	r = open_unwind(c);
 	if (r)
 		return err_set(err, r, "cannot map the unwind tables (%s)", strerror(-r));
@@ -212,17 +199,19 @@ int collector_start(struct collector *c, struct err *err)
 
 int collector_add_process(struct collector *c, uint32_t tgid, uint32_t *ret_asid)
 {
-	/* shared with BPF, which numbers the children */
-	uint32_t asid = __atomic_fetch_add(&c->skel->data->next_asid, 1, __ATOMIC_RELAXED);
+	uint32_t asid = collector_new_asid(c, tgid);
 	uint32_t text = __atomic_fetch_add(&c->skel->data->next_text, 1, __ATOMIC_RELAXED);
 	struct mt_proc p = { .asid = asid, .text = text };
 
-	if (asid == 0 || asid > 0xffff)
+	if (!asid)
 		return -ENOSPC;
 	for (uint32_t i = 0; i < MT_TEXT_PIECES; i++)
 		p.piece[i] = text;
-	if (bpf_map__update_elem(c->skel->maps.procs, &tgid, sizeof(tgid), &p, sizeof(p), BPF_ANY))
+	if (bpf_map__update_elem(c->skel->maps.procs, &tgid, sizeof(tgid), &p, sizeof(p),
+				 BPF_ANY)) {
+		collector_end_asid(c, asid);
 		return -errno;
+	}
 	*ret_asid = asid;
 	return 0;
 }
@@ -264,6 +253,11 @@ struct unwind *collector_unwind(struct collector *c)
 
 void collector_remove_process(struct collector *c, uint32_t tgid)
 {
+	struct mt_proc p;
+
+	if (!bpf_map__lookup_elem(c->skel->maps.procs, &tgid, sizeof(tgid), &p, sizeof(p), 0) &&
+	    !(p.flags & MT_PROCF_BORROWED))
+		collector_end_asid(c, p.asid);
 	/* the entry first: taking probes out lasts, and they should have no work meanwhile */
 	bpf_map__delete_elem(c->skel->maps.procs, &tgid, sizeof(tgid), 0);
 	bpf_map__delete_elem(c->skel->maps.plumbing, &tgid, sizeof(tgid), 0);

@@ -24,10 +24,22 @@ struct collector {
 	struct unwind *unwind;		 /* owned */
 	const struct mt_site *sites;	 /* mapped */
 	size_t sites_bytes, sites_max;
+	struct mt_space *spaces;	      /* mapped: MT_SPACES of them */
+	const struct mt_space_cpu *space_cpu; /* mapped: MT_SPACES for each CPU */
+	size_t space_cpu_bytes;
 	bool multi;
 	bool has_fd_iter;
 	int cpus;
 };
 
 /* Takes the probes of a process out, or all there are; returns before that is done. */
+/* Maps the tables of collector_account.c, and gives them back; the latter after a failure, too. */
+int collector_map_tables(struct collector *c);
+void collector_unmap_tables(struct collector *c);
+/* A number for a new address space; 0: there is none left. */
+uint32_t collector_new_asid(struct collector *c, uint32_t tgid);
+/* Its probes do nothing from now on. */
+void collector_end_asid(struct collector *c, uint32_t asid);
+/* Entries and returns of all address spaces that have or had a slot which nobody took since. */
+uint64_t collector_all_hits(const struct collector *c);
 void collector_links_clear(struct collector *c, uint32_t tgid, bool all);

@@ -200,6 +200,11 @@ uint64_t bpf_ktime_get_ns(void)
 	return fake.now_ns;
 }
 
+uint64_t bpf_jiffies64(void)
+{
+	return fake.now_ns / 4000000;
+}
+
 uint64_t bpf_get_current_pid_tgid(void)
 {
 	return fake.pid_tgid;

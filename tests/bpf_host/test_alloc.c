@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "../../bpf/core.bpf.c"
+#include "../../bpf/live.bpf.c"
 #include "../../bpf/alloc.bpf.c"
 #include "fake.h"
 
@@ -15,6 +16,7 @@
 
 static struct pt_regs regs;
 static uint32_t next_stack;
+static uint32_t asid; /* that probes speak of */
 
 /* One site per value of next_stack; unwinding has a test of its own. */
 __u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 site_kind)
@@ -56,14 +58,12 @@ static void thread(uint32_t tid)
 
 static void begin(void)
 {
-	struct mt_proc p = { .asid = 1 };
-	uint32_t pid = PID;
-
 	fake_reset();
+	next_asid = 1;
+	asid = mt_new_asid(PID, 0);
 	fake_map_of(&live)->max = 100;
 	fake_map_of(&threads)->max = 100;
 	fake_map_of(&sites)->max = 100;
-	bpf_map_update_elem(&procs, &pid, &p, BPF_ANY);
 	memset(&regs, 0, sizeof(regs));
 	next_stack = 1;
 	fake.now_ns = 10 * SECOND;
@@ -73,7 +73,7 @@ static void begin(void)
 /* Calls and returns at stack pointer sp. The kernel plants its trampoline there. */
 static void enter(uint64_t cookie, uint64_t a, uint64_t b, uint64_t sp)
 {
-	fake.cookie = cookie;
+	fake.cookie = cookie | MT_COOKIE_ASID(asid);
 	regs.di = a;
 	regs.si = b;
 	regs.sp = sp;
@@ -108,7 +108,7 @@ static void do_realloc(uint64_t old, uint64_t size, uint64_t addr)
 
 static void do_free_at(uint64_t addr, uint64_t sp)
 {
-	fake.cookie = MT_COOKIE(MT_FN_FREE, 0, 0, 1, 0);
+	fake.cookie = MT_COOKIE(MT_FN_FREE, 0, 0, 1, 0) | MT_COOKIE_ASID(asid);
 	regs.di = addr;
 	regs.sp = sp;
 	mt_free_enter(&regs);
@@ -293,7 +293,7 @@ static void a_block_may_be_freed_by_another_thread(void **state)
 	thread(PID + 1);
 	do_free(0x1000);
 	assert_int_equal(live_count(1), 0);
-	assert_int_equal(counted(MT_CNT_frees), 1);
+	assert_int_equal(site(1)->free_count, 1);
 }
 
 static void what_was_allocated_before_is_not_counted_when_freed(void **state)
@@ -302,7 +302,7 @@ static void what_was_allocated_before_is_not_counted_when_freed(void **state)
 	begin();
 	do_free(0x9000);
 	assert_int_equal(counted(MT_CNT_frees_unknown), 1);
-	assert_int_equal(counted(MT_CNT_frees), 0);
+	assert_int_equal(site(1)->free_count, 0);
 	do_realloc(0x9100, 64, 0x9200);
 	assert_int_equal(counted(MT_CNT_frees_unknown), 2);
 	assert_int_equal(live_bytes(1), 64);
@@ -323,7 +323,7 @@ static void operator_delete_and_its_free_are_one_free(void **state)
 	do_malloc(100, 0x1000);
 	do_free_at(0x1000, SP);
 	do_free_at(0x1000, SP - 32);
-	assert_int_equal(counted(MT_CNT_frees), 1);
+	assert_int_equal(site(1)->free_count, 1);
 	assert_int_equal(counted(MT_CNT_frees_unknown), 0);
 }
 
@@ -395,27 +395,89 @@ static void posix_memalign_is_read_from_where_it_stores(void **state)
 	assert_int_equal(counted(MT_CNT_failed_allocs), 1);
 }
 
-static void a_process_that_is_not_traced_is_left_alone(void **state)
+static struct mt_space_cpu *here(void)
+{
+	uint32_t slot = asid % MT_SPACES;
+
+	return bpf_map_lookup_elem(&space_cpu, &slot);
+}
+
+static void hits_and_returns_are_counted(void **state)
 {
 	(void)state;
 	begin();
-	fake.pid_tgid = 7ull << 32 | 7;
 	do_malloc(100, 0x1000);
 	do_free(0x1000);
-	assert_int_equal(counted(MT_CNT_hits), 0);
+	assert_int_equal(here()->hits, 2);
+	assert_int_equal(here()->returns, 1);
+}
+
+static void a_probe_of_an_address_space_that_is_gone_does_nothing(void **state)
+{
+	(void)state;
+	begin();
+	mt_end_asid(asid);
+	do_malloc(100, 0x1000);
+	do_free(0x1000);
+	asid = 7;
+	do_malloc(100, 0x1000);
+	assert_int_equal(here()->hits, 0);
 	assert_int_equal(fake_map_of(&live)->count, 0);
+}
+
+static void a_slot_in_use_is_not_given_out_again(void **state)
+{
+	(void)state;
+	begin();
+	next_asid = 1 + MT_SPACES;
+	assert_int_equal(mt_new_asid(PID, 0), 2 + MT_SPACES);
+	mt_end_asid(1);
+	next_asid = 1 + MT_SPACES;
+	assert_int_equal(mt_new_asid(PID, 0), 1 + MT_SPACES);
+	next_asid = 0x10000;
+	assert_int_equal(mt_new_asid(PID, 0), 0);
+}
+
+/* What the one before it counted is not lost, and is not the newcomer's. */
+static void a_slot_that_changes_hands_begins_at_nothing(void **state)
+{
+	(void)state;
+	begin();
+	do_malloc(100, 0x1000);
+	mt_end_asid(asid);
+	next_asid = 1 + MT_SPACES;
+	asid = mt_new_asid(PID, 0);
+	assert_int_equal(here()->hits, 1);
+	do_free(0x1000);
+	assert_int_equal(here()->hits, 1);
+	assert_int_equal(here()->returns, 0);
+	assert_int_equal(counted(MT_CNT_hits), 2);
+	assert_int_equal(fake_map_of(&live)->count, 1);
+}
+
+static void a_child_is_sampled_like_its_parent(void **state)
+{
+	uint32_t slot;
+	struct mt_space *s;
+
+	(void)state;
+	begin();
+	space_of(asid)->gap_log2 = 19;
+	space_of(asid)->weight_log2 = 3;
+	slot = mt_new_asid(PID + 1, asid);
+	s = bpf_map_lookup_elem(&spaces, &slot);
+	assert_int_equal(s->gap_log2, 19);
+	assert_int_equal(s->weight_log2, 3);
+	assert_int_equal(s->tgid, PID + 1);
 }
 
 static void address_spaces_do_not_mix(void **state)
 {
-	struct mt_proc other = { .asid = 2 };
-	uint32_t pid = 200;
-
 	(void)state;
 	begin();
-	bpf_map_update_elem(&procs, &pid, &other, BPF_ANY);
 	do_malloc(100, 0x1000);
 	fake.pid_tgid = 200ull << 32 | 200;
+	asid = mt_new_asid(200, 0);
 	do_free(0x1000);
 	assert_int_equal(live_bytes(1), 100);
 	assert_int_equal(counted(MT_CNT_frees_unknown), 1);
@@ -512,7 +574,11 @@ int main(void)
 		cmocka_unit_test(an_update_the_kernel_refuses_is_counted),
 		cmocka_unit_test(a_full_thread_table_is_counted),
 		cmocka_unit_test(posix_memalign_is_read_from_where_it_stores),
-		cmocka_unit_test(a_process_that_is_not_traced_is_left_alone),
+		cmocka_unit_test(hits_and_returns_are_counted),
+		cmocka_unit_test(a_probe_of_an_address_space_that_is_gone_does_nothing),
+		cmocka_unit_test(a_slot_in_use_is_not_given_out_again),
+		cmocka_unit_test(a_slot_that_changes_hands_begins_at_nothing),
+		cmocka_unit_test(a_child_is_sampled_like_its_parent),
 		cmocka_unit_test(address_spaces_do_not_mix),
 		cmocka_unit_test(births_and_deaths_meet_in_their_epoch),
 		cmocka_unit_test(a_ring_slot_that_comes_round_again_starts_anew),
