@@ -41,6 +41,12 @@ static __always_inline __u64 code_address(__u64 word)
 	return word & (USER_TOP - 1);
 }
 
+/* A store that nothing before it, load or store, is delayed behind. */
+static __always_inline void store_release(__u64 *to, __u64 value)
+{
+	__sync_lock_test_and_set(to, value);
+}
+
 /* bl, or blr and its authenticating forms. */
 static __always_inline int is_call(const __u8 *b)
 {
@@ -72,6 +78,12 @@ static __always_inline int return_address_is_on_stack(void)
 static __always_inline __u64 code_address(__u64 word)
 {
 	return word;
+}
+
+static __always_inline void store_release(__u64 *to, __u64 value)
+{
+	__asm__ volatile("" ::: "memory");
+	*(volatile __u64 *)to = value; /* as this architecture stores anyway */
 }
 
 /* e8 rel32; ff /2 with no, an 8-bit or a 32-bit displacement, with or without SIB. */

@@ -6,6 +6,7 @@
 #include "core.bpf.h"
 
 struct mt_live_map live SEC(".maps");
+struct mt_live_front_map live_front SEC(".maps");
 struct mt_threads_map threads SEC(".maps");
 struct mt_procs_map procs SEC(".maps");
 struct mt_spaces_map spaces SEC(".maps");

@@ -29,13 +29,6 @@
 #define E2BIG 7
 #endif
 
-/* One block of the live set. Small on purpose: the cost of a large map is its cache misses. */
-struct mt_block {
-	__u64 held; /* weight.h */
-	__u32 site;
-	__u32 born_ds; /* tenths of a second since mt_config.boot_ns */
-};
-
 /*
  * The allocation call a thread is in; only that thread writes it. `sp` is the stack pointer at
  * entry and 0 outside: it pairs a return with its entry and tells inner calls from outer ones.
@@ -123,6 +116,13 @@ struct mt_live_map {
 	__uint(max_entries, 1);
 	__type(key, __u64); /* address | asid << 48 */
 	__type(value, struct mt_block);
+};
+struct mt_live_front_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct mt_bucket);
 };
 struct mt_threads_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -219,6 +219,7 @@ struct mt_memo_texts_map {
 };
 
 extern struct mt_live_map live SEC(".maps");
+extern struct mt_live_front_map live_front SEC(".maps");
 extern struct mt_threads_map threads SEC(".maps");
 extern struct mt_procs_map procs SEC(".maps");
 extern struct mt_spaces_map spaces SEC(".maps");

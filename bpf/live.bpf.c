@@ -5,32 +5,26 @@
  * its death takes away what its birth added.
  */
 #include "core.bpf.h"
+#include "compat.bpf.h"
 
 static __always_inline struct mt_site *site_at(__u32 site)
 {
 	return bpf_map_lookup_elem(&sites, &site);
 }
 
-static __always_inline void ring_birth(__u64 *slot, __u64 epoch, __u64 weight)
+/* A death may come before its birth, and on another page of the site. */
+static __always_inline void ring_add(__u64 *slot, __u32 epoch, __u64 n)
 {
 	__u64 v = *(volatile __u64 *)slot;
 
-	if (v >> 32 != epoch) {
-		if (__sync_val_compare_and_swap(slot, v, epoch << 32 | weight) == v)
+	if (!v || v >> 32 < epoch) {
+		if (__sync_val_compare_and_swap(slot, v, (__u64)epoch << 32 | (MT_RING_ZERO + n)) ==
+		    v)
 			return;
-		if (*(volatile __u64 *)slot >> 32 != epoch)
-			return;
+		v = *(volatile __u64 *)slot;
 	}
-	__sync_fetch_and_add(slot, weight);
-}
-
-/* Only called while the block is younger than the ring, so that the slot is still its own. */
-static __always_inline void ring_death(__u64 *slot, __u64 epoch, __u64 weight)
-{
-	__u64 v = *(volatile __u64 *)slot;
-
-	if (v >> 32 == epoch && (__u32)v)
-		__sync_fetch_and_add(slot, -weight);
+	if (v >> 32 == epoch)
+		__sync_fetch_and_add(slot, n);
 }
 
 int mt_site_born(__u32 site, __u64 held, __u32 born_ds)
@@ -46,8 +40,8 @@ int mt_site_born(__u32 site, __u64 held, __u32 born_ds)
 	__sync_fetch_and_add(&s->born_records, 1);
 	if (weight > 1)
 		__sync_fetch_and_add(&s->born_var, mt_held_var(held));
-	ring_birth(&s->fine[fine % MT_FINE_SLOTS], fine, weight);
-	ring_birth(&s->coarse[coarse % MT_COARSE_SLOTS], coarse, weight);
+	ring_add(&s->fine[fine % MT_FINE_SLOTS], fine, weight);
+	ring_add(&s->coarse[coarse % MT_COARSE_SLOTS], coarse, weight);
 	return 0;
 }
 
@@ -65,9 +59,9 @@ static __always_inline void site_unring(struct mt_site *s, __u64 weight, __u32 b
 	__u32 fine = born_ds / (10 * MT_FINE_SECS), coarse = born_ds / (10 * MT_COARSE_SECS);
 
 	if (now / (10 * MT_FINE_SECS) - fine < MT_FINE_SLOTS - 1)
-		ring_death(&s->fine[fine % MT_FINE_SLOTS], fine, weight);
+		ring_add(&s->fine[fine % MT_FINE_SLOTS], fine, -weight);
 	if (now / (10 * MT_COARSE_SECS) - coarse < MT_COARSE_SLOTS - 1)
-		ring_death(&s->coarse[coarse % MT_COARSE_SLOTS], coarse, weight);
+		ring_add(&s->coarse[coarse % MT_COARSE_SLOTS], coarse, -weight);
 }
 
 int mt_site_died(__u32 site, __u64 held, __u32 born_ds)
@@ -139,24 +133,64 @@ int mt_alloc_send(__u64 addr, __u64 size, __u64 old, __u32 asid, __u32 fn_site)
 	return 0;
 }
 
-/* Takes a block out of the live set into *ret. Of two frees of one block only one gets it. */
-static __always_inline int block_take(__u64 key, struct mt_block *ret)
+#ifdef MT_FAKE_BUCKETS /* the test with threads has maps of its own */
+struct mt_bucket *bucket_at(__u32 n);
+#else
+static __always_inline struct mt_bucket *bucket_at(__u32 n)
+{
+	return bpf_map_lookup_elem(&live_front, &n);
+}
+#endif
+
+/* The slot that holds a key; 0: none. One cache line is read. */
+static __always_inline __u32 slot_find(const struct mt_bucket *b, __u64 key)
+{
+	for (__u32 i = 1; i < MT_BUCKET_SLOTS; i++)
+		if (*(volatile __u64 *)&b->key[i] == key)
+			return i;
+	return 0;
+}
+
+/* Of those whose keys found their bucket full. */
+static __noinline int spill_take(struct mt_bucket *home, __u64 key, struct mt_block *ret)
 {
 	struct mt_block *b = bpf_map_lookup_elem(&live, &key);
 	long r;
 
-	if (!b)
+	if (!b || !home || !ret)
 		return 0;
 	*ret = *b;
 	r = bpf_map_delete_elem(&live, &key);
 	if (r && r != -ENOENT)
 		count(MT_CNT_live_error);
-	return r == 0;
+	if (r)
+		return 0;
+	__sync_fetch_and_add(&home->key[0], -1);
+	return 1;
+}
+
+/* Takes a block out of the live set into *ret. Of two frees of one block only one gets it. */
+static __noinline int block_take(__u64 key, struct mt_block *ret)
+{
+	struct mt_bucket *b = bucket_at(mt_bucket_of(key, cfg.bucket_bits));
+	__u32 i;
+
+	if (!b || !ret)
+		return 0;
+	i = slot_find(b, key);
+	if (!i)
+		return *(volatile __u64 *)&b->key[0] ? spill_take(b, key, ret) : 0;
+	i &= MT_BUCKET_SLOTS - 1;
+	if (__sync_val_compare_and_swap(&b->key[i], key, MT_KEY_CLAIMED) != key)
+		return 0;
+	*ret = b->block[i];
+	store_release(&b->key[i], MT_KEY_EMPTY);
+	return 1;
 }
 
 int mt_live_take(__u64 key, struct mt_block *ret)
 {
-	return ret ? block_take(key, ret) : 0;
+	return block_take(key, ret);
 }
 
 /* Accounts a block that is found under a key where none should be: its free was missed. */
@@ -170,23 +204,51 @@ static __noinline int block_replace(__u64 key)
 	return mt_site_died(old.site, old.held, old.born_ds);
 }
 
-int mt_live_put(__u64 key, __u64 held, __u32 site, __u32 born_ds)
+static __noinline int spill_put(struct mt_bucket *home, __u64 key, const struct mt_block *block)
 {
-	struct mt_block b = { .held = held, .site = site, .born_ds = born_ds };
-	/* not long: before 6.4 the kernel sets the lower half of the register only */
-	int r = bpf_map_update_elem(&live, &key, &b, BPF_NOEXIST);
+	int r; /* not long: before 6.4 the kernel sets the lower half of the register only */
 
-	if (r == -EEXIST) {
-		block_replace(key);
-		r = bpf_map_update_elem(&live, &key, &b, BPF_ANY);
-	}
+	if (!home || !block)
+		return -EEXIST;
+	__sync_fetch_and_add(&home->key[0], 1); /* first: who looks it up must look here */
+	r = bpf_map_update_elem(&live, &key, block, BPF_NOEXIST);
+	if (r)
+		__sync_fetch_and_add(&home->key[0], -1);
 	if (r == -E2BIG) {
-		count_add(MT_CNT_live_full, mt_held_weight(held));
-		count_add(MT_CNT_live_full_bytes, mt_held_size(held) * mt_held_weight(held));
+		count_add(MT_CNT_live_full, mt_held_weight(block->held));
+		count_add(MT_CNT_live_full_bytes,
+			  mt_held_size(block->held) * mt_held_weight(block->held));
 	} else if (r) {
 		count(MT_CNT_live_error);
 	}
 	return r;
+}
+
+/* Into an empty slot. 0: there was none. */
+static __always_inline int slot_put(struct mt_bucket *b, __u64 key, const struct mt_block *block)
+{
+	for (__u32 i = 1; i < MT_BUCKET_SLOTS; i++) {
+		if (*(volatile __u64 *)&b->key[i] != MT_KEY_EMPTY ||
+		    __sync_val_compare_and_swap(&b->key[i], MT_KEY_EMPTY, MT_KEY_CLAIMED) !=
+			    MT_KEY_EMPTY)
+			continue;
+		b->block[i] = *block;
+		store_release(&b->key[i], key);
+		return 1;
+	}
+	return 0;
+}
+
+int mt_live_put(__u64 key, __u64 held, __u32 site, __u32 born_ds)
+{
+	struct mt_block block = { .held = held, .site = site, .born_ds = born_ds };
+	struct mt_bucket *b = bucket_at(mt_bucket_of(key, cfg.bucket_bits));
+
+	if (!b)
+		return -ENOENT;
+	if (slot_find(b, key) || *(volatile __u64 *)&b->key[0])
+		block_replace(key);
+	return slot_put(b, key, &block) ? 0 : spill_put(b, key, &block);
 }
 
 int mt_block_born(__u64 addr, __u64 held, __u32 site, __u32 asid)
@@ -210,4 +272,11 @@ int mt_block_died(__u64 addr, __u32 asid)
 	if (cfg.send_events)
 		mt_alloc_send(addr, mt_held_size(b.held), 0, asid, MT_FN_FREE | b.site << 4);
 	return 1;
+}
+
+/* Run by user space for a block whose free was not seen. */
+SEC("?syscall")
+int mt_end_block(struct mt_end_block *arg)
+{
+	return mt_block_died(arg->addr, arg->asid);
 }

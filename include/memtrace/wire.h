@@ -223,7 +223,10 @@ struct mt_ev_alloc {
  * Live bytes and counts are differences. Live blocks by age need no walk of the live set: each
  * ring slot holds (epoch << 32 | blocks born in that epoch and still alive); a slot is valid for
  * age a only when its epoch matches. Blocks older than the rings are the remainder.
+ * In the kernel the lower half begins at MT_RING_ZERO, because a death may be counted before its
+ * birth; the collector gives out slots that begin at nothing.
  */
+#define MT_RING_ZERO 0x80000000u
 struct mt_site {
 	__u64 alloc_bytes;
 	__u64 alloc_count;
@@ -236,6 +239,38 @@ struct mt_site {
 	__u64 born_var, died_var;	  /* sums of mt_held_var() */
 	__u64 reserved[5];
 };
+
+/*
+ * The live set: an open table of buckets, `live_front`, whose keys share one cache line, and a
+ * hash, `live`, for keys that find their bucket full. No locks: an empty slot is claimed by compare
+ * and swap, its value written, then its key published; a block is taken out by claiming its slot,
+ * so that of two who take it one gets it and nobody sees half of another block.
+ */
+#define MT_BUCKET_SLOTS 8u /* slot 0 is none: its key's place counts what spilled */
+#define MT_KEY_EMPTY 0ull
+#define MT_KEY_CLAIMED 1ull
+struct mt_block {
+	__u64 held; /* weight.h */
+	__u32 site;
+	__u32 born_ds; /* tenths of a second since mt_config.boot_ns */
+};
+struct mt_bucket {
+	__u64 key[MT_BUCKET_SLOTS]; /* address | asid << 48; [0]: this bucket's keys in `live` */
+	struct mt_block block[MT_BUCKET_SLOTS];
+};
+
+/* What user space asks mt_end_block for. */
+struct mt_end_block {
+	__u64 addr;
+	__u32 asid;
+	__u32 reserved;
+};
+
+/* 2^bits buckets; the multiplier is 2^64 divided by the golden ratio (Knuth, volume 3, 6.4). */
+static inline __u32 mt_bucket_of(__u64 key, __u32 bits)
+{
+	return (key * 0x9e3779b97f4a7c15ull >> 32) >> (32 - bits);
+}
 
 #define MT_PLUMBING_RANGES 4
 #define MT_BARE_RANGES 2
@@ -359,6 +394,8 @@ struct mt_config {
 	__u32 send_events; /* --events */
 	__u32 follow;	   /* trace children */
 	__u32 thread_capacity;
+	__u32 bucket_bits; /* 2^this buckets in live_front */
+	__u32 reserved;
 };
 
 #ifndef __cplusplus
@@ -370,7 +407,8 @@ _Static_assert(sizeof(struct mt_ev_region) == 32, "wire");
 _Static_assert(sizeof(struct mt_ev_task) == 16 + 8 + 32 + MT_COMM_BYTES, "wire");
 _Static_assert(sizeof(struct mt_ev_alloc) == 56, "wire");
 _Static_assert(sizeof(struct mt_site) == 704, "wire");
-_Static_assert(sizeof(struct mt_config) == 40, "wire");
+_Static_assert(sizeof(struct mt_config) == 48, "wire");
+_Static_assert(sizeof(struct mt_bucket) == 192, "wire");
 _Static_assert(sizeof(struct mt_space) == 32, "wire");
 _Static_assert(sizeof(struct mt_space_cpu) == 64, "wire");
 _Static_assert(sizeof(struct mt_proc) == 16 + 4 * MT_TEXT_PIECES, "wire");

@@ -36,7 +36,11 @@ void collector_freep(struct collector **c)
 
 static void set_sizes(struct memtrace_bpf *s, const struct collector_cfg *cfg, int cpus)
 {
-	bpf_map__set_max_entries(s->maps.live, cfg->live_max);
+	struct bucket_plan plan = collector_plan_buckets(cfg->live_max);
+
+	bpf_map__set_max_entries(s->maps.live, plan.spill);
+	bpf_map__set_max_entries(s->maps.live_front, 1u << plan.bits);
+	s->rodata->cfg.bucket_bits = plan.bits;
 	bpf_map__set_max_entries(s->maps.threads, cfg->threads_max);
 	bpf_map__set_max_entries(s->maps.site_index, cfg->sites_max);
 	bpf_map__set_max_entries(s->maps.sites, cfg->sites_max);
@@ -71,6 +75,7 @@ static void choose_programs(struct memtrace_bpf *s, const struct features *f)
 	bpf_program__set_autoload(s->progs.mt_fork, true);
 	bpf_program__set_autoload(s->progs.mt_exec, true);
 	bpf_program__set_autoload(s->progs.mt_exit, true);
+	bpf_program__set_autoload(s->progs.mt_end_block, true);
 	if (f->has[FEATURE_task_file_iter])
 		bpf_program__set_autoload(s->progs.mt_fdtable, true);
 	if (f->has[FEATURE_uprobe] || multi) {
@@ -122,6 +127,7 @@ static int load(struct collector *c, const struct collector_cfg *cfg, struct err
 		return err_set(err, -EPROTO, "BPF object speaks wire version %u, memtrace %u",
 			       c->skel->rodata->cfg.wire_version, MT_WIRE_VERSION);
 	set_sizes(c->skel, cfg, c->cpus);
+	c->bucket_bits = c->skel->rodata->cfg.bucket_bits;
 	choose_programs(c->skel, cfg->features);
 	r = memtrace_bpf__load(c->skel);
 	if (r)

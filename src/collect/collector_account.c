@@ -1,4 +1,4 @@
-/* What the kernel side counted: call sites, counters, the live set. */
+/* What the kernel side counted: call sites and counters; the tables that it shares. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -9,8 +9,6 @@
 
 #include "base/cleanup.h"
 #include "collect/collector_impl.h"
-
-#define PURGE_BATCH 4096
 
 static size_t whole_pages(size_t bytes)
 {
@@ -34,6 +32,9 @@ int collector_map_tables(struct collector *c)
 	const int rw = PROT_READ | PROT_WRITE;
 	int r;
 
+	c->folded = calloc(c->sites_max, sizeof(*c->folded));
+	if (!c->folded)
+		return -ENOMEM;
 	c->sites_bytes = c->sites_max * sizeof(struct mt_site);
 	c->space_cpu_bytes = c->cpus * MT_SPACES * sizeof(struct mt_space_cpu);
 	r = map_table(c->skel->maps.sites, c->sites_bytes, PROT_READ, (void **)&c->sites);
@@ -43,6 +44,10 @@ int collector_map_tables(struct collector *c)
 	if (!r)
 		r = map_table(c->skel->maps.space_cpu, c->space_cpu_bytes, PROT_READ,
 			      (void **)&c->space_cpu);
+	c->bucket_count = (size_t)1 << c->bucket_bits;
+	if (!r)
+		r = map_table(c->skel->maps.live_front, c->bucket_count * sizeof(struct mt_bucket),
+			      rw, (void **)&c->buckets);
 	return r;
 }
 
@@ -54,29 +59,70 @@ static void unmap_table(const void *p, size_t bytes)
 
 void collector_unmap_tables(struct collector *c)
 {
+	free(c->folded);
 	unmap_table(c->sites, c->sites_bytes);
 	unmap_table(c->spaces, MT_SPACES * sizeof(struct mt_space));
 	unmap_table(c->space_cpu, c->space_cpu_bytes);
+	unmap_table(c->buckets, c->bucket_count * sizeof(struct mt_bucket));
+}
+
+static size_t sites_used(const struct collector *c)
+{
+	uint32_t used = __atomic_load_n(&c->skel->data->next_site, __ATOMIC_RELAXED);
+
+	return used < c->sites_max ? used : c->sites_max;
+}
+
+static uint64_t read_once(const __u64 *v)
+{
+	return __atomic_load_n(v, __ATOMIC_RELAXED);
+}
+
+/* What is left of an epoch's blocks, which is not below nothing once all was counted. */
+static void fold_ring(uint64_t *to, const __u64 *from, size_t slots)
+{
+	for (size_t i = 0; i < slots; i++) {
+		uint64_t v = read_once(&from[i]);
+		uint32_t n = v;
+
+		to[i] = v >> 32 << 32 | (n > MT_RING_ZERO ? n - MT_RING_ZERO : 0);
+	}
+}
+
+static void fold_site(struct mt_site *to, const struct mt_site *from)
+{
+	/* frees first: a block born and freed in between then never makes them the larger number */
+	to->free_bytes = read_once(&from->free_bytes);
+	to->free_count = read_once(&from->free_count);
+	to->died_records = read_once(&from->died_records);
+	to->died_var = read_once(&from->died_var);
+	for (size_t i = 0; i < MT_AGE_BUCKETS; i++)
+		to->freed_by_age[i] = read_once(&from->freed_by_age[i]);
+	to->alloc_bytes = read_once(&from->alloc_bytes);
+	to->alloc_count = read_once(&from->alloc_count);
+	to->born_records = read_once(&from->born_records);
+	to->born_var = read_once(&from->born_var);
+	fold_ring((uint64_t *)to->fine, from->fine, MT_FINE_SLOTS);
+	fold_ring((uint64_t *)to->coarse, from->coarse, MT_COARSE_SLOTS);
 }
 
 const struct mt_site *collector_sites(const struct collector *c, size_t *ret_count)
 {
-	uint32_t used = __atomic_load_n(&c->skel->data->next_site, __ATOMIC_RELAXED);
-
-	*ret_count = used < c->sites_max ? used : c->sites_max;
-	return c->sites;
+	*ret_count = sites_used(c);
+	for (size_t i = 0; i < *ret_count; i++)
+		fold_site(&c->folded[i], &c->sites[i]);
+	return c->folded;
 }
 
 /* What is not counted by itself because it can be summed up. */
 static void sum_up(const struct collector *c, uint64_t sum[MT_CNT_MAX])
 {
 	uint64_t died = 0;
-	size_t n;
-	const struct mt_site *s = collector_sites(c, &n);
+	size_t n = sites_used(c);
 
 	for (size_t i = 0; i < n; i++) {
-		died += __atomic_load_n(&s[i].free_count, __ATOMIC_RELAXED);
-		sum[MT_CNT_allocs] += __atomic_load_n(&s[i].alloc_count, __ATOMIC_RELAXED);
+		died += read_once(&c->sites[i].free_count);
+		sum[MT_CNT_allocs] += read_once(&c->sites[i].alloc_count);
 	}
 	sum[MT_CNT_frees] += died > sum[MT_CNT_frees_missed] ? died - sum[MT_CNT_frees_missed] : 0;
 	sum[MT_CNT_hits] += collector_all_hits(c);
@@ -99,32 +145,4 @@ int collector_counters(const struct collector *c, uint64_t ret[MT_CNT_MAX])
 	sum_up(c, sum);
 	memcpy(ret, sum, sizeof(sum));
 	return 0;
-}
-
-static void purge_batch(struct collector *c, const uint64_t *keys, uint32_t n, uint32_t asid)
-{
-	for (uint32_t i = 0; i < n; i++)
-		if (keys[i] >> 48 == asid)
-			bpf_map__delete_elem(c->skel->maps.live, &keys[i], sizeof(keys[i]), 0);
-}
-
-void collector_purge(struct collector *c, uint32_t asid)
-{
-	auto_free uint64_t *keys = calloc(PURGE_BATCH, sizeof(*keys));
-	auto_free uint8_t *values = calloc(PURGE_BATCH, 16);
-	int map = bpf_map__fd(c->skel->maps.live), r;
-	uint64_t at = 0;
-	bool first = true;
-
-	if (!keys || !values)
-		return;
-	do {
-		uint32_t n = PURGE_BATCH;
-
-		r = bpf_map_lookup_batch(map, first ? NULL : &at, &at, keys, values, &n, NULL);
-		if (r && r != -ENOENT)
-			return;
-		purge_batch(c, keys, n, asid);
-		first = false;
-	} while (r == 0);
 }

@@ -24,15 +24,26 @@ struct collector {
 	struct unwind *unwind;		 /* owned */
 	const struct mt_site *sites;	 /* mapped */
 	size_t sites_bytes, sites_max;
+	struct mt_site *folded;		      /* owned: what is given out of them */
 	struct mt_space *spaces;	      /* mapped: MT_SPACES of them */
 	const struct mt_space_cpu *space_cpu; /* mapped: MT_SPACES for each CPU */
 	size_t space_cpu_bytes;
+	struct mt_bucket *buckets; /* mapped: the live set but what spilled */
+	size_t bucket_count;
+	uint32_t bucket_bits;
 	bool multi;
 	bool has_fd_iter;
 	int cpus;
 };
 
 /* Takes the probes of a process out, or all there are; returns before that is done. */
+/* How many blocks the live set holds where. */
+struct bucket_plan {
+	uint32_t bits;	/* 2^this buckets */
+	uint32_t spill; /* entries of the hash */
+};
+struct bucket_plan collector_plan_buckets(uint32_t live_max);
+
 /* Maps the tables of collector_account.c, and gives them back; the latter after a failure, too. */
 int collector_map_tables(struct collector *c);
 void collector_unmap_tables(struct collector *c);

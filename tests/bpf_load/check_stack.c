@@ -83,6 +83,8 @@ int main(void)
 	if (!s)
 		return 1;
 	bpf_map__set_max_entries(s->maps.live, 1024);
+	bpf_map__set_max_entries(s->maps.live_front, 128);
+	s->rodata->cfg.bucket_bits = 7;
 	bpf_map__set_max_entries(s->maps.threads, 1024);
 	bpf_map__set_max_entries(s->maps.site_index, 1024);
 	bpf_map__set_max_entries(s->maps.sites, 1024);

@@ -1,0 +1,245 @@
+/* The live set of live.bpf.c against a plain model of it, and its rules one by one. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include "../../bpf/core.bpf.c"
+#include "../../bpf/live.bpf.c"
+#include "fake.h"
+
+#include <cmocka.h>
+
+#define SECOND 1000000000ull
+#define BITS 4	    /* 16 buckets, 112 keys */
+#define SPILL 64    /* and so many more */
+#define ADDRS 400   /* addresses that the property test uses */
+#define STEPS 60000 /* of it */
+
+static uint64_t random_state;
+
+static uint32_t rnd(uint32_t below)
+{
+	random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
+	return (random_state >> 33) % below;
+}
+
+static struct mt_site *site(uint32_t n)
+{
+	return bpf_map_lookup_elem(&sites, &n);
+}
+
+static uint64_t counted(uint32_t counter)
+{
+	uint64_t *v = bpf_map_lookup_elem(&counters, &counter);
+
+	return *v;
+}
+
+static struct mt_bucket *bucket_of(uint64_t addr)
+{
+	return bucket_at(mt_bucket_of(block_key(addr, 1), BITS));
+}
+
+static void begin(void)
+{
+	struct mt_config *c = (struct mt_config *)&cfg;
+
+	fake_reset();
+	c->bucket_bits = BITS;
+	fake_map_of(&live)->max = SPILL;
+	fake_map_of(&live_front)->max = 1 << BITS;
+	fake_map_of(&sites)->max = 16;
+	fake.now_ns = 10 * SECOND;
+	random_state = 7;
+}
+
+/* Addresses that share one bucket. */
+static size_t same_bucket(uint64_t *ret, size_t n)
+{
+	uint32_t want = mt_bucket_of(block_key(0x1000, 1), BITS);
+	size_t found = 0;
+
+	for (uint64_t a = 0x1000; found < n; a += 16)
+		if (mt_bucket_of(block_key(a, 1), BITS) == want)
+			ret[found++] = a;
+	return found;
+}
+
+static void a_key_that_finds_its_bucket_full_goes_to_the_hash_and_is_found_there(void **state)
+{
+	uint64_t a[9];
+
+	(void)state;
+	begin();
+	same_bucket(a, 9);
+	for (size_t i = 0; i < 9; i++)
+		assert_int_equal(mt_block_born(a[i], mt_held(10 + i, 1), 1, 1), 0);
+	assert_int_equal(bucket_of(a[0])->key[0], 2);
+	assert_int_equal(fake_map_of(&live)->count, 2);
+	assert_int_equal(mt_block_died(a[8], 1), 1);
+	assert_int_equal(site(1)->free_bytes, 18);
+	assert_int_equal(bucket_of(a[0])->key[0], 1);
+	assert_int_equal(mt_block_died(a[8], 1), 0);
+	assert_int_equal(mt_block_died(a[0], 1), 1);
+	assert_int_equal(mt_block_died(a[7], 1), 1);
+	assert_int_equal(bucket_of(a[0])->key[0], 0);
+}
+
+/* The hash is not asked for what cannot be there. */
+static void a_miss_in_a_bucket_that_spilled_nothing_reads_that_bucket_alone(void **state)
+{
+	struct mt_block foreign = { .held = mt_held(1, 1), .site = 1 };
+	uint64_t key = block_key(0x1000, 1);
+
+	(void)state;
+	begin();
+	bpf_map_update_elem(&live, &key, &foreign, BPF_ANY); /* its header does not say so */
+	assert_int_equal(mt_block_died(0x1000, 1), 0);
+	assert_int_equal(fake_map_of(&live)->count, 1);
+}
+
+static void a_spilled_block_whose_address_comes_again_is_ended(void **state)
+{
+	uint64_t a[8];
+
+	(void)state;
+	begin();
+	same_bucket(a, 8);
+	for (size_t i = 0; i < 8; i++)
+		mt_block_born(a[i], mt_held(100, 1), 1, 1);
+	mt_block_died(a[0], 1); /* room in the bucket */
+	mt_block_born(a[7], mt_held(5, 1), 2, 1);
+	assert_int_equal(counted(MT_CNT_frees_missed), 1);
+	assert_int_equal(site(1)->free_count, 2);
+	assert_int_equal(site(2)->alloc_bytes - site(2)->free_bytes, 5);
+	assert_int_equal(fake_map_of(&live)->count, 0);
+	assert_int_equal(bucket_of(a[0])->key[0], 0);
+}
+
+static void what_a_block_weighs_is_taken_away_as_it_was_added(void **state)
+{
+	uint64_t held = mt_held(1000, 37);
+
+	(void)state;
+	begin();
+	mt_block_born(0x1000, held, 1, 1);
+	assert_int_equal(site(1)->alloc_bytes, 37000);
+	assert_int_equal(site(1)->alloc_count, 37);
+	assert_int_equal(site(1)->born_records, 1);
+	assert_int_equal(site(1)->born_var, mt_held_var(held));
+	assert_int_equal((uint32_t)site(1)->fine[10] - MT_RING_ZERO, 37);
+	assert_int_equal((uint32_t)site(1)->coarse[0] - MT_RING_ZERO, 37);
+	mt_block_died(0x1000, 1);
+	assert_int_equal(site(1)->free_bytes, 37000);
+	assert_int_equal(site(1)->free_count, 37);
+	assert_int_equal(site(1)->died_records, 1);
+	assert_int_equal(site(1)->died_var, mt_held_var(held));
+	assert_int_equal(site(1)->freed_by_age[0], 37);
+	assert_int_equal((uint32_t)site(1)->fine[10] - MT_RING_ZERO, 0);
+	assert_int_equal((uint32_t)site(1)->coarse[0] - MT_RING_ZERO, 0);
+}
+
+/* The model: what each address holds, 0 when nothing. */
+struct model {
+	uint64_t held[ADDRS];
+	uint64_t born, died, missed, live_bytes, count, refused;
+};
+
+static uint64_t addr_of(uint32_t i)
+{
+	return 0x7f0000000000 + 48 * (uint64_t)i;
+}
+
+static void model_end(struct model *m, uint32_t i)
+{
+	m->died++;
+	m->count--;
+	m->live_bytes -= mt_held_size(m->held[i]);
+	m->held[i] = 0;
+}
+
+static void model_birth(struct model *m, uint32_t i, uint64_t held)
+{
+	if (m->held[i]) {
+		m->missed++;
+		model_end(m, i);
+	}
+	if (mt_block_born(addr_of(i), held, 1, 1)) {
+		m->refused++;
+		return;
+	}
+	m->born++;
+	m->count++;
+	m->held[i] = held;
+	m->live_bytes += mt_held_size(held);
+}
+
+static size_t keys_in_front(void)
+{
+	size_t n = 0;
+
+	for (uint32_t b = 0; b < 1 << BITS; b++)
+		for (uint32_t i = 1; i < MT_BUCKET_SLOTS; i++)
+			n += bucket_at(b)->key[i] != 0;
+	return n;
+}
+
+static void compare(const struct model *m)
+{
+	size_t spilled = 0;
+
+	for (uint32_t b = 0; b < 1 << BITS; b++)
+		spilled += bucket_at(b)->key[0];
+	assert_int_equal(spilled, fake_map_of(&live)->count);
+	assert_int_equal(keys_in_front() + spilled, m->count);
+	assert_int_equal(site(1)->alloc_count, m->born);
+	assert_int_equal(site(1)->free_count, m->died);
+	assert_int_equal(site(1)->alloc_bytes - site(1)->free_bytes, m->live_bytes);
+	assert_int_equal(counted(MT_CNT_frees_missed), m->missed);
+	assert_int_equal(counted(MT_CNT_live_full), m->refused);
+}
+
+/* Phases that fill and that empty, so that every state of bucket and hash is met. */
+static void it_does_what_a_plain_table_does(void **state)
+{
+	struct model m = { 0 };
+
+	(void)state;
+	begin();
+	for (uint32_t step = 0; step < STEPS; step++) {
+		uint32_t i = rnd(ADDRS), births = step / 5000 % 2 ? 30 : 70;
+
+		if (rnd(100) < births && (!m.held[i] || rnd(20) == 0)) {
+			model_birth(&m, i, mt_held(1 + rnd(5000), 1));
+		} else {
+			int known = mt_block_died(addr_of(i), 1);
+
+			assert_int_equal(known, m.held[i] != 0);
+			if (known)
+				model_end(&m, i);
+		}
+		if (step % 500 == 0)
+			compare(&m);
+	}
+	compare(&m);
+	assert_true(m.missed > 100 && m.refused > 100); /* both were met */
+	for (uint32_t i = 0; i < ADDRS; i++)
+		assert_int_equal(mt_block_died(addr_of(i), 1), m.held[i] != 0);
+	assert_int_equal(keys_in_front(), 0);
+	assert_int_equal(fake_map_of(&live)->count, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			a_key_that_finds_its_bucket_full_goes_to_the_hash_and_is_found_there),
+		cmocka_unit_test(a_miss_in_a_bucket_that_spilled_nothing_reads_that_bucket_alone),
+		cmocka_unit_test(a_spilled_block_whose_address_comes_again_is_ended),
+		cmocka_unit_test(what_a_block_weighs_is_taken_away_as_it_was_added),
+		cmocka_unit_test(it_does_what_a_plain_table_does),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
