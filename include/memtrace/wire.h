@@ -99,7 +99,8 @@ enum mt_stack_end {
  * bits 0-3 enum mt_fn, 4-6 size argument, 7-9 count argument, 10-12 pointer argument (1-based
  * arguments as the function's entry has them; 0 = there is none), 13-20 bytes pushed since the
  * entry, divided by 8, 21-22 enum mt_point, 23 MT_COOKIE_REPEATS, 24-31 / 32-39 where the size /
- * the result is at a point inside the function (mt_place), 48-63 the address space.
+ * the result is at a point inside the function (mt_place), 40-44 MT_COOKIE_IF, 45 MT_COOKIE_INNER,
+ * 48-63 the address space.
  */
 #define MT_COOKIE(fn, size_arg, count_arg, ptr_arg, pushed_words)                                  \
 	((__u64)(fn) | (__u64)(size_arg) << 4 | (__u64)(count_arg) << 7 | (__u64)(ptr_arg) << 10 | \
@@ -116,6 +117,8 @@ enum mt_point {
 	MT_POINT_WHOLE = 1,  /* size and result: the call needs no other probe on this path */
 	MT_POINT_SIZE = 2,   /* the size, inside the function; a MT_POINT_RESULT follows */
 	MT_POINT_RESULT = 3, /* the result, inside the function, in mt_place */
+	/* A result of 0 at either: the call fails. A call that fails may also pass neither, and
+	 * leave a MT_POINT_SIZE without its MT_POINT_RESULT: the thread's next one replaces it. */
 };
 #define MT_COOKIE_AT(point, size_place, result_place) \
 	((__u64)(point) << 21 | (__u64)(size_place) << 24 | (__u64)(result_place) << 32)
@@ -124,6 +127,15 @@ enum mt_point {
 #define MT_COOKIE_RESULT_PLACE(c) ((__u32)((c) >> 32) & 255)
 /* A free of this module can end in another probed one: the second is not unknown memory. */
 #define MT_COOKIE_REPEATS (1ull << 23)
+/*
+ * The point is a conditional jump and counts only when condition cc holds there, see
+ * memtrace/condition.h: on the other way out the call goes on to other points.
+ */
+#define MT_COOKIE_IF(cc) ((__u64)(16 | (cc)) << 40)
+#define MT_COOKIE_HAS_IF(c) ((__u32)((c) >> 44) & 1)
+#define MT_COOKIE_CONDITION(c) ((__u32)((c) >> 40) & 15)
+/* A probed function with MT_POINT_CALL of this module may call this one: the outer call counts. */
+#define MT_COOKIE_INNER (1ull << 45)
 #define MT_COOKIE_ASID(asid) ((__u64)(asid) << 48)
 #define MT_COOKIE_ASID_OF(c) ((__u32)((c) >> 48))
 
