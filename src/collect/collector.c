@@ -19,6 +19,7 @@ void collector_free(struct collector *c)
 {
 	if (!c)
 		return;
+	keeper_listen(c->keeper, NULL, NULL);
 	collector_links_clear(c, 0, true);
 	for (size_t i = 0; i < sizeof(c->tracepoints) / sizeof(c->tracepoints[0]); i++)
 		bpf_link__destroy(c->tracepoints[i]);
@@ -184,6 +185,7 @@ int collector_new(const struct collector_cfg *cfg, collector_record_fn fn, void 
 	c->ring = ring_buffer__new(bpf_map__fd(c->skel->maps.events), fn, ctx, NULL);
 	if (!c->ring)
 		return err_set(err, -errno, "cannot open the ring buffer (%s)", strerror(errno));
+	collector_listen(c);
 	*ret = steal(c);
 	return 0;
 }

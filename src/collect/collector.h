@@ -89,11 +89,22 @@ int collector_attach(struct collector *c, uint32_t tgid, uint32_t asid, int file
 void collector_detach(struct collector *c, uint32_t tgid);
 /*
  * The same for a while: what was attached is remembered with its files, and goes in again with
- * collector_arm(). Neither waits for the kernel's grace periods; collector_sync() does.
+ * collector_arm(). Neither waits: the keeper does it, and the kernel takes about 10 ms for either,
+ * in which probes come and go one by one; collector_sync() waits. What is attached to a
+ * disarmed process goes in with the rest. An error of the arm before is returned by the next arm
+ * and ends the remembering: -ESRCH, the process is gone. -ENOENT: no probes.
  */
 void collector_disarm(struct collector *c, uint32_t tgid);
 int collector_arm(struct collector *c, uint32_t tgid, struct err *err);
+/* Returns when what was asked for is done: probes are in or out. */
 void collector_sync(struct collector *c);
+/* How it stands, as far as the keeper has told; does not wait. -ENOENT: no probes. */
+struct collector_armed {
+	bool in;	/* all of them, and no disarm was asked for */
+	uint64_t in_ns; /* how long they were, from when all were in to when a disarm was asked */
+	int error;	/* of the last arm: -errno */
+};
+int collector_armed(struct collector *c, uint32_t tgid, struct collector_armed *ret);
 
 /* The page-fault tier of a process: page faults become growth with the code that faulted. */
 int collector_set_faults(struct collector *c, uint32_t tgid, bool on);

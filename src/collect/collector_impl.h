@@ -15,12 +15,24 @@ struct probe_link {
 	struct probe_link *next;
 };
 
+/* Whether the probes of a process are in: as was asked for, and as the keeper told. */
+struct probe_state {
+	uint32_t tgid;
+	bool wanted, in;
+	uint32_t pending;  /* arms that nothing was heard of yet */
+	int error;	   /* of the last arm: nothing is remembered any more */
+	uint64_t since_ns; /* in: CLOCK_MONOTONIC */
+	uint64_t in_ns;	   /* before that */
+	struct probe_state *next;
+};
+
 struct collector {
 	struct memtrace_bpf *skel;	 /* owned */
 	struct keeper *keeper;		 /* borrowed */
 	struct ring_buffer *ring;	 /* owned */
 	struct bpf_link *tracepoints[5]; /* owned */
 	struct probe_link *links;	 /* owned, newest first */
+	struct probe_state *states;	 /* owned: of processes with probes */
 	struct unwind *unwind;		 /* owned */
 	const struct mt_site *sites;	 /* mapped */
 	size_t sites_bytes, sites_max;
@@ -54,3 +66,5 @@ void collector_end_asid(struct collector *c, uint32_t asid);
 /* Entries and returns of all address spaces that have or had a slot which nobody took since. */
 uint64_t collector_all_hits(const struct collector *c);
 void collector_links_clear(struct collector *c, uint32_t tgid, bool all);
+/* Hears of the keeper's news. */
+void collector_listen(struct collector *c);

@@ -8,11 +8,81 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "collect/collector_impl.h"
+
+static struct probe_state *state_of(const struct collector *c, uint32_t tgid)
+{
+	struct probe_state *s = c->states;
+
+	while (s && s->tgid != tgid)
+		s = s->next;
+	return s;
+}
+
+static void states_clear(struct collector *c, uint32_t tgid, bool all)
+{
+	struct probe_state **at = &c->states;
+
+	while (*at) {
+		struct probe_state *s = *at;
+
+		if (!all && s->tgid != tgid) {
+			at = &s->next;
+			continue;
+		}
+		*at = s->next;
+		free(s);
+	}
+}
+
+/* Probes of a process are in: the first ones, or more of them. */
+static int state_begin(struct collector *c, uint32_t tgid)
+{
+	struct probe_state *s = state_of(c, tgid);
+
+	if (s)
+		return 0;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	*s = (struct probe_state){ .tgid = tgid,
+				   .wanted = true,
+				   .in = true,
+				   .since_ns = clock_monotonic_ns(),
+				   .next = c->states };
+	c->states = s;
+	return 0;
+}
+
+/* An arm that was taken back meanwhile is no news. */
+static void on_armed(void *ctx, uint32_t tgid, int result, uint64_t time_ns)
+{
+	struct probe_state *s = state_of(ctx, tgid);
+
+	if (!s)
+		return;
+	if (s->pending)
+		s->pending--;
+	if (result) {
+		s->error = result;
+		s->in = false;
+	} else if (s->wanted && !s->in && !s->pending) {
+		s->in = true;
+		s->since_ns = time_ns;
+	}
+}
+
+void collector_listen(struct collector *c)
+{
+	keeper_listen(c->keeper, on_armed, c);
+}
 
 void collector_links_clear(struct collector *c, uint32_t tgid, bool all)
 {
 	struct probe_link **at = &c->links;
+
+	states_clear(c, tgid, all);
 
 	while (*at) {
 		struct probe_link *l = *at;
@@ -87,6 +157,15 @@ static void links_rewind(struct collector *c, const struct probe_link *mark)
 	}
 }
 
+static bool has_links(const struct collector *c, uint32_t tgid)
+{
+	const struct probe_link *l = c->links;
+
+	while (l && l->tgid != tgid)
+		l = l->next;
+	return l;
+}
+
 /* A file that was renamed, or is mapped under two names, is probed once all the same. */
 static bool is_probed(const struct collector *c, uint32_t tgid, const struct stat *file)
 {
@@ -110,19 +189,24 @@ int collector_attach(struct collector *c, uint32_t tgid, uint32_t asid, int file
 {
 	const struct probe_link *mark = c->links;
 	struct stat st;
-	int r = 0;
+	int r;
 
 	if (fstat(file, &st))
 		return err_set(err, -errno, "cannot look at the file (%s)", strerror(errno));
 	if (is_probed(c, tgid, &st))
 		return 0;
+	r = state_begin(c, tgid);
 	for (enum probe_role role = 0; !r && role < PROBE_ROLES; role++)
 		r = attach_role(c, tgid, asid, file, probes, role);
 	if (r) {
 		links_rewind(c, mark);
+		if (!has_links(c, tgid))
+			states_clear(c, tgid, false);
 		return err_set(err, r, "cannot attach allocator probes (%s)", strerror(-r));
 	}
 	links_note_file(c, mark, &st);
+	if (!state_of(c, tgid)->wanted)
+		keeper_disarm(c->keeper, tgid);
 	return 0;
 }
 
@@ -130,4 +214,59 @@ void collector_detach(struct collector *c, uint32_t tgid)
 {
 	collector_links_clear(c, tgid, false);
 	keeper_sync(c->keeper);
+}
+
+void collector_disarm(struct collector *c, uint32_t tgid)
+{
+	struct probe_state *s = state_of(c, tgid);
+	uint64_t now_ns = clock_monotonic_ns();
+
+	keeper_poll(c->keeper);
+	if (!s || !s->wanted)
+		return;
+	keeper_disarm(c->keeper, tgid);
+	if (s->in && now_ns > s->since_ns)
+		s->in_ns += now_ns - s->since_ns;
+	s->in = s->wanted = false;
+}
+
+int collector_arm(struct collector *c, uint32_t tgid, struct err *err)
+{
+	struct probe_state *s = state_of(c, tgid);
+	int r;
+
+	keeper_poll(c->keeper);
+	if (!s)
+		return err_set(err, -ENOENT, "process %u has no allocator probes", tgid);
+	r = s->error;
+	if (!r && !s->wanted)
+		r = keeper_arm(c->keeper, tgid);
+	if (r) {
+		collector_links_clear(c, tgid, false);
+		return err_set(err, r, "cannot attach allocator probes again (%s)", strerror(-r));
+	}
+	if (!s->wanted)
+		s->pending++;
+	s->wanted = true;
+	return 0;
+}
+
+void collector_sync(struct collector *c)
+{
+	keeper_sync(c->keeper);
+}
+
+int collector_armed(struct collector *c, uint32_t tgid, struct collector_armed *ret)
+{
+	const struct probe_state *s = state_of(c, tgid);
+	uint64_t now_ns;
+
+	keeper_poll(c->keeper);
+	if (!s)
+		return -ENOENT;
+	now_ns = clock_monotonic_ns();
+	*ret = (struct collector_armed){ .in = s->in, .in_ns = s->in_ns, .error = s->error };
+	if (s->in && now_ns > s->since_ns)
+		ret->in_ns += now_ns - s->since_ns;
+	return 0;
 }

@@ -2,6 +2,7 @@
 #include "collect/keeper.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +17,8 @@ struct keeper {
 	pid_t pid; /* 0 once it was reaped */
 	int sock;  /* owned */
 	uint32_t last_id;
+	keeper_armed_fn on_armed;
+	void *ctx; /* borrowed: of on_armed */
 };
 
 int keeper_start(struct keeper **ret, struct err *err)
@@ -55,6 +58,12 @@ void keeper_stop(struct keeper *k)
 	free(k);
 }
 
+void keeper_listen(struct keeper *k, keeper_armed_fn fn, void *ctx)
+{
+	k->on_armed = fn;
+	k->ctx = ctx;
+}
+
 pid_t keeper_pid(const struct keeper *k)
 {
 	return k->pid;
@@ -65,6 +74,67 @@ bool keeper_is_alive(struct keeper *k)
 	if (k->pid && waitpid(k->pid, NULL, WNOHANG) == k->pid)
 		k->pid = 0;
 	return k->pid != 0;
+}
+
+/* One packet that came. 1, 0 when there is none and `flags` say not to wait, or -errno. */
+static int receive(struct keeper *k, int flags, struct keeper_reply *ret)
+{
+	ssize_t r;
+
+	do
+		r = recv(k->sock, ret, sizeof(*ret), flags);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	return r == sizeof(*ret) ? 1 : -EPIPE;
+}
+
+static void tell(struct keeper *k, const struct keeper_reply *reply)
+{
+	if (reply->op == KEEPER_ARM && k->on_armed)
+		k->on_armed(k->ctx, reply->tgid, reply->result, reply->time_ns);
+}
+
+int keeper_poll(struct keeper *k)
+{
+	struct keeper_reply reply;
+	int r;
+
+	while ((r = receive(k, MSG_DONTWAIT, &reply)) > 0)
+		tell(k, &reply);
+	return r;
+}
+
+/* The answer to the request before: 0 or -errno. */
+static int answer(struct keeper *k, uint32_t op)
+{
+	struct keeper_reply reply;
+	int r;
+
+	while ((r = receive(k, 0, &reply)) > 0) {
+		if (reply.op == op)
+			return reply.result;
+		tell(k, &reply);
+	}
+	return r;
+}
+
+/* While the keeper does not listen it may wait for its news to be heard. */
+static int send_packet(struct keeper *k, const struct msghdr *m)
+{
+	struct pollfd p = { .fd = k->sock, .events = POLLIN | POLLOUT };
+	int r;
+
+	while (sendmsg(k->sock, m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+		if (errno != EINTR && errno != EAGAIN)
+			return -errno;
+		if (errno == EAGAIN && poll(&p, 1, -1) < 0 && errno != EINTR)
+			return -errno;
+		r = keeper_poll(k);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 static int send_request(struct keeper *k, const struct keeper_request *q, const int *fds, size_t n)
@@ -78,7 +148,6 @@ static int send_request(struct keeper *k, const struct keeper_request *q, const 
 		struct cmsghdr align;
 	} control = { 0 };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t r;
 
 	if (n) {
 		m.msg_control = control.bytes;
@@ -90,24 +159,7 @@ static int send_request(struct keeper *k, const struct keeper_request *q, const 
 		};
 		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), fds, n * sizeof(int));
 	}
-	do
-		r = sendmsg(k->sock, &m, MSG_NOSIGNAL);
-	while (r < 0 && errno == EINTR);
-	return r < 0 ? -errno : 0;
-}
-
-/* The answer to the request before: 0 or -errno. */
-static int answer(struct keeper *k)
-{
-	int32_t result;
-	ssize_t r;
-
-	do
-		r = recv(k->sock, &result, sizeof(result), 0);
-	while (r < 0 && errno == EINTR);
-	if (r < 0)
-		return -errno;
-	return r == sizeof(result) ? result : -EPIPE;
+	return send_packet(k, &m);
 }
 
 int keeper_attach(struct keeper *k, const struct keeper_probes *p, uint32_t *ret)
@@ -128,7 +180,7 @@ int keeper_attach(struct keeper *k, const struct keeper_probes *p, uint32_t *ret
 	memcpy(q->point, p->point, p->count * sizeof(q->point[0]));
 	r = send_request(k, q, fds, 2);
 	if (!r)
-		r = answer(k);
+		r = answer(k, KEEPER_ATTACH);
 	if (!r)
 		*ret = ++k->last_id;
 	return r;
@@ -141,10 +193,24 @@ void keeper_detach(struct keeper *k, uint32_t id)
 	send_request(k, &q, NULL, 0);
 }
 
+void keeper_disarm(struct keeper *k, uint32_t tgid)
+{
+	struct keeper_request q = { .op = KEEPER_DISARM, .tgid = tgid };
+
+	send_request(k, &q, NULL, 0);
+}
+
+int keeper_arm(struct keeper *k, uint32_t tgid)
+{
+	struct keeper_request q = { .op = KEEPER_ARM, .tgid = tgid };
+
+	return send_request(k, &q, NULL, 0);
+}
+
 void keeper_sync(struct keeper *k)
 {
 	struct keeper_request q = { .op = KEEPER_SYNC };
 
 	if (!send_request(k, &q, NULL, 0))
-		answer(k);
+		answer(k, KEEPER_SYNC);
 }

@@ -51,5 +51,20 @@ bool keeper_is_alive(struct keeper *k);
 int keeper_attach(struct keeper *k, const struct keeper_probes *p, uint32_t *ret);
 /* Takes them out; returns before that is done. */
 void keeper_detach(struct keeper *k, uint32_t id);
+
+/*
+ * All probes of a process, for a while: the keeper remembers them with their file, program and
+ * process. Neither waits. Once an arm is done the listener is told, from within a later call of any
+ * function of the keeper: 0 when the probes are in, since time_ns (CLOCK_MONOTONIC); after an error
+ * none is. -ESRCH: the process is gone. Hits end some milliseconds after keeper_disarm(); how many,
+ * the kernel does not tell.
+ */
+typedef void (*keeper_armed_fn)(void *ctx, uint32_t tgid, int result, uint64_t time_ns);
+void keeper_listen(struct keeper *k, keeper_armed_fn fn, void *ctx);
+void keeper_disarm(struct keeper *k, uint32_t tgid);
+int keeper_arm(struct keeper *k, uint32_t tgid);
+/* Hears what there is to be heard, without waiting. -EPIPE when the keeper is gone. */
+int keeper_poll(struct keeper *k);
+
 /* Returns when all that was asked for is done. */
 void keeper_sync(struct keeper *k);

@@ -1,4 +1,4 @@
-/* What memtrace and its keeper say to each other: one request a packet, answered by one errno. */
+/* What memtrace and its keeper say to each other: one request or reply a packet. */
 #pragma once
 #include <stdint.h>
 #include <sys/types.h>
@@ -6,9 +6,11 @@
 #include "collect/keeper.h"
 
 enum keeper_op {
-	KEEPER_ATTACH = 1, /* comes with two descriptors: program and file */
+	KEEPER_ATTACH = 1, /* comes with two descriptors: program and file; answered */
 	KEEPER_DETACH = 2, /* not answered */
-	KEEPER_SYNC = 3,
+	KEEPER_SYNC = 3,   /* answered when it is true */
+	KEEPER_DISARM = 4, /* not answered */
+	KEEPER_ARM = 5,	   /* replied to when it is done: news, which nobody waits for */
 };
 
 struct keeper_request {
@@ -18,6 +20,14 @@ struct keeper_request {
 	uint8_t on_return, multi;
 	uint16_t count;
 	struct keeper_point point[KEEPER_POINTS_MAX]; /* `count` of them are sent */
+};
+
+struct keeper_reply {
+	uint32_t op;	/* what it replies to */
+	int32_t result; /* 0 or -errno */
+	uint32_t tgid;	/* KEEPER_ARM */
+	uint32_t reserved;
+	uint64_t time_ns; /* CLOCK_MONOTONIC when it was done */
 };
 
 /* The keeper's life; never returns. `sock` is its end, `parent` a pidfd of memtrace or -1. */
