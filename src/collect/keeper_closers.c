@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 /*
- * Each waits nearly all of its time. As many as the links of some 40 processes: beyond that the
- * kernel's walks over all processes that map the file take longer than its grace periods.
+ * Each waits nearly all of its time. As many as the links of some 20 processes: where there are
+ * more, the kernel's walks over all processes that map the file take longer than grace periods.
  */
-#define THREADS_MAX 128
+#define THREADS_MAX 64
 #define QUEUE_MAX 4096
 #define STACK_BYTES (128 << 10)
 

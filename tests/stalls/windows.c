@@ -35,12 +35,9 @@
 		__asm__ volatile("push %%rax\n\tpop %%rax" ::: "memory"); \
 		return a + n;                                             \
 	}
-#define ALL(F)                                                                                   \
-	F(0)                                                                                     \
-	F(1)                                                                                     \
-	F(2)                                                                                     \
-	F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13) F(14) F(15) F(16) F(17) F(18) \
-		F(19)
+#define FIVE(F, a, b, c, d, e) F(a) F(b) F(c) F(d) F(e)
+#define TEN(F) FIVE(F, 0, 1, 2, 3, 4) FIVE(F, 5, 6, 7, 8, 9)
+#define ALL(F) TEN(F) FIVE(F, 10, 11, 12, 13, 14) FIVE(F, 15, 16, 17, 18, 19)
 #define DECLARE(n) int probed_##n(int a);
 ALL(DECLARE)
 ALL(FUNCTION)
