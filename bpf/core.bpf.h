@@ -132,7 +132,7 @@ struct mt_threads_map {
 };
 struct mt_procs_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
+	__uint(max_entries, MT_PROCS_MAX);
 	__type(key, __u32); /* tgid */
 	__type(value, struct mt_proc);
 };
@@ -200,7 +200,7 @@ struct mt_code_map {
 };
 struct mt_plumbing_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
+	__uint(max_entries, MT_PROCS_MAX);
 	__type(key, __u32); /* tgid */
 	__type(value, struct mt_plumbing);
 };

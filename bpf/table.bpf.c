@@ -19,7 +19,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1024);
+	__uint(max_entries, MT_PROCS_MAX);
 	__type(key, __u32); /* tgid */
 	__type(value, struct mt_layout);
 } layouts SEC(".maps");

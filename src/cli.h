@@ -9,7 +9,7 @@
 
 struct err;
 
-#define OPTS_PIDS_MAX 64
+#define OPTS_PIDS_MAX 1024
 #define OPTS_ALLOCS_MAX 32
 #define OPTS_FILES_MAX 256
 

@@ -18,6 +18,7 @@
 
 #define MT_WIRE_VERSION 3
 
+#define MT_PROCS_MAX 2048  /* traced processes, with children that are not attached yet */
 #define MT_MAX_FRAMES 127  /* program counters in one stack */
 #define MT_EXTRA_BYTES 128 /* user memory copied along with a system call */
 #define MT_AGE_BUCKETS 11  /* [0,1) [1,2) [2,4) ... [256,512) [512,inf) seconds */

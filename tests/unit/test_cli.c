@@ -15,7 +15,7 @@
 #include "cli_help.h"
 #include "profile/profile.h"
 
-#define WORDS_MAX 300
+#define WORDS_MAX (2 * OPTS_PIDS_MAX + 4)
 
 /* The words after "memtrace", ended by NULL. */
 #define parse(o, e, ...) parse_words(o, e, (const char *const[]){ __VA_ARGS__, NULL })
@@ -321,8 +321,8 @@ static void a_forgotten_file_name_does_not_swallow_an_option(void **state)
 
 static void a_repeated_pid_counts_once_and_their_number_is_bounded(void **state)
 {
-	const char *words[140] = {};
-	char numbers[65][16];
+	const char *words[2 * OPTS_PIDS_MAX + 3] = {};
+	static char numbers[OPTS_PIDS_MAX + 1][16];
 	struct opts o;
 	struct err e;
 	int i;
@@ -330,16 +330,16 @@ static void a_repeated_pid_counts_once_and_their_number_is_bounded(void **state)
 	(void)state;
 	assert_int_equal(parse(&o, &e, "-p", "7", "-p", "8", "-p", "7"), 0);
 	assert_int_equal(o.pid_count, 2);
-	for (i = 0; i < 65; i++) {
+	for (i = 0; i < OPTS_PIDS_MAX + 1; i++) {
 		snprintf(numbers[i], sizeof(numbers[i]), "%d", i + 1);
 		words[2 * i] = "-p";
 		words[2 * i + 1] = numbers[i];
 	}
 	assert_int_equal(parse_words(&o, &e, words), -EINVAL);
-	assert_non_null(strstr(e.text, "64"));
-	words[128] = NULL;
+	assert_non_null(strstr(e.text, "1024"));
+	words[2 * OPTS_PIDS_MAX] = NULL;
 	assert_int_equal(parse_words(&o, &e, words), 0);
-	assert_int_equal(o.pid_count, 64);
+	assert_int_equal(o.pid_count, OPTS_PIDS_MAX);
 }
 
 static void the_number_of_allocators_is_bounded(void **state)
