@@ -29,7 +29,7 @@
 #define TICK_MAX_NS 2000000000ull /* judged at least this often */
 #define THREADS_MAX_SEEN 16384	  /* threads that may be inside an allocator */
 #define MAX_FRAMES MT_MAX_FRAMES
-#define TRACEES_MAX 1024 /* the kernel side has room for twice as many: MT_PROCS_MAX */
+#define TRACEES_MAX 1024    /* the kernel side has room for twice as many: MT_PROCS_MAX */
 #define OVER_BUDGET_TICKS 3 /* in a row, before the probes are taken out */
 
 enum stage { STAGE_OPTIONS, STAGE_HOST, STAGE_PROCESSES };
