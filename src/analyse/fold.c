@@ -85,6 +85,16 @@ void fold_add_totals(const struct snap_site *site, struct fold_totals *totals)
 	}
 }
 
+/* What one observation stands for, on average over all that came. */
+static double mean_weight(double weight, double count, const struct snap_site *site)
+{
+	double more = known(site->allocated_count), all = count + more;
+
+	if (!site->estimated || !(all > 0))
+		return weight > 1 && all > 0 ? (weight * count + more) / all : weight;
+	return (weight * count + fmax(site->weight, 1) * more) / all;
+}
+
 void fold_unit(const struct snapshot *snap, const struct owner *owners,
 	       const struct fold_member *members, size_t count, struct suspect_unit *ret)
 {
@@ -98,12 +108,15 @@ void fold_unit(const struct snapshot *snap, const struct owner *owners,
 	struct fold_totals totals = {};
 
 	u.born_s = u.now_s;
+	u.weight = 1;
 	for (size_t i = 0; i < count; i++) {
 		const struct snap_site *site = &snap->sites[members[i].site];
 
 		fold_add_totals(site, &totals);
 		u.born_s = fmax(fmin(u.born_s, site->first_seen_s), 0);
 		u.ages_known = u.ages_known && site->ages_known;
+		u.weight = mean_weight(u.weight, u.allocated_count, site);
+		u.allocated_count = totals.allocated_count;
 		robust_grid_add(&site->live_count_series, site->first_seen_s, u.now_s, u.count);
 		robust_grid_add(&site->live_bytes_series, site->first_seen_s, u.now_s, u.bytes);
 	}

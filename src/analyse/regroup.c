@@ -107,8 +107,28 @@ static uint64_t add(uint64_t a, uint64_t b)
 	return a == FACT_UNKNOWN || b == FACT_UNKNOWN ? FACT_UNKNOWN : sat_add(a, b);
 }
 
+/* The mean weight by things; errors of different samples are independent. */
+static void add_estimate(struct snap_site *sum, const struct snap_site *site)
+{
+	double mine = fmax(sum->weight, 1), other = fmax(site->weight, 1);
+	double a = (double)sum->live_count, b = (double)site->live_count;
+
+	if (!sum->estimated && !site->estimated)
+		return;
+	sum->weight = a + b > 0 ? (mine * a + other * b) / (a + b) : fmax(mine, other);
+	sum->records = add(sum->estimated ? sum->records : sum->live_count,
+			   site->estimated ? site->records : site->live_count);
+	sum->allocated_records =
+		add(sum->estimated ? sum->allocated_records : sum->allocated_count,
+		    site->estimated ? site->allocated_records : site->allocated_count);
+	sum->live_error_bytes = hypot(sum->live_error_bytes, site->live_error_bytes);
+	sum->allocated_error_bytes = hypot(sum->allocated_error_bytes, site->allocated_error_bytes);
+	sum->estimated = true;
+}
+
 static void add_site(struct snap_site *sum, const struct snap_site *site)
 {
+	add_estimate(sum, site); /* looks at the counts */
 	sum->live_bytes = add(sum->live_bytes, site->live_bytes);
 	sum->live_count = add(sum->live_count, site->live_count);
 	sum->allocated_bytes = add(sum->allocated_bytes, site->allocated_bytes);

@@ -17,7 +17,8 @@
 #define ONSET_SIGMAS 2.8 /* two standard errors of a difference */
 #define EXPLAINED 0.97	 /* a line that explains this share is called linear */
 #define EXPONENT_X 1.6	 /* growth of each third over the one before, to be called exponential */
-#define WAIT_MAX_S 600	 /* nobody waits longer for a verdict; said as not known */
+#define RECENT_MAX 4
+#define WAIT_MAX_S 600 /* nobody waits longer for a verdict; said as not known */
 
 struct suspect_cfg suspect_defaults(void)
 {
@@ -373,8 +374,8 @@ static bool worth_judging(const struct suspect_cfg *cfg, const struct suspect_un
 	       (u->live_bytes >= cfg->min_bytes || u->live_count >= cfg->survival.min_survivors);
 }
 
-void suspect_judge(const struct suspect_cfg *cfg, const struct suspect_unit *unit,
-		   struct suspicion *ret)
+static void judge_unit(const struct suspect_cfg *cfg, const struct suspect_unit *unit,
+		       struct suspicion *ret)
 {
 	struct suspicion s = {}, weaker = {};
 
@@ -383,4 +384,63 @@ void suspect_judge(const struct suspect_cfg *cfg, const struct suspect_unit *uni
 	    judge_shape(cfg, unit, &weaker) && weaker.opinion > s.opinion)
 		s = weaker;
 	*ret = s;
+}
+
+static void divide(double *v, size_t n, double by)
+{
+	for (size_t i = 0; i < n; i++)
+		v[i] /= by;
+}
+
+/* The unit in observations instead of things; recent: RECENT_MAX of them. */
+static void count_observations(const struct suspect_unit *unit, struct survival_recent *recent,
+			       struct suspect_unit *ret)
+{
+	struct suspect_unit u = *unit;
+	double w = unit->weight;
+
+	divide(u.count, ROBUST_GRID, w);
+	divide(u.live_by_age, MT_AGE_BUCKETS, w);
+	divide(u.freed_by_age, MT_AGE_BUCKETS, w);
+	u.live_count /= w;
+	u.allocated_count /= w;
+	u.freed_count /= w;
+	u.weight = 1;
+	u.recent_count = unit->recent_count < RECENT_MAX ? unit->recent_count : RECENT_MAX;
+	for (size_t i = 0; i < u.recent_count; i++) {
+		recent[i] = unit->recent[i];
+		recent[i].born /= w;
+		divide(recent[i].freed, MT_AGE_BUCKETS, w);
+		divide(recent[i].freed_before, MT_AGE_BUCKETS, w);
+	}
+	u.recent = recent;
+	*ret = u;
+}
+
+static void tell_in_things(double weight, bool things, struct suspicion *s)
+{
+	s->growth_count *= weight;
+	s->count_per_s *= weight;
+	s->count *= weight;
+	s->old_count *= weight;
+	s->old_freed *= weight;
+	if (things) {
+		s->low_per_s *= weight;
+		s->high_per_s *= weight;
+	}
+}
+
+void suspect_judge(const struct suspect_cfg *cfg, const struct suspect_unit *unit,
+		   struct suspicion *ret)
+{
+	struct survival_recent recent[RECENT_MAX];
+	struct suspect_unit observed;
+
+	if (!(unit->weight > 1) || !isfinite(unit->weight)) {
+		judge_unit(cfg, unit, ret);
+		return;
+	}
+	count_observations(unit, recent, &observed);
+	judge_unit(cfg, &observed, ret);
+	tell_in_things(unit->weight, suspect_counts_things(unit->kind), ret);
 }

@@ -52,6 +52,9 @@ struct suspect_unit {
 	double born_s, now_s; /* first and last moment of its history */
 	double count[ROBUST_GRID], bytes[ROBUST_GRID];
 	double live_bytes, live_count, allocated_count, freed_count;
+	/* Things that one independent observation stands for; 1 or less: each is known. Where it is
+	 * more, opinions are formed of observations and told in things. */
+	double weight;
 	bool ages_known;
 	double live_by_age[MT_AGE_BUCKETS], freed_by_age[MT_AGE_BUCKETS];
 	const struct survival_recent *recent; /* borrowed; NULL when not known */

@@ -162,6 +162,30 @@ static bool take_ages(const json_t *list, uint64_t ret[static MT_AGE_BUCKETS])
 	return true;
 }
 
+static double error_of(const json_t *record, const char *key, uint64_t bytes)
+{
+	double error = replay_decimal(record, key) * (double)bytes;
+
+	return bytes != FACT_UNKNOWN && error > 0 && isfinite(error) ? error : 0;
+}
+
+/* A recording of before tells nothing of it: its figures are exact. */
+static void take_estimate(const json_t *record, struct snap_site *s)
+{
+	double weight = replay_decimal(record, "blocks_per_record");
+	uint64_t live = replay_number(record, "records_count");
+	uint64_t ever = replay_number(record, "allocated_records_count");
+
+	s->estimated = json_is_true(json_object_get(record, "estimated"));
+	if (!s->estimated)
+		return;
+	s->weight = weight >= 1 && isfinite(weight) ? weight : 1;
+	s->records = live != FACT_UNKNOWN ? live : s->live_count;
+	s->allocated_records = ever != FACT_UNKNOWN ? ever : s->allocated_count;
+	s->live_error_bytes = error_of(record, "error_ratio", s->live_bytes);
+	s->allocated_error_bytes = error_of(record, "allocated_error_ratio", s->allocated_bytes);
+}
+
 /* What must be there of figures; the rest is zero when it was not told. */
 static int parse_figures(const json_t *record, struct snap_site *ret, const char **why)
 {
@@ -187,6 +211,7 @@ static int parse_figures(const json_t *record, struct snap_site *ret, const char
 	if (s.freed_count == FACT_UNKNOWN)
 		s.freed_count =
 			s.allocated_count > s.live_count ? s.allocated_count - s.live_count : 0;
+	take_estimate(record, &s);
 	s.ages_known = take_ages(json_object_get(record, "live_by_age"), s.live_by_age) &&
 		       take_ages(json_object_get(record, "freed_by_age"), s.freed_by_age);
 	*ret = s;

@@ -4,6 +4,8 @@
  */
 #include "model/sites.h"
 
+#include <math.h>
+
 #include "base/cleanup.h"
 #include "model/sat.h"
 #include "model/vec.h"
@@ -11,6 +13,7 @@
 #define NS_PER_S 1000000000ull
 /* What one descriptor, thread or block weighs beside its bytes when sites are ranked. */
 #define WEIGHT_PER_COUNT 256
+#define APART 64 /* counters of one site may be so many calls apart */
 /*
  * The kernel keeps a slot up to date while it is younger than its ring by one: ages in whole
  * seconds below FINE_AGES are told by the fine ring, from there on by this many coarse epochs.
@@ -118,6 +121,18 @@ uint64_t site_live_bytes(const struct site *s)
 uint64_t site_live_count(const struct site *s)
 {
 	return sat_sub(s->alloc_count, s->free_count);
+}
+
+/* Counters are some calls apart: a difference of few says nothing. */
+bool site_is_estimated(const struct site *s)
+{
+	return s->born_var > 0 || (s->born_records && sat_sub(s->alloc_count, s->born_records) >
+							      APART + s->born_records / APART);
+}
+
+double site_live_var(const struct site *s)
+{
+	return fmax(s->born_var - s->died_var, 0);
 }
 
 uint64_t site_weight(const struct site *s)
@@ -239,6 +254,10 @@ void site_read_heap(struct site *s, const struct mt_site *from, uint64_t boot_ns
 	s->free_count = free_count;
 	s->alloc_count = alloc_count;
 	s->alloc_bytes = read_once(&from->alloc_bytes);
+	s->died_records = read_once(&from->died_records);
+	s->died_var = ldexp((double)read_once(&from->died_var), 2 * MT_VAR_SHIFT);
+	s->born_records = read_once(&from->born_records);
+	s->born_var = ldexp((double)read_once(&from->born_var), 2 * MT_VAR_SHIFT);
 	for (size_t b = 0; b < MT_AGE_BUCKETS; b++)
 		s->freed_by_age[b] = read_once(&from->freed_by_age[b]);
 	memset(s->live_by_age, 0, sizeof(s->live_by_age));

@@ -21,6 +21,9 @@ struct site {
 	uint32_t frame_count;
 	uint64_t alloc_bytes, alloc_count;
 	uint64_t free_bytes, free_count;
+	/* Counts above are weighted; these say what they rest on. 0 where nothing is sampled. */
+	uint64_t born_records, died_records;
+	double born_var, died_var;	       /* of bytes, see mt_held_var() */
 	uint64_t freed_by_age[MT_AGE_BUCKETS]; /* cumulative */
 	uint64_t live_by_age[MT_AGE_BUCKETS];
 	uint64_t first_seen_ns, last_alloc_ns;
@@ -43,6 +46,10 @@ int sites_get(struct sites *t, uint32_t number, enum mt_site_kind kind, uint64_t
 
 uint64_t site_live_bytes(const struct site *s);
 uint64_t site_live_count(const struct site *s);
+/* Its figures are estimates: some block stands for more than itself. */
+bool site_is_estimated(const struct site *s);
+/* Variance of live bytes; never negative. */
+double site_live_var(const struct site *s);
 /* How much a site matters: bytes, and a notional amount for things that have none. */
 uint64_t site_weight(const struct site *s);
 

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "model/arena.h"
+#include "model/estimate.h"
 #include "model/model.h"
 #include "model/procs.h"
 #include "model/sat.h"
@@ -26,6 +27,7 @@ struct build {
 	struct arena *arena;
 	struct proc *p;
 	uint64_t now_ns;
+	double unit;		  /* see estimate_error() */
 	struct snap_stack *known; /* by frame handle: a frame with what was inlined there */
 };
 
@@ -172,6 +174,23 @@ static int build_series(struct build *b, const struct series *from, struct snap_
 	return 0;
 }
 
+static void build_estimate(const struct build *b, const struct site *site, struct snap_site *ret)
+{
+	double bytes = (double)ret->live_bytes, count = (double)ret->live_count;
+	double var = site_live_var(site), allocated = (double)site->alloc_count;
+
+	ret->estimated = site_is_estimated(site);
+	if (!ret->estimated)
+		return;
+	ret->records = sat_sub(site->born_records, site->died_records);
+	ret->allocated_records = site->born_records;
+	ret->weight = fmax(estimate_weight(count, (double)ret->records, bytes, var),
+			   estimate_weight(allocated, (double)site->born_records,
+					   (double)site->alloc_bytes, site->born_var));
+	ret->live_error_bytes = estimate_error(var, b->unit);
+	ret->allocated_error_bytes = estimate_error(site->born_var, b->unit);
+}
+
 static int build_site(struct build *b, struct site *site, struct snap_site *ret)
 {
 	struct snap_site out = {
@@ -194,6 +213,7 @@ static int build_site(struct build *b, struct site *site, struct snap_site *ret)
 					  site->frame_count, &site->id_final);
 	out.id = site->id;
 	out.id_final = site->id_final;
+	build_estimate(b, site, &out);
 	memcpy(out.live_by_age, site->live_by_age, sizeof(out.live_by_age));
 	memcpy(out.freed_by_age, site->freed_by_age, sizeof(out.freed_by_age));
 	r = build_stack(b, site, &out.stack);
@@ -221,6 +241,20 @@ static void count_ages(const struct build *b)
 	fds_add_ages(b->p->fds, b->now_ns);
 }
 
+/* How much one sample stands for where most is missed. */
+static double largest_unit(const struct sites *sites)
+{
+	double unit = 0;
+
+	for (size_t i = 0; i < sites_count(sites); i++) {
+		const struct site *s = sites_at(sites, i);
+
+		unit = fmax(unit, estimate_unit((double)s->alloc_bytes, s->born_var));
+		unit = fmax(unit, estimate_unit((double)site_live_bytes(s), site_live_var(s)));
+	}
+	return unit;
+}
+
 /* lost: the site of no stack, NULL when it cannot be told whose it is. */
 static int build_sites(struct build *b, struct site *lost)
 {
@@ -232,6 +266,7 @@ static int build_sites(struct build *b, struct site *lost)
 	if (!out)
 		return -ENOMEM;
 	count_ages(b);
+	b->unit = largest_unit(sites);
 	if (lost && lost->alloc_count)
 		r = build_site(b, lost, &out[n++]);
 	for (size_t i = 0; i < sites_count(sites) && r == 0; i++)
@@ -328,7 +363,7 @@ int model_snapshot(struct model *m, uint32_t pid, uint64_t now_ns,
 	known = calloc(stacks_count(p->space.stacks) + 1, sizeof(*known));
 	if (!known)
 		return -ENOMEM;
-	b = (struct build){ s, &k->arena, p, now_ns, known };
+	b = (struct build){ s, &k->arena, p, now_ns, 0, known };
 	build_process(&b);
 	if (counters)
 		s->counters = *counters;

@@ -4,6 +4,7 @@
  * A number that was not measured is NAN (doubles) or FACT_UNKNOWN (integers), never zero.
  */
 #pragma once
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -68,7 +69,11 @@ struct snap_site {
 	uint64_t live_bytes, live_count;
 	uint64_t allocated_bytes, allocated_count;
 	uint64_t freed_bytes, freed_count;
-	bool ages_known; /* the two arrays below are measured */
+	bool estimated; /* some block stands for more than itself; else the next five are 0 */
+	uint64_t records, allocated_records; /* blocks that were really recorded: live, ever */
+	double weight; /* blocks that one independent observation stands for, 1 or more */
+	double live_error_bytes, allocated_error_bytes; /* half widths of 95 % intervals */
+	bool ages_known;				/* the two arrays below are measured */
 	uint64_t live_by_age[MT_AGE_BUCKETS];
 	uint64_t freed_by_age[MT_AGE_BUCKETS]; /* cumulative */
 	double first_seen_s, last_alloc_s;     /* since tracing began */
@@ -141,5 +146,12 @@ struct snapshot {
 	struct snap_series external_series; /* rss + swap - managed heap */
 	struct snap_counters counters;
 };
+
+/* Half width of the 95 % interval over the value; NAN where nothing is estimated. */
+static inline double snap_error_ratio(double error_bytes, uint64_t bytes)
+{
+	return error_bytes > 0 && bytes && bytes != FACT_UNKNOWN ? error_bytes / (double)bytes
+								 : NAN;
+}
 
 void snapshot_free(struct snapshot *s);

@@ -144,6 +144,22 @@ static int put_site_pattern(json_t *o, const struct analysis *a, uint64_t site_i
 	       json_put_double_or_null(o, "confidence", row->opinion.shape.confidence);
 }
 
+/* What the figures of a site rest on where not every block was recorded. */
+static int put_estimate(json_t *o, const struct snap_site *site)
+{
+	double live = snap_error_ratio(site->live_error_bytes, site->live_bytes);
+	double ever = snap_error_ratio(site->allocated_error_bytes, site->allocated_bytes);
+	int r = json_put(o, "estimated", json_boolean(site->estimated));
+
+	if (!site->estimated)
+		return r;
+	r |= json_put_double_or_null(o, "error_ratio", live);
+	r |= json_put_double_or_null(o, "allocated_error_ratio", ever);
+	r |= json_put_u64_if_known(o, "records_count", site->records);
+	r |= json_put_u64_if_known(o, "allocated_records_count", site->allocated_records);
+	return r | json_put_double_if_known(o, "blocks_per_record", fmax(site->weight, 1));
+}
+
 int report_json_site(const struct analysis *a, const struct ranked_site *ranked, json_t **ret)
 {
 	const struct snap_site *site = &a->snap->sites[ranked->site];
@@ -161,7 +177,7 @@ int report_json_site(const struct analysis *a, const struct ranked_site *ranked,
 	r |= json_put_u64_if_known(o, "freed_count", site->freed_count);
 	r |= json_put_double_or_null(o, "growth_bytes_per_s", ranked->growth_bytes_per_s);
 	r |= put_ages(o, site, a->snap->elapsed_s);
-	r |= json_put(o, "estimated", json_false());
+	r |= put_estimate(o, site);
 	r |= put_site_pattern(o, a, site->id, ranked->finding);
 	r |= put_stack(o, a->snap, &site->stack);
 	if (r < 0)

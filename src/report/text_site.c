@@ -1,5 +1,6 @@
 /* Call sites, stacks and findings as lines of text. Names fall back to module and offset. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/num.h"
@@ -174,6 +175,30 @@ void text_add_site_heading(struct strbuf *b, const struct ink *ink)
 		      "count", "growth", "half age", "class", ink->off);
 }
 
+/* "~4.1 MB" where it is an estimate. */
+static void add_bytes_held(struct strbuf *b, const struct snap_site *site)
+{
+	char bytes[NUM_TEXT_BYTES], text[NUM_TEXT_BYTES + 1];
+
+	snprintf(text, sizeof(text), "%s%s", site->estimated ? "~" : "",
+		 num_format_bytes(site->live_bytes, bytes));
+	text_add_right(b, has_bytes(site) ? text : "", 11);
+}
+
+static void add_estimate(struct strbuf *b, size_t indent, const struct snap_site *site)
+{
+	double error = snap_error_ratio(site->live_error_bytes, site->live_bytes);
+	char text[NUM_TEXT_BYTES], share[TEXT_SHARE_BYTES];
+
+	if (!site->estimated)
+		return;
+	strbuf_printf(b, "%*sabout %s", (int)indent, "", num_format_bytes(site->live_bytes, text));
+	if (isfinite(error))
+		strbuf_printf(b, " (+-%s)", text_format_share(error, share));
+	strbuf_printf(b, ": estimated from %s recorded %s\n", num_format_count(site->records, text),
+		      site->records == 1 ? "block" : "blocks");
+}
+
 void text_add_site(struct strbuf *b, const struct ink *ink, const struct analysis *a,
 		   const struct ranked_site *ranked, bool with_stack)
 {
@@ -188,7 +213,7 @@ void text_add_site(struct strbuf *b, const struct ink *ink, const struct analysi
 	text_add_who(&who, a, site, 32);
 	strbuf_printf(b, "%s%s ", leak ? ink->alarm : "", leak ? "!" : " ");
 	text_add_left(b, strbuf_text(&who), 32);
-	text_add_right(b, has_bytes(site) ? num_format_bytes(site->live_bytes, text) : "", 11);
+	add_bytes_held(b, site);
 	text_add_right(b, num_format_count(site->live_count, text), 10);
 	text_add_right(b, has_bytes(site) ? num_format_rate(ranked->growth_bytes_per_s, text) : "",
 		       13);
@@ -197,8 +222,10 @@ void text_add_site(struct strbuf *b, const struct ink *ink, const struct analysi
 	text_add_cut(b, class ? class : "unexplained", 18);
 	strbuf_add(b, leak ? ink->off : "");
 	text_end_line(b);
-	if (with_stack)
-		text_add_stack(b, 6, a->snap, &site->stack, FRAMES_SHOWN);
+	if (!with_stack)
+		return;
+	add_estimate(b, 6, site);
+	text_add_stack(b, 6, a->snap, &site->stack, FRAMES_SHOWN);
 }
 
 void text_add_finding_name(struct strbuf *b, const struct analysis *a, const struct finding *f,
@@ -219,6 +246,8 @@ void text_add_held(struct strbuf *b, const struct analysis *a, const struct find
 	bool bytes = f->size_bytes && f->size_bytes != FACT_UNKNOWN;
 	char text[NUM_TEXT_BYTES];
 
+	if (site && site->estimated)
+		strbuf_add(b, "about ");
 	if (bytes)
 		strbuf_add(b, num_format_bytes(f->size_bytes, text));
 	if (bytes && f->count && f->count != FACT_UNKNOWN)

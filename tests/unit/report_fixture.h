@@ -100,6 +100,17 @@ static void fix_snapshot(struct fixture *f)
 	};
 }
 
+/* The leaking site as a sample of its blocks shows it. */
+static inline void fix_estimate(struct fixture *f)
+{
+	f->sites[0].estimated = true;
+	f->sites[0].records = 120;
+	f->sites[0].allocated_records = 121;
+	f->sites[0].weight = 100;
+	f->sites[0].live_error_bytes = 2808000;
+	f->sites[0].allocated_error_bytes = 2808000;
+}
+
 static void fix_sites(struct fixture *f)
 {
 	f->sites[0] = (struct snap_site){

@@ -258,9 +258,36 @@ static void inlined_functions_have_no_part_in_the_id_of_a_folded_site(void **sta
 	regrouped_done(&r);
 }
 
+static void an_estimate_and_an_exact_site_are_an_estimate(void **state)
+{
+	struct snap_site sites[] = { site_of(5, 1, 100), site_of(5, 2, 300), site_of(5, 3, 1) };
+	struct regrouped r;
+
+	(void)state;
+	for (int i = 1; i < 3; i++) {
+		sites[i].estimated = true;
+		sites[i].live_count = 100;
+		sites[i].records = 10;
+		sites[i].allocated_records = 20;
+		sites[i].weight = 10;
+		sites[i].live_error_bytes = 30;
+		sites[i].allocated_error_bytes = 40;
+	}
+	r = regroup(sites, 3, FOLD_NONE);
+	assert_int_equal(r.snap.site_count, 1);
+	assert_true(r.snap.sites[0].estimated);
+	assert_int_equal(r.snap.sites[0].records, 21);
+	assert_int_equal(r.snap.sites[0].allocated_records, 42);
+	assert_true(fabs(r.snap.sites[0].weight - 2001. / 201) < 1e-9);
+	assert_true(fabs(r.snap.sites[0].live_error_bytes - hypot(30, 30)) < 1e-9);
+	assert_true(fabs(r.snap.sites[0].allocated_error_bytes - hypot(40, 40)) < 1e-9);
+	regrouped_done(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_estimate_and_an_exact_site_are_an_estimate),
 		cmocka_unit_test(sites_of_one_id_are_one),
 		cmocka_unit_test(an_id_that_can_change_merges_nothing),
 		cmocka_unit_test(histories_are_added_up),

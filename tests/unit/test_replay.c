@@ -374,6 +374,35 @@ static void tables_are_bounded_and_count_what_they_refuse(void **state)
 		assert_true(w.v.snap.sites[i - 1].id < w.v.snap.sites[i].id);
 }
 
+static void an_estimate_comes_back(void **state)
+{
+	auto_free char *text = site_text(0xaa, 100,
+					 ",\"estimated\":true,\"error_ratio\":0.5,"
+					 "\"records_count\":10,\"allocated_records_count\":20,"
+					 "\"blocks_per_record\":12.5");
+	auto_free char *odd = NULL;
+	auto_world struct world w;
+	const struct snap_site *s;
+
+	(void)state;
+	world_begin(&w, 0);
+	assert_int_equal(try_sample(&w, SAMPLE, 1), 0);
+	assert_int_equal(try_site(&w, text), 0);
+	take_site(&w, 0xcc, 5);
+	s = site_of(view(&w, true), 0xaa);
+	assert_true(s->estimated && s->weight == 12.5 && s->live_error_bytes == 500);
+	assert_int_equal(s->records, 10);
+	assert_int_equal(s->allocated_records, 20);
+	assert_false(site_of(&w.v, 0xcc)->estimated);
+	odd = site_text(0xbb, 100,
+			",\"estimated\":true,\"error_ratio\":-1,\"records_count\":-1,"
+			"\"blocks_per_record\":0.5");
+	assert_int_equal(try_site(&w, odd), 0);
+	s = site_of(view(&w, true), 0xbb);
+	assert_true(s->estimated && s->weight == 1 && s->live_error_bytes == 0);
+	assert_int_equal(s->records, 100);
+}
+
 static void a_stack_is_as_deep_as_it_may_be(void **state)
 {
 	auto_free char *text = calloc(1, 200000);
@@ -407,6 +436,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_site_is_refused),
 		cmocka_unit_test(fields_of_other_types_are_not_known),
 		cmocka_unit_test(tables_are_bounded_and_count_what_they_refuse),
+		cmocka_unit_test(an_estimate_comes_back),
 		cmocka_unit_test(a_stack_is_as_deep_as_it_may_be),
 	};
 

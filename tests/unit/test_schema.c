@@ -296,6 +296,16 @@ static void a_record_without_measurements_is_as_the_schema_says(void **state)
 	check_lines(f);
 }
 
+static void an_estimate_is_as_the_schema_says(void **state)
+{
+	struct fixture *f = *state;
+
+	fix_estimate(f);
+	f->sites[1].estimated = true; /* nothing of it is known */
+	emit_everything(f);
+	check_lines(f);
+}
+
 static void a_leak_of_several_paths_is_as_the_schema_says(void **state)
 {
 	struct fixture *f = *state;
@@ -439,6 +449,8 @@ static void the_lists_of_the_schema_are_those_of_the_program(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(an_estimate_is_as_the_schema_says, fix_setup,
+						fix_teardown),
 		cmocka_unit_test_setup_teardown(every_record_is_as_the_schema_says, fix_setup,
 						fix_teardown),
 		cmocka_unit_test_setup_teardown(patterns_are_as_the_schema_says, fix_setup,

@@ -37,6 +37,60 @@ static void kernel_birth(struct world *w, uint32_t site, uint64_t bytes)
 	k->coarse[now_s / MT_COARSE_SECS % MT_COARSE_SLOTS] = now_s / MT_COARSE_SECS << 32 | 1;
 }
 
+/* Three of 16 blocks of 64 bytes each that one record stands for. */
+static void sampled_sites_say_what_they_rest_on(void **state)
+{
+	uint64_t held = mt_held(64, 16);
+	struct world *w = *state;
+	const struct snap_site *x;
+	struct snapshot *s;
+	double var = 0;
+
+	world_site(w, 5, MT_SITE_HEAP, CODE, 3);
+	world_site(w, 6, MT_SITE_HEAP, CODE + 64, 3);
+	for (int i = 0; i < 3; i++) {
+		kernel_birth(w, 5, 64 * 16);
+		w->table[5].alloc_count += 15;
+		w->table[5].born_records++;
+		w->table[5].born_var += mt_held_var(held);
+		var += ldexp((double)mt_held_var(held), 2 * MT_VAR_SHIFT);
+	}
+	w->table[5].died_records = 1;
+	w->table[5].died_var = mt_held_var(held);
+	w->table[5].free_count = 16;
+	w->table[5].free_bytes = 64 * 16;
+	kernel_birth(w, 6, 1000);
+	w->table[6].born_records = 1;
+	account(w);
+	s = world_snapshot(w);
+	x = world_find(s, 5);
+	assert_true(x->estimated);
+	assert_int_equal(x->records, 2);
+	assert_int_equal(x->allocated_records, 3);
+	assert_true(x->weight == 16);
+	assert_true(fabs(var - 3 * 64. * 64 * 16 * 15) < 1);
+	assert_true(x->live_error_bytes > 1.96 * sqrt(var * 2 / 3) &&
+		    x->allocated_error_bytes > x->live_error_bytes);
+	x = world_find(s, 6);
+	assert_false(x->estimated);
+	assert_true(x->live_error_bytes == 0);
+	snapshot_free(s);
+}
+
+static void counters_some_calls_apart_are_no_estimate(void **state)
+{
+	struct world *w = *state;
+	struct snapshot *s;
+
+	world_site(w, 5, MT_SITE_HEAP, CODE, 3);
+	w->table[5].alloc_count = 100;
+	w->table[5].born_records = 90;
+	account(w);
+	s = world_snapshot(w);
+	assert_false(world_find(s, 5)->estimated);
+	snapshot_free(s);
+}
+
 static void before_any_fact_nothing_is_claimed(void **state)
 {
 	struct world *w = *state;
@@ -336,6 +390,8 @@ static void a_large_process_stays_below_16_megabytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		WORLD_TEST(sampled_sites_say_what_they_rest_on),
+		WORLD_TEST(counters_some_calls_apart_are_no_estimate),
 		WORLD_TEST(before_any_fact_nothing_is_claimed),
 		WORLD_TEST(heap_sites_are_read_from_the_kernel_s_table),
 		WORLD_TEST(a_site_beyond_the_kernel_s_table_reads_nothing),

@@ -306,6 +306,48 @@ static struct suspect_unit survivors(double seconds, double since)
 	return u;
 }
 
+static void multiply(struct suspect_unit *u, double by)
+{
+	for (int i = 0; i < ROBUST_GRID; i++)
+		u->count[i] *= by;
+	for (int b = 0; b < MT_AGE_BUCKETS; b++) {
+		u->live_by_age[b] *= by;
+		u->freed_by_age[b] *= by;
+	}
+	u->live_count *= by;
+	u->allocated_count *= by;
+	u->freed_count *= by;
+}
+
+/* One record in a hundred: an opinion like that of the records, told in things. */
+static void what_is_sampled_is_judged_by_its_records(void **state)
+{
+	struct suspect_unit few = survivors(300, 60), many = few;
+	struct suspect_cfg cfg = suspect_defaults();
+	struct suspicion of_few, of_many;
+
+	multiply(&many, 100);
+	many.weight = 100;
+	suspect_judge(&cfg, &few, &of_few);
+	suspect_judge(&cfg, &many, &of_many);
+	assert_int_equal(of_few.opinion, SUSPECT_SURVIVES);
+	assert_int_equal(of_many.opinion, of_few.opinion);
+	assert_true(of_many.confidence == of_few.confidence);
+	assert_true(fabs(of_many.count / of_few.count - 100) < 1e-6);
+	assert_true(fabs(of_many.count_per_s / of_few.count_per_s - 100) < 1e-6);
+	assert_true(fabs(of_many.old_count / of_few.old_count - 100) < 1e-6);
+	assert_true(fabs(of_many.bytes_per_s / of_few.bytes_per_s - 1) < 1e-9);
+	assert_true(of_many.high_per_s == of_few.high_per_s);
+	/* three records of a thousand each are three, not three thousand */
+	multiply(&many, 3 / many.live_count);
+	many.weight = 1;
+	multiply(&many, 1000);
+	many.weight = 1000;
+	suspect_judge(&cfg, &many, &of_many);
+	assert_int_equal(of_many.opinion, SUSPECT_NONE);
+	(void)state;
+}
+
 static void survivors_without_a_past_may_be_sessions(void **state)
 {
 	struct suspect_unit early = survivors(60, 60), late = survivors(300, 60);
@@ -399,6 +441,7 @@ int main(void)
 		cmocka_unit_test(a_handful_of_descriptors_is_not_judged),
 		cmocka_unit_test(a_ring_whose_load_fell_is_no_leak),
 		cmocka_unit_test(survivors_are_weighed_with_those_too_young_to_be_old),
+		cmocka_unit_test(what_is_sampled_is_judged_by_its_records),
 		cmocka_unit_test(survivors_without_a_past_may_be_sessions),
 		cmocka_unit_test(what_a_collector_keeps_for_long_is_no_survivor_yet),
 		cmocka_unit_test(survivors_that_come_in_batches_count_as_few),
