@@ -135,7 +135,7 @@ $(O)/oom/test_%: $(O)/unit/test_%.o $(OOM_LIB)
 $(O)/bpf_host/%: tests/bpf_host/%.c
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) -std=gnu11 -Wall -Werror -Itests/bpf_host/fake -Itests/bpf_host -Iinclude -Ibpf -iquote src \
-		$(SAN) -MMD -MP -MF $@.d $< -lcmocka -o $@
+		$(SAN) -MMD -MP -MF $@.d $< -lcmocka -lm -o $@
 $(O)/bpf_load/%: tests/bpf_load/%.c $(SKEL)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) -std=gnu11 -Wall -Werror -Iinclude -I$(O) -g $< $(PKG_CFLAGS) $(LDLIBS) -o $@

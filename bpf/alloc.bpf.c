@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * Allocator entry points. The cookie of a probe says what its function does, so that three
- * programs serve every allocator. The live set and the call sites are accounted here; nothing is
- * sent per allocation unless --events asks for it.
+ * Allocator probes. The cookie of a probe says what its function does, where size and result are,
+ * and in which address space, so that few programs serve every allocator and look nothing up but
+ * how that space is sampled. Nothing is sent per allocation unless --events asks for it.
+ *
+ * Where every block is recorded, each allocation is; else one when a sampling point falls on it:
+ * the others cost a subtraction. A free is a look-up.
  *
  * A free is recorded before it happens and an allocation after, so that order by address holds
  * when another CPU gets the same address. realloc gives its old block up on entry and gets it
@@ -11,6 +14,8 @@
  */
 #include "core.bpf.h"
 #include "compat.bpf.h"
+#include "memtrace/condition.h"
+#include "sample.bpf.h"
 
 /* A zeroed record: too large for the BPF stack. */
 struct mt_blank_map {
@@ -32,6 +37,69 @@ static __always_inline __u64 call_arg(struct pt_regs *regs, __u32 n)
 	barrier_var(a4);
 	barrier_var(a5);
 	return n == 1 ? a1 : n == 2 ? a2 : n == 3 ? a3 : n == 4 ? a4 : n == 5 ? a5 : 0;
+}
+
+/* Counts a hit. 0: the probe is of an address space that is gone. */
+static __always_inline int hit_of(__u32 asid)
+{
+	struct mt_space_cpu *c;
+
+	if (!space_of(asid))
+		return 0;
+	c = space_cpu_of(asid);
+	if (c)
+		__sync_fetch_and_add(&c->hits, 1);
+	return c != NULL;
+}
+
+/* Starts counting down to the next sample when the gap is another one than before. */
+static __noinline int gap_change(struct mt_space_cpu *c, __u32 gap_log2)
+{
+	__u64 gap;
+
+	if (!c)
+		return 0;
+	gap = sample_gap(bpf_get_prandom_u32(), bpf_get_prandom_u32(), gap_log2);
+	c->gap_log2 = gap_log2;
+	c->left = gap;
+	return 0;
+}
+
+/* `over` bytes behind the last sampling point: where is the next one? */
+static __noinline int gap_next(struct mt_space_cpu *c, __u32 gap_log2, __u64 over)
+{
+	__u64 gap;
+
+	if (!c)
+		return 0;
+	gap = sample_gap(bpf_get_prandom_u32(), bpf_get_prandom_u32(), gap_log2);
+	__sync_fetch_and_add(&c->left, gap + over);
+	return 0;
+}
+
+/* Whether a sampling point falls on the block. What is behind the block is as random as before. */
+static __always_inline int sample_falls(struct mt_space_cpu *c, __u32 gap_log2, __u64 size)
+{
+	__u64 length = sample_length(size);
+	__s64 left;
+
+	if (c->gap_log2 != gap_log2)
+		gap_change(c, gap_log2);
+	left = __sync_fetch_and_add(&c->left, -length) - length;
+	if (left > 0)
+		return 0;
+	gap_next(c, gap_log2, -left);
+	return 1;
+}
+
+/* Size and weight of a block that was taken at this gap. */
+static __noinline __u64 held_of(__u64 size, __u32 gap_log2, __u32 weight_log2)
+{
+	__u64 weight = 1;
+
+	if (gap_log2)
+		weight = sample_weight(sample_length(size), gap_log2, bpf_get_prandom_u32());
+	return mt_held(size, weight << (weight_log2 & 31));
 }
 
 static __noinline struct mt_thread *thread_get(void)
@@ -96,53 +164,119 @@ static __noinline int kept_give_back(struct mt_thread *t, __u32 asid)
 	return 0;
 }
 
-static __noinline int call_abandoned(struct mt_thread *t, __u32 asid)
+static __always_inline int call_abandoned(struct mt_thread *t, __u32 asid)
 {
 	count(MT_CNT_abandoned);
 	return kept_give_back(t, asid);
 }
 
-/* Counts a hit. 0: the probe is of an address space that is gone. */
-static __always_inline int hit_of(__u32 asid)
+/* What a call asks for, at its entry. */
+static __always_inline __u64 call_size(struct pt_regs *regs, __u64 cookie)
 {
-	struct mt_space_cpu *c;
+	__u64 size = call_arg(regs, MT_COOKIE_SIZE(cookie));
+	__u32 n = MT_COOKIE_COUNT(cookie);
 
-	if (!space_of(asid))
-		return 0;
-	c = space_cpu_of(asid);
-	if (c)
-		__sync_fetch_and_add(&c->hits, 1);
-	return c != NULL;
+	return n ? product(size, call_arg(regs, n)) : size;
 }
 
-static __always_inline int alloc_enter(struct pt_regs *regs)
+/* A register, or a word of the stack. */
+static __always_inline __u64 place_read(struct pt_regs *regs, __u32 place)
 {
-	__u64 cookie = bpf_get_attach_cookie(regs), sp = PT_REGS_SP(regs);
-	__u32 asid = MT_COOKIE_ASID_OF(cookie), n;
-	struct mt_thread *t;
+	__u64 word = 0;
 
-	if (!hit_of(asid))
+	if (place < MT_PLACE_STACK)
+		return place_register(regs, place);
+	if (bpf_probe_read_user(&word, sizeof(word),
+				(const void *)(PT_REGS_SP(regs) + 8 * (place - MT_PLACE_STACK))))
+		count(MT_CNT_read_failed);
+	return word;
+}
+
+/* A call inside another one that is recorded: that one counts. */
+static __noinline int is_inner(__u64 sp)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct mt_thread *t = bpf_map_lookup_elem(&threads, &tid);
+
+	if (!t || !is_nested(t, sp))
 		return 0;
-	t = thread_get();
+	count(MT_CNT_nested);
+	return 1;
+}
+
+/* Outside or inside of calls, ended ones of before are settled; NULL: there is nothing to follow.
+ */
+static __always_inline struct mt_thread *call_open(__u64 sp, __u32 asid)
+{
+	struct mt_thread *t = thread_get();
+
 	if (!t)
-		return 0;
+		return NULL;
 	if (is_nested(t, sp)) {
 		count(MT_CNT_nested);
-		return 0;
+		return NULL;
 	}
 	if (t->sp)
 		call_abandoned(t, asid);
-	t->fn = MT_COOKIE_FN(cookie);
-	t->size = call_arg(regs, MT_COOKIE_SIZE(cookie));
-	n = MT_COOKIE_COUNT(cookie);
-	if (n)
-		t->size = product(t->size, call_arg(regs, n));
-	t->ptr = call_arg(regs, MT_COOKIE_PTR(cookie));
+	t->sp = 0;
 	t->has_kept = 0;
+	return t;
+}
+
+/* A point whose allocation nobody needs to hear of again. */
+#define UNHEARD (MT_COOKIE_INNER | MT_COOKIE_OUTER)
+
+/*
+ * Notes what a call is, until its return. how: 1: it is to be recorded, | gaps << 8. 0: the return
+ * is not needed.
+ */
+static __noinline int call_begin(struct pt_regs *regs, __u64 cookie, __u32 how)
+{
+	__u32 asid = MT_COOKIE_ASID_OF(cookie);
+	struct mt_thread *t = call_open(PT_REGS_SP(regs), asid);
+
+	if (!t)
+		return 0;
+	t->fn = MT_COOKIE_FN(cookie);
+	t->size = call_size(regs, cookie);
+	t->ptr = call_arg(regs, MT_COOKIE_PTR(cookie));
+	t->taken = how & 1;
+	t->gaps = how >> 8;
 	if (t->fn == MT_FN_REALLOC && t->ptr)
 		t->has_kept = mt_live_take(block_key(t->ptr, asid), &t->kept);
-	t->sp = sp;
-	return 0;
+	if (how & 1 || t->has_kept || cookie & UNHEARD)
+		t->sp = PT_REGS_SP(regs);
+	return t->sp != 0;
+}
+
+/* A call that is not recorded and whose return nobody needs. */
+static __always_inline int is_nothing(struct pt_regs *regs, __u64 cookie)
+{
+	return !(cookie & UNHEARD) &&
+	       (MT_COOKIE_FN(cookie) != MT_FN_REALLOC || !call_arg(regs, MT_COOKIE_PTR(cookie)));
+}
+
+/*
+ * At the entry of a function whose return is probed as well. 1 when the return is not needed: a
+ * session program declines it. A call that is not recorded is followed all the same where an inner
+ * one would take itself for the outermost.
+ */
+static __always_inline int alloc_enter(struct pt_regs *regs)
+{
+	__u64 cookie = bpf_get_attach_cookie(regs);
+	__u32 asid = MT_COOKIE_ASID_OF(cookie), taken, gap;
+	struct mt_space *s = space_of(asid);
+	struct mt_space_cpu *c;
+
+	c = s ? space_cpu_of(asid) : NULL;
+	if (!s || !c)
+		return 1;
+	__sync_fetch_and_add(&c->hits, 1);
+	gap = s->gap_log2;
+	taken = !gap || sample_falls(c, gap, call_size(regs, cookie));
+	if (!taken && is_nothing(regs, cookie))
+		return 1;
+	return !call_begin(regs, cookie, taken | (gap | s->weight_log2 << 8) << 8);
 }
 
 /* realloc() failed: the old block is as it was. */
@@ -152,29 +286,17 @@ static __noinline int realloc_undo(struct mt_thread *t, __u32 asid)
 	return kept_give_back(t, asid);
 }
 
-/* The block stayed where it was: it keeps its birth and its site. */
+/* The block stayed where it was: it keeps its birth, its site and its weight. */
 static __noinline int realloc_in_place(struct mt_thread *t, __u32 asid)
 {
-	struct mt_site *s;
-	__u64 weight, was;
+	__u64 held;
 
 	if (!t || !t->has_kept)
-		return 0; /* from before tracing began: it stays there */
-	weight = mt_held_weight(t->kept.held);
-	if (mt_live_put(block_key(t->ptr, asid), mt_held(t->size, weight), t->kept.site,
-			t->kept.born_ds)) {
-		mt_site_died(t->kept.site, t->kept.held, t->kept.born_ds);
-		return 0;
-	}
-	was = mt_held_size(t->kept.held);
-	s = bpf_map_lookup_elem(&sites, &t->kept.site);
-	if (!s)
-		return 0;
-	if (t->size > was)
-		__sync_fetch_and_add(&s->alloc_bytes, (t->size - was) * weight);
-	else
-		__sync_fetch_and_add(&s->free_bytes, (was - t->size) * weight);
-	return 0;
+		return 0; /* from before tracing began, or not sampled: it stays so */
+	held = mt_held(t->size, mt_held_weight(t->kept.held));
+	if (mt_live_put(block_key(t->ptr, asid), held, t->kept.site, t->kept.born_ds))
+		return mt_site_died(t->kept.site, t->kept.held, t->kept.born_ds);
+	return mt_site_resized(t->kept.site, t->kept.held, held);
 }
 
 /* What realloc() gave up is gone. */
@@ -182,11 +304,11 @@ static __noinline int realloc_gave_up(struct mt_thread *t)
 {
 	if (!t || !t->ptr)
 		return 0;
-	if (!t->has_kept) {
+	if (t->has_kept)
+		return mt_site_died(t->kept.site, t->kept.held, t->kept.born_ds);
+	if (!(t->gaps & 255))
 		count(MT_CNT_frees_unknown);
-		return 0;
-	}
-	return mt_site_died(t->kept.site, t->kept.held, t->kept.born_ds);
+	return 0;
 }
 
 /* The address that the call produced, 0 when it failed. */
@@ -203,6 +325,16 @@ static __always_inline __u64 call_result(struct pt_regs *regs, const struct mt_t
 		return 0;
 	}
 	return addr;
+}
+
+/* kind: for mt_site_of(); gaps: see struct mt_thread. Returns the call site. */
+static __always_inline __u32 block_record(struct pt_regs *regs, __u64 addr, __u64 size, __u32 asid,
+					  __u32 gaps, __u32 kind)
+{
+	__u32 site = mt_site_of(PT_REGS_IP(regs), PT_REGS_SP(regs), PT_REGS_FP(regs), asid, kind);
+
+	mt_block_born(addr, held_of(size, gaps & 255, gaps >> 8), site, asid);
+	return site;
 }
 
 static __always_inline int alloc_done(struct pt_regs *regs, struct mt_thread *t, __u32 asid)
@@ -228,9 +360,9 @@ static __always_inline int alloc_done(struct pt_regs *regs, struct mt_thread *t,
 		count(MT_CNT_failed_allocs);
 		return 0;
 	}
-	site = mt_site_of(PT_REGS_IP(regs), PT_REGS_SP(regs), PT_REGS_FP(regs), asid,
-			  MT_SITE_HEAP | MT_AT_RETURN);
-	mt_block_born(addr, mt_held(t->size, 1), site, asid);
+	if (!t->taken)
+		return 0;
+	site = block_record(regs, addr, t->size, asid, t->gaps, MT_SITE_HEAP | MT_AT_RETURN);
 	if (cfg.send_events)
 		mt_alloc_send(addr, t->size, t->fn == MT_FN_REALLOC ? t->ptr : 0, asid,
 			      t->fn | site << 4);
@@ -241,23 +373,125 @@ static __always_inline int alloc_exit(struct pt_regs *regs)
 {
 	__u32 asid = MT_COOKIE_ASID_OF(bpf_get_attach_cookie(regs));
 	__u32 tid = bpf_get_current_pid_tgid();
+	struct mt_space *s = space_of(asid);
 	struct mt_space_cpu *c;
 	struct mt_thread *t;
 
-	if (!space_of(asid))
+	if (!s)
 		return 0;
 	c = space_cpu_of(asid);
 	if (c)
 		__sync_fetch_and_add(&c->returns, 1);
 	t = bpf_map_lookup_elem(&threads, &tid);
 	if (!t || !t->sp) {
-		count(MT_CNT_returns_unmatched);
+		if (!s->gap_log2)
+			count(MT_CNT_returns_unmatched);
 		return 0;
 	}
 	if (sp_at_entry(regs) != t->sp)
 		return 0; /* an inner call */
 	t->sp = 0;
-	return alloc_done(regs, t, asid);
+	return t->taken || t->has_kept ? alloc_done(regs, t, asid) : 0;
+}
+
+/* Where size and result are known at once, inside the function. */
+static __always_inline int alloc_whole(struct pt_regs *regs)
+{
+	__u64 cookie = bpf_get_attach_cookie(regs), size, addr;
+	__u32 asid = MT_COOKIE_ASID_OF(cookie), site;
+	struct mt_space *s = space_of(asid);
+	struct mt_space_cpu *c;
+
+	c = s ? space_cpu_of(asid) : NULL;
+	if (!s || !c)
+		return 0;
+	__sync_fetch_and_add(&c->hits, 1);
+	if (MT_COOKIE_HAS_IF(cookie) &&
+	    !mt_condition_holds(point_flags(regs), MT_COOKIE_CONDITION(cookie)))
+		return 0;
+	size = place_read(regs, MT_COOKIE_SIZE_PLACE(cookie));
+	if (s->gap_log2 && !sample_falls(c, s->gap_log2, size))
+		return 0;
+	if (cookie & MT_COOKIE_INNER && is_inner(PT_REGS_SP(regs)))
+		return 0;
+	addr = place_read(regs, MT_COOKIE_RESULT_PLACE(cookie));
+	if (!addr) {
+		count(MT_CNT_failed_allocs);
+		return 0;
+	}
+	site = block_record(regs, addr, size, asid, s->gap_log2 | s->weight_log2 << 8,
+			    MT_SITE_HEAP);
+	if (cfg.send_events)
+		mt_alloc_send(addr, size, 0, asid, MT_COOKIE_FN(cookie) | site << 4);
+	return 0;
+}
+
+/* The size of a call that was not taken: what an earlier one left, whose result never came, is
+ * not this one's. */
+static __noinline int point_forget(void)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct mt_thread *t = bpf_map_lookup_elem(&threads, &tid);
+
+	if (t)
+		t->point_taken = 0;
+	return 0;
+}
+
+static __noinline int alloc_size(struct pt_regs *regs)
+{
+	__u64 cookie = bpf_get_attach_cookie(regs), size;
+	__u32 asid = MT_COOKIE_ASID_OF(cookie), gap;
+	struct mt_space *s = space_of(asid);
+	struct mt_space_cpu *c;
+	struct mt_thread *t;
+
+	c = s ? space_cpu_of(asid) : NULL;
+	if (!s || !c)
+		return 0;
+	__sync_fetch_and_add(&c->hits, 1);
+	if (MT_COOKIE_HAS_IF(cookie) &&
+	    !mt_condition_holds(point_flags(regs), MT_COOKIE_CONDITION(cookie)))
+		return 0;
+	size = place_read(regs, MT_COOKIE_SIZE_PLACE(cookie));
+	gap = s->gap_log2;
+	if (gap && !sample_falls(c, gap, size))
+		return point_forget();
+	if (cookie & MT_COOKIE_INNER && is_inner(PT_REGS_SP(regs)))
+		return point_forget();
+	t = thread_get();
+	if (!t)
+		return 0;
+	t->point_size = size;
+	t->point_gaps = gap | s->weight_log2 << 8;
+	t->point_taken = 1;
+	return 0;
+}
+
+static __always_inline int alloc_result(struct pt_regs *regs)
+{
+	__u64 cookie = bpf_get_attach_cookie(regs), addr;
+	__u32 asid = MT_COOKIE_ASID_OF(cookie), tid = bpf_get_current_pid_tgid(), site;
+	struct mt_thread *t;
+
+	if (!hit_of(asid))
+		return 0;
+	if (MT_COOKIE_HAS_IF(cookie) &&
+	    !mt_condition_holds(point_flags(regs), MT_COOKIE_CONDITION(cookie)))
+		return 0;
+	t = bpf_map_lookup_elem(&threads, &tid);
+	if (!t || !t->point_taken)
+		return 0;
+	t->point_taken = 0;
+	addr = place_read(regs, MT_COOKIE_RESULT_PLACE(cookie));
+	if (!addr) {
+		count(MT_CNT_failed_allocs);
+		return 0;
+	}
+	site = block_record(regs, addr, t->point_size, asid, t->point_gaps, MT_SITE_HEAP);
+	if (cfg.send_events)
+		mt_alloc_send(addr, t->point_size, 0, asid, MT_COOKIE_FN(cookie) | site << 4);
+	return 0;
 }
 
 /* One block given up twice: operator delete -> free, free that jumps on, realloc -> free(old). */
@@ -276,19 +510,25 @@ static __noinline int free_repeated(__u64 addr, __u64 sp)
 	return again;
 }
 
+/* Where blocks are sampled, one that is not known is most likely one that was not taken. */
 static __always_inline int free_enter(struct pt_regs *regs)
 {
 	__u64 cookie = bpf_get_attach_cookie(regs), addr;
 	__u32 asid = MT_COOKIE_ASID_OF(cookie);
-	int known;
+	struct mt_space *s = space_of(asid);
+	int known, again = 0;
 
-	if (!hit_of(asid))
+	if (!s || !hit_of(asid))
 		return 0;
 	addr = call_arg(regs, MT_COOKIE_PTR(cookie));
 	if (!addr)
 		return 0;
 	known = mt_block_died(addr, asid);
-	if (!free_repeated(addr, PT_REGS_SP(regs)) && !known)
+	if (s->gap_log2)
+		return 0;
+	if (cookie & MT_COOKIE_REPEATS)
+		again = free_repeated(addr, PT_REGS_SP(regs));
+	if (!known && !again)
 		count(MT_CNT_frees_unknown);
 	return 0;
 }
@@ -296,13 +536,29 @@ static __always_inline int free_enter(struct pt_regs *regs)
 SEC("?uprobe")
 int mt_alloc_enter(struct pt_regs *ctx)
 {
-	return alloc_enter(ctx);
+	if (MT_COOKIE_POINT(bpf_get_attach_cookie(ctx)) == MT_POINT_SIZE)
+		alloc_size(ctx);
+	else
+		alloc_enter(ctx);
+	return 0;
 }
 
 SEC("?uretprobe")
 int mt_alloc_exit(struct pt_regs *ctx)
 {
 	return alloc_exit(ctx);
+}
+
+SEC("?uprobe")
+int mt_alloc_whole(struct pt_regs *ctx)
+{
+	return alloc_whole(ctx);
+}
+
+SEC("?uprobe")
+int mt_alloc_result(struct pt_regs *ctx)
+{
+	return alloc_result(ctx);
 }
 
 SEC("?uprobe")

@@ -47,6 +47,17 @@ static __always_inline void store_release(__u64 *to, __u64 value)
 	__sync_lock_test_and_set(to, value);
 }
 
+/* Points inside functions are found for x86-64 only. */
+static __always_inline __u64 place_register(struct pt_regs *regs, __u32 place)
+{
+	return 0;
+}
+
+static __always_inline __u64 point_flags(struct pt_regs *regs)
+{
+	return 0;
+}
+
 /* bl, or blr and its authenticating forms. */
 static __always_inline int is_call(const __u8 *b)
 {
@@ -84,6 +95,50 @@ static __always_inline void store_release(__u64 *to, __u64 value)
 {
 	__asm__ volatile("" ::: "memory");
 	*(volatile __u64 *)to = value; /* as this architecture stores anyway */
+}
+
+/*
+ * Each load is an instruction of its own: of loads that differ in their offset alone the compiler
+ * makes one with a computed offset, which the verifier refuses.
+ */
+#ifdef __bpf__
+#define REGISTER(regs, name, offset)                                                       \
+	({                                                                                 \
+		__u64 v;                                                                   \
+		__asm__ volatile("%0 = *(u64 *)(%1 + " #offset ")" : "=r"(v) : "r"(regs)); \
+		v;                                                                         \
+	})
+#else
+#define REGISTER(regs, name, offset) ((regs)->name)
+#endif
+
+/* In the order of x86-64's encoding. */
+static __always_inline __u64 place_register(struct pt_regs *regs, __u32 place)
+{
+	switch (place & 15) {
+	case 0: return REGISTER(regs, ax, 80);
+	case 1: return REGISTER(regs, cx, 88);
+	case 2: return REGISTER(regs, dx, 96);
+	case 3: return REGISTER(regs, bx, 40);
+	case 4: return REGISTER(regs, sp, 152);
+	case 5: return REGISTER(regs, bp, 32);
+	case 6: return REGISTER(regs, si, 104);
+	case 7: return REGISTER(regs, di, 112);
+	case 8: return REGISTER(regs, r8, 72);
+	case 9: return REGISTER(regs, r9, 64);
+	case 10: return REGISTER(regs, r10, 56);
+	case 11: return REGISTER(regs, r11, 48);
+	case 12: return REGISTER(regs, r12, 24);
+	case 13: return REGISTER(regs, r13, 16);
+	case 14: return REGISTER(regs, r14, 8);
+	case 15: return REGISTER(regs, r15, 0);
+	default: return 0;
+	}
+}
+
+static __always_inline __u64 point_flags(struct pt_regs *regs)
+{
+	return regs->flags;
 }
 
 /* e8 rel32; ff /2 with no, an 8-bit or a 32-bit displacement, with or without SIB. */

@@ -42,6 +42,12 @@ struct mt_thread {
 	__u32 has_kept;
 	__u64 last_free; /* free() inside operator delete and the like comes twice */
 	__u64 last_free_sp;
+	__u32 taken; /* the call is to be recorded; else it only keeps inner ones from it */
+	__u32 gaps;  /* mt_space.gap_log2 when it was, | weight_log2 << 8 */
+	/* the same of a function with a MT_POINT_SIZE, which has no sp in common with its result */
+	__u64 point_size;
+	__u32 point_taken;
+	__u32 point_gaps;
 };
 
 #define MT_WINDOW_WORDS 128
@@ -290,6 +296,7 @@ int mt_live_put(__u64 key, __u64 held, __u32 site, __u32 born_ds);
 int mt_live_take(__u64 key, struct mt_block *ret);
 int mt_site_born(__u32 site, __u64 held, __u32 born_ds);
 int mt_site_died(__u32 site, __u64 held, __u32 born_ds);
+int mt_site_resized(__u32 site, __u64 was, __u64 held); /* of the same weight */
 /* --events only; fn: enum mt_fn. */
 int mt_alloc_send(__u64 addr, __u64 size, __u64 old, __u32 asid, __u32 fn_site);
 

@@ -86,6 +86,24 @@ int mt_site_died(__u32 site, __u64 held, __u32 born_ds)
 	return 0;
 }
 
+int mt_site_resized(__u32 site, __u64 was, __u64 held)
+{
+	__u64 weight = mt_held_weight(held), old = mt_held_size(was), size = mt_held_size(held);
+	struct mt_site *s = site_at(site);
+
+	if (!s)
+		return 0;
+	if (size > old)
+		__sync_fetch_and_add(&s->alloc_bytes, (size - old) * weight);
+	else
+		__sync_fetch_and_add(&s->free_bytes, (old - size) * weight);
+	if (weight > 1) {
+		__sync_fetch_and_add(&s->born_var, mt_held_var(held));
+		__sync_fetch_and_add(&s->died_var, mt_held_var(was));
+	}
+	return 0;
+}
+
 /* Tells user space, once, which piece of address space an allocator serves from. */
 static __noinline int region_note(__u64 addr, __u32 asid)
 {
@@ -255,8 +273,13 @@ int mt_block_born(__u64 addr, __u64 held, __u32 site, __u32 asid)
 {
 	__u32 born = now_ds();
 
+	struct mt_space_cpu *c;
+
 	if (mt_live_put(block_key(addr, asid), held, site, born))
 		return -1;
+	c = space_cpu_of(asid);
+	if (c)
+		__sync_fetch_and_add(&c->samples, 1);
 	mt_site_born(site, held, born);
 	region_note(addr, asid);
 	return 0;

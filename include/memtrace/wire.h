@@ -101,7 +101,7 @@ enum mt_stack_end {
  * arguments as the function's entry has them; 0 = there is none), 13-20 bytes pushed since the
  * entry, divided by 8, 21-22 enum mt_point, 23 MT_COOKIE_REPEATS, 24-31 / 32-39 where the size /
  * the result is at a point inside the function (mt_place), 40-44 MT_COOKIE_IF, 45 MT_COOKIE_INNER,
- * 48-63 the address space.
+ * 46 MT_COOKIE_OUTER, 48-63 the address space.
  */
 #define MT_COOKIE(fn, size_arg, count_arg, ptr_arg, pushed_words)                                  \
 	((__u64)(fn) | (__u64)(size_arg) << 4 | (__u64)(count_arg) << 7 | (__u64)(ptr_arg) << 10 | \
@@ -137,6 +137,8 @@ enum mt_point {
 #define MT_COOKIE_CONDITION(c) ((__u32)((c) >> 40) & 15)
 /* A probed function with MT_POINT_CALL of this module may call this one: the outer call counts. */
 #define MT_COOKIE_INNER (1ull << 45)
+/* The other side of that, on a MT_POINT_CALL: there is a MT_COOKIE_INNER. The collector sets it. */
+#define MT_COOKIE_OUTER (1ull << 46)
 #define MT_COOKIE_ASID(asid) ((__u64)(asid) << 48)
 #define MT_COOKIE_ASID_OF(c) ((__u32)((c) >> 48))
 

@@ -82,6 +82,8 @@ static void choose_programs(struct memtrace_bpf *s, const struct features *f)
 	if (f->has[FEATURE_uprobe] || multi) {
 		want(s->progs.mt_alloc_enter, multi);
 		want(s->progs.mt_alloc_exit, multi);
+		want(s->progs.mt_alloc_whole, multi);
+		want(s->progs.mt_alloc_result, multi);
 		want(s->progs.mt_free_enter, multi);
 	}
 }

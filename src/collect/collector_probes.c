@@ -104,9 +104,20 @@ static struct bpf_program *program_of(const struct collector *c, enum probe_role
 	switch (role) {
 	case PROBE_FREE: return s->progs.mt_free_enter;
 	case PROBE_RETURN: return s->progs.mt_alloc_exit;
+	case PROBE_RESULT: return s->progs.mt_alloc_result;
+	case PROBE_WHOLE: return s->progs.mt_alloc_whole;
 	case PROBE_ENTRY: return s->progs.mt_alloc_enter;
 	default: return NULL;
 	}
+}
+
+static bool has_inner(const struct collector_probes *probes)
+{
+	for (size_t role = 0; role < PROBE_ROLES; role++)
+		for (size_t i = 0; i < probes->role[role].count; i++)
+			if (probes->role[role].point[i].cookie & MT_COOKIE_INNER)
+				return true;
+	return false;
 }
 
 static int attach_role(struct collector *c, uint32_t tgid, uint32_t asid, int file,
@@ -133,8 +144,11 @@ static int attach_role(struct collector *c, uint32_t tgid, uint32_t asid, int fi
 	if (!points || !l)
 		return -ENOMEM;
 	memcpy(points, probes->role[role].point, n * sizeof(*points));
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		points[i].cookie |= MT_COOKIE_ASID(asid);
+		if (role == PROBE_ENTRY && has_inner(probes))
+			points[i].cookie |= MT_COOKIE_OUTER;
+	}
 	p.program = bpf_program__fd(program);
 	r = keeper_attach(c->keeper, &p, &l->id);
 	if (r)

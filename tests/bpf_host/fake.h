@@ -29,7 +29,7 @@ static struct fake_map {
 } fake_maps[FAKE_MAPS];
 
 static struct {
-	uint64_t now_ns, pid_tgid, cookie;
+	uint64_t now_ns, pid_tgid, cookie, random;
 	bool ring_full;
 	size_t sent;
 	uint8_t last[4096];
@@ -198,6 +198,16 @@ uint64_t bpf_ringbuf_query(void *map, uint64_t what)
 uint64_t bpf_ktime_get_ns(void)
 {
 	return fake.now_ns;
+}
+
+/* The same numbers in every run (PCG, O'Neill 2014). */
+uint32_t bpf_get_prandom_u32(void)
+{
+	uint64_t old = fake.random;
+	uint32_t x = ((old >> 18) ^ old) >> 27, turn = old >> 59;
+
+	fake.random = old * 6364136223846793005ull + 1442695040888963407ull;
+	return x >> turn | x << (-turn & 31);
 }
 
 uint64_t bpf_jiffies64(void)

@@ -1,154 +1,5 @@
 /* The accounting rules of alloc.bpf.c, each with a test that fails when the rule is broken. */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include "../../bpf/core.bpf.c"
-#include "../../bpf/live.bpf.c"
-#include "../../bpf/alloc.bpf.c"
-#include "fake.h"
-
-#include <cmocka.h>
-
-#define PID 100
-#define SECOND 1000000000ull
-
-static struct pt_regs regs;
-static uint32_t next_stack;
-static uint32_t asid; /* that probes speak of */
-
-/* One site per value of next_stack; unwinding has a test of its own. */
-__u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 site_kind)
-{
-	(void)ip;
-	(void)sp;
-	(void)bp;
-	(void)asid;
-	assert(site_kind == (MT_SITE_HEAP | MT_AT_RETURN));
-	return next_stack;
-}
-
-static struct mt_site *site(uint32_t n)
-{
-	return bpf_map_lookup_elem(&sites, &n);
-}
-
-static uint64_t live_bytes(uint32_t n)
-{
-	return site(n)->alloc_bytes - site(n)->free_bytes;
-}
-
-static uint64_t live_count(uint32_t n)
-{
-	return site(n)->alloc_count - site(n)->free_count;
-}
-
-static uint64_t counted(uint32_t counter)
-{
-	uint64_t *v = bpf_map_lookup_elem(&counters, &counter);
-
-	return *v;
-}
-
-/* Blocks in the live set. */
-static size_t recorded(void)
-{
-	uint32_t zero = 0;
-	const struct mt_bucket *b = bpf_map_lookup_elem(&live_front, &zero);
-	size_t n = fake_map_of(&live)->count;
-
-	assert_int_equal(b->key[0], n);
-	for (uint32_t i = 1; i < MT_BUCKET_SLOTS; i++)
-		n += b->key[i] != 0;
-	return n;
-}
-
-static struct mt_block *block_of(uint64_t addr)
-{
-	uint32_t zero = 0;
-	struct mt_bucket *b = bpf_map_lookup_elem(&live_front, &zero);
-
-	return &b->block[slot_find(b, block_key(addr, asid))];
-}
-
-/* So that what comes next finds its bucket full. */
-static void fill_bucket(void)
-{
-	uint32_t zero = 0;
-	struct mt_bucket *b = bpf_map_lookup_elem(&live_front, &zero);
-
-	for (uint32_t i = 1; i < MT_BUCKET_SLOTS; i++)
-		b->key[i] = MT_KEY_CLAIMED;
-}
-
-static void thread(uint32_t tid)
-{
-	fake.pid_tgid = (uint64_t)PID << 32 | tid;
-}
-
-static void begin(void)
-{
-	fake_reset();
-	next_asid = 1;
-	asid = mt_new_asid(PID, 0);
-	fake_map_of(&live)->max = 100;
-	fake_map_of(&threads)->max = 100;
-	fake_map_of(&sites)->max = 100;
-	memset(&regs, 0, sizeof(regs));
-	next_stack = 1;
-	fake.now_ns = 10 * SECOND;
-	thread(PID);
-}
-
-/* Calls and returns at stack pointer sp. The kernel plants its trampoline there. */
-static void enter(uint64_t cookie, uint64_t a, uint64_t b, uint64_t sp)
-{
-	fake.cookie = cookie | MT_COOKIE_ASID(asid);
-	regs.di = a;
-	regs.si = b;
-	regs.sp = sp;
-	mt_alloc_enter(&regs);
-	fake_poke(sp, fake.xol.vaddr);
-}
-
-static void leave(uint64_t result, uint64_t sp)
-{
-	regs.ax = result;
-	regs.sp = sp + 8;
-	mt_alloc_exit(&regs);
-}
-
-#define MALLOC MT_COOKIE(MT_FN_ALLOC, 1, 0, 0, 0)
-#define CALLOC MT_COOKIE(MT_FN_ALLOC, 1, 2, 0, 0)
-#define REALLOC MT_COOKIE(MT_FN_REALLOC, 2, 0, 1, 0)
-#define POSIX_MEMALIGN MT_COOKIE(MT_FN_POSIX_MEMALIGN, 3, 0, 1, 0)
-#define SP 0x7ffc00001000
-
-static void do_malloc(uint64_t size, uint64_t addr)
-{
-	enter(MALLOC, size, 0, SP);
-	leave(addr, SP);
-}
-
-static void do_realloc(uint64_t old, uint64_t size, uint64_t addr)
-{
-	enter(REALLOC, old, size, SP);
-	leave(addr, SP);
-}
-
-static void do_free_at(uint64_t addr, uint64_t sp)
-{
-	fake.cookie = MT_COOKIE(MT_FN_FREE, 0, 0, 1, 0) | MT_COOKIE_ASID(asid);
-	regs.di = addr;
-	regs.sp = sp;
-	mt_free_enter(&regs);
-}
-
-static void do_free(uint64_t addr)
-{
-	do_free_at(addr, SP);
-}
+#include "alloc_calls.h"
 
 static void a_block_lives_from_malloc_to_free(void **state)
 {
@@ -157,6 +8,7 @@ static void a_block_lives_from_malloc_to_free(void **state)
 	do_malloc(100, 0x1000);
 	assert_int_equal(live_bytes(1), 100);
 	assert_int_equal(live_count(1), 1);
+	assert_int_equal(last_kind, MT_SITE_HEAP | MT_AT_RETURN);
 	do_free(0x1000);
 	assert_int_equal(live_bytes(1), 0);
 	assert_int_equal(site(1)->free_count, 1);
@@ -348,6 +200,7 @@ static void operator_delete_and_its_free_are_one_free(void **state)
 	(void)state;
 	begin();
 	do_malloc(100, 0x1000);
+	free_repeats = MT_COOKIE_REPEATS;
 	do_free_at(0x1000, SP);
 	do_free_at(0x1000, SP - 32);
 	assert_int_equal(site(1)->free_count, 1);
@@ -422,13 +275,6 @@ static void posix_memalign_is_read_from_where_it_stores(void **state)
 	leave(12, SP); /* ENOMEM */
 	assert_int_equal(site(1)->alloc_count, 1);
 	assert_int_equal(counted(MT_CNT_failed_allocs), 1);
-}
-
-static struct mt_space_cpu *here(void)
-{
-	uint32_t slot = asid % MT_SPACES;
-
-	return bpf_map_lookup_elem(&space_cpu, &slot);
 }
 
 static void hits_and_returns_are_counted(void **state)

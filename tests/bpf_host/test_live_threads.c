@@ -147,6 +147,11 @@ uint64_t bpf_ktime_get_ns(void)
 	return 10000000000ull;
 }
 
+uint32_t bpf_get_prandom_u32(void)
+{
+	return 4;
+}
+
 uint64_t bpf_jiffies64(void)
 {
 	return 1;

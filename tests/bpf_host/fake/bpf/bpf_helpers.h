@@ -34,6 +34,7 @@ long bpf_ringbuf_output(void *map, void *data, uint64_t size, uint64_t flags);
 uint64_t bpf_ringbuf_query(void *map, uint64_t what);
 uint64_t bpf_ktime_get_ns(void);
 uint64_t bpf_jiffies64(void);
+uint32_t bpf_get_prandom_u32(void);
 uint64_t bpf_get_current_pid_tgid(void);
 uint32_t bpf_get_smp_processor_id(void);
 uint64_t bpf_get_attach_cookie(void *ctx);
