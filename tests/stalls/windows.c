@@ -4,6 +4,8 @@
  *
  *   windows check          the promises; status 0, 1, or 77 where BPF cannot be had
  *   windows measure [N]    N cycles of one process: milliseconds, hits, CPU time, longest stall
+ *   windows churn FILE     cycles until it is killed; its child goes on and counts its rounds in
+ *                          the first eight bytes of the file; prints the child's process id
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -55,6 +57,7 @@ struct world {
 	struct keeper *keeper;
 	struct collector *collector;
 	struct shared *shared;
+	bool survives; /* the child this program's end */
 	pid_t child;
 	uint32_t asid;
 	int file;
@@ -68,11 +71,11 @@ struct world {
 		}                                                                    \
 	} while (0)
 
-static void child_run(struct shared *shared)
+static void child_run(struct shared *shared, bool survives)
 {
 	uint64_t before = clock_monotonic_ns(), now;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_PDEATHSIG, survives ? 0 : SIGKILL);
 	for (;;) {
 		for (int i = 0; i < FUNCTIONS; i++)
 			probed[i](i);
@@ -93,7 +96,7 @@ static int no_record(void *ctx, void *bytes, size_t len)
 	return 0;
 }
 
-static void world_new(struct world *w)
+static void world_new_in(struct world *w, int rounds)
 {
 	struct features features;
 	struct err err = { 0 };
@@ -106,7 +109,9 @@ static void world_new(struct world *w)
 				     .features = &features };
 
 	memset(w, 0, sizeof(*w));
-	w->shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	w->survives = rounds >= 0;
+	w->shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | (rounds < 0 ? MAP_ANONYMOUS : 0), rounds, 0);
 	require(w->shared != MAP_FAILED);
 	w->file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	require(w->file >= 0);
@@ -119,9 +124,14 @@ static void world_new(struct world *w)
 	}
 	w->child = fork();
 	if (w->child == 0)
-		child_run(w->shared);
+		child_run(w->shared, w->survives);
 	require(w->child > 0);
 	require(collector_add_process(w->collector, w->child, &w->asid) == 0);
+}
+
+static void world_new(struct world *w)
+{
+	world_new_in(w, -1);
 }
 
 static void world_done(struct world *w)
@@ -299,7 +309,7 @@ static void a_process_that_is_gone_is_told(void)
 	require(collector_arm(w.collector, w.child, &err) == -ENOENT);
 	w.child = fork();
 	if (w.child == 0)
-		child_run(w.shared);
+		child_run(w.shared, false);
 	world_done(&w);
 	puts("  ok    a process that is gone is told");
 }
@@ -424,6 +434,24 @@ static void measure(size_t n)
 	world_done(&w);
 }
 
+static void churn(const char *rounds)
+{
+	struct err err = { 0 };
+	struct world w;
+
+	world_new_in(&w, open(rounds, O_RDWR | O_CLOEXEC));
+	require(w.survives);
+	printf("%d\n", w.child);
+	require(attach(&w, &err) == 0);
+	puts("attached");
+	for (;;) {
+		collector_disarm(w.collector, w.child);
+		usleep(WINDOW_US / 2);
+		require(collector_arm(w.collector, w.child, &err) == 0);
+		usleep(WINDOW_US);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	size_t n = argc > 2 ? strtoul(argv[2], NULL, 10) : 30;
@@ -433,6 +461,8 @@ int main(int argc, char **argv)
 		measure(n < 1 ? 1 : n > MEASURED ? MEASURED : n);
 		return 0;
 	}
+	if (argc == 3 && !strcmp(argv[1], "churn"))
+		churn(argv[2]);
 	goes_out_and_in_again();
 	attached_while_out_stays_out();
 	a_process_that_is_gone_is_told();
