@@ -223,6 +223,7 @@ test: ## set up, build, run every test
 include tests/stacks/build.mk
 include tests/judge/build.mk
 include tests/stalls/build.mk
+include tests/bench/build.mk
 
 # --- lint, install ------------------------------------------------------------------------------------
 lint: $(O)/memtrace.bpf.o $(LIB_OBJ) ## layers, headers alone, sizes, formatting, data symbols

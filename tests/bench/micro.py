@@ -1,0 +1,145 @@
+"""Loops of malloc and free under every tracer at once: each tracer has a process of its own with a copy
+of the C library of its own, so that no probe is shared, and the processes take short turns. Drifts of
+the machine meet all alike.
+"""
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+
+import figures
+import procs
+from tracers import BUILD, HEADINGS, TRACERS, Floor, Unavailable
+
+ORDER = ["untraced", "full", "floor", "floor+returns", "sample", "watch", "memleak", "heaptrack",
+         "perf"]
+LOOPS = [("malloc + free of one block, 1 thread", "pairs 1"),
+         ("malloc + free of one block, 2 threads", "pairs 2"),
+         ("100,000 live blocks, one replaced, 1 thread", "live 1"),
+         ("100,000 live blocks, one replaced, 2 threads", "live 2")]
+
+
+def libc():
+    """The C library that the load runs with."""
+    text = subprocess.run(["ldd", os.path.join(BUILD, "bench/load")], capture_output=True,
+                          text=True, check=True).stdout
+    return next(line.split()[2] for line in text.splitlines() if "libc.so" in line)
+
+
+class Load:
+    """tests/bench/load.c; with own=True on its own copy of the C library."""
+
+    def __init__(self, own=False, env=None):
+        self.folder, env = None, dict(env or os.environ)
+        self.library = libc()
+        if own:
+            self.folder = tempfile.mkdtemp(prefix="memtrace-bench-")
+            self.library = shutil.copy(os.path.realpath(self.library),
+                                       os.path.join(self.folder, os.path.basename(self.library)))
+            env["LD_LIBRARY_PATH"] = self.folder
+        self.process = procs.start([os.path.join(BUILD, "bench/load")], env=env, text=True,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.pid = self.process.pid
+        self.process.stdout.readline()
+
+    def begin(self, *what):
+        self.process.stdin.write(" ".join(map(str, what)) + "\n")
+        self.process.stdin.flush()
+
+    def done(self):
+        """{"ops", "wall_ns", "cpu_ns"}, or None when it has crashed."""
+        line = self.process.stdout.readline()
+        return json.loads(line) if line else None
+
+    def run(self, *what):
+        try:
+            self.begin(*what)
+            return self.done()
+        except OSError:
+            return None
+
+    def end(self):
+        procs.end(self.process, 15)
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Stand:
+    """One tracer on its own process; `why` when it is not there."""
+
+    def __init__(self, name, like):
+        self.name, self.tracer, self.why = name, None, None
+        self.load = Load(own=True)
+        self.load.run("live", 1, 10)  # what is live before it is attached to
+        more = {"like": like} if issubclass(TRACERS[name], Floor) else {}
+        try:
+            self.tracer = TRACERS[name](self.load.pid, self.load.library, **more)
+        except Unavailable as e:
+            self.why = str(e)
+
+    def per_operation(self, loop, ms):
+        """Nanoseconds that one operation takes a thread."""
+        got = self.load.run(loop, ms)
+        if not got:
+            self.why = "the process ended"
+            return None
+        threads = int(loop.split()[1])
+        return got["wall_ns"] * threads / got["ops"]
+
+    def end(self):
+        self.load.end()  # first: heaptrack stays as long as its process
+        return self.tracer.stop() if self.tracer else {}
+
+
+def run(bench):
+    stands, rows, facts = [], [], {}
+    try:
+        for name in ORDER:
+            like = next((s.load.pid for s in stands if s.name == "full" and s.tracer), None)
+            stands.append(Stand(name, like))
+            bench.say(f"{name}: {stands[-1].why or 'attached'}")
+        for case, loop in LOOPS:
+            rows.append({"case": case, "unit": "ns", "is": "cost", "rounds": turns(bench, stands, loop)})
+            bench.say(case)
+    finally:
+        for stand in stands:
+            facts[stand.name] = stand.end()
+    drop_same_floor(rows, facts)
+    return {"rows": rows, "facts": facts}
+
+
+def turns(bench, stands, loop):
+    here = [s for s in stands if not s.why]
+    values = {s.name: [] for s in here}
+    for turn in range(-1, bench.rounds(24)):
+        for i in range(len(here)):
+            stand = here[(i + turn) % len(here)]
+            got = None if stand.why else stand.per_operation(loop, bench.ms(100))
+            if turn >= 0:  # the first is to warm up
+                values[stand.name].append(got)
+    return values | {s.name: {"why": s.why} for s in stands if s not in here}
+
+
+def drop_same_floor(rows, facts):
+    """Where memtrace has no return probes both floors are the same."""
+    told = facts.get("floor+returns", {}).get("floor", "")
+    if '"returns": 0' in told:
+        for row in rows:
+            row["rounds"].pop("floor+returns")
+
+
+def bars(result):
+    found = []
+    for threads in (1, 2):
+        row = next(r for r in result["rows"] if f"one block, {threads} thread" in r["case"])
+        for tracer, base, bound in (("full", "memleak", 0.2), ("full", "floor", 1.35),
+                                    ("sample", "floor", 1.1)):
+            what = (f"{HEADINGS[tracer]}, {threads} thread{'s' * (threads > 1)}: time added to malloc + "
+                    f"free, of what {HEADINGS[base]} add{'s' * (base != 'floor')}")
+            why = [f"{HEADINGS[k]}: {row['rounds'][k]['why']}" for k in (tracer, base)
+                   if isinstance(row["rounds"].get(k), dict)]
+            found.append({"what": what, "why": "; ".join(why)} if why else
+                         {"what": what, "bar": bound, "is": "at most",
+                          "values": figures.added_ratio(row, tracer, base)})
+    return found
