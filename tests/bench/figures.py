@@ -3,8 +3,9 @@
     {"case": "malloc + free, 1 thread", "unit": "ns", "is": "cost",
      "rounds": {"untraced": [14.1, 14.3], "full": [1900.0, null], "heaptrack": {"why": "timed out"}}}
 
-Values are in `unit` per operation, or a throughput; null is a round that was lost. `is` says how a
-traced value is shown: a "cost" as a multiple of the untraced one of the same round and what is added
+Values are in `unit` per operation, or a throughput; null is a round that was lost, "-" one that was not
+meant to be. `is` says how a
+traced value is shown: a "text" is a sentence, a "cost" as a multiple of the untraced one of the same round and what is added
 to it, a "throughput" as a share of the untraced one, a "figure" as it is.
 """
 import math
@@ -32,11 +33,15 @@ def spread(values):
     return median(ordered), low, high
 
 
+def is_value(v):
+    return isinstance(v, (int, float))
+
+
 def paired(a, b, how):
     """how(a, b) of each round that has both."""
     if not isinstance(a, list) or not isinstance(b, list):
         return []
-    return [how(x, y) for x, y in zip(a, b) if x is not None and y is not None]
+    return [how(x, y) for x, y in zip(a, b) if is_value(x) and is_value(y)]
 
 
 def ratios(row, tracer, base=UNTRACED):
@@ -57,7 +62,7 @@ def added_ratio(row, tracer, base):
     if not all(isinstance(rounds.get(k), list) for k in (tracer, base, UNTRACED)):
         return []
     return [(a - u) / (b - u) for a, b, u in zip(rounds[tracer], rounds[base], rounds[UNTRACED])
-            if None not in (a, b, u) and b > u]
+            if all(map(is_value, (a, b, u))) and b > u]
 
 
 def interval(values):
@@ -115,9 +120,12 @@ def cell(row, tracer):
         return ""
     if isinstance(got, dict):
         return f"not available: {got['why']}"
+    if row["is"] == "text":
+        return got
     lost = sum(1 for v in got if v is None)
-    values = [v for v in got if v is not None]
-    note = f", {lost} of {len(got)} rounds lost" if lost else ""
+    values = [v for v in got if is_value(v)]
+    note = f", {lost} of {lost + len([v for v in got if is_value(v)])} rounds lost" if lost else ""
+    note += f", {row['notes'][tracer]}" if tracer in row.get("notes", {}) else ""
     if not values:
         return "not available: no round succeeded"
     if tracer == UNTRACED or row["is"] == "figure":
@@ -143,22 +151,36 @@ def rows_table(rows, tracers):
     return table(["case", *used.values()], lines)
 
 
+def percent(ratio):
+    return f"{100 * (ratio - 1):+.1f} %"
+
+
 def verdict(bar):
     """One line of the table of bars: {"what", "bar", "is": "at most"|"at least", "values": [...]} or
-    {"what", "why"}; `interval` decides nothing, it tells."""
-    if bar.get("why"):
-        return [bar["what"], bar.get("bar_text", ""), f"not measured: {bar['why']}", "-"]
+    {"what", "why"}. "shown": "growth" shows ratios as +1.2 %. Of "interval" the mean and its 95 %
+    interval are told beside; a bar that lies in it is neither met nor missed for certain."""
+    if "why" in bar:
+        return [bar["what"], "", f"not measured: {bar['why']}", "-"]
+    scale, unit = bar.get("scale", 1), bar.get("unit", "")
+
+    def show(v):
+        if bar.get("shown") == "growth":
+            return percent(v)
+        return f"{number(v * scale, 3)}{' ' if unit else ''}{unit}"
+
+    wanted = f"{bar['is']} {show(bar['bar'])}"
+    if bar.get("never"):
+        return [bar["what"], wanted, "never", "NO"]
     got = spread(bar["values"])
     if got is None:
-        return [bar["what"], bar.get("bar_text", ""), "not measured", "-"]
+        return [bar["what"], wanted, "not measured", "-"]
     kept = got[0] <= bar["bar"] if bar["is"] == "at most" else got[0] >= bar["bar"]
-    scale, unit = bar.get("scale", 1), bar.get("unit", "")
-    text = around(tuple(v * scale for v in got),
-                  lambda v: f"{number(v, 3)}{' ' if unit else ''}{unit}")
-    if bar.get("interval") and (i := interval(bar["interval"])):
-        text += f"; mean {100 * (i[0] - 1):+.1f} %, 95 % from {100 * (i[1] - 1):+.1f} to {100 * (i[2] - 1):+.1f}"
-    wanted = f"{bar['is']} {number(bar['bar'] * scale, 3)}{' ' if unit else ''}{unit}"
-    return [bar["what"], wanted, text, "yes" if kept else "NO"]
+    text, word = around(got, show), "yes" if kept else "NO"
+    if i := interval(bar.get("interval", [])):
+        text += f"; mean {percent(i[0])}, 95 % interval {percent(i[1])} to {percent(i[2])}"
+        if i[1] < bar["bar"] < i[2]:
+            word += ", within the noise"
+    return [bar["what"], wanted, text, word]
 
 
 def bars_table(bars):
