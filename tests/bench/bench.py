@@ -114,9 +114,11 @@ def render(results):
              "Medians of interleaved rounds, in brackets the quartiles (below eight rounds the least and "
              "the most). × is a multiple of the untraced run of the same round, + what is added to one "
              "operation; shares of throughput are of the untraced one."]
-    rows = [r for s in sections.values() for r in s["rows"]]
+    rows = [r for s in sections.values() if "headings" not in s for r in s["rows"]]
     if rows:
         parts.append(figures.rows_table(rows, HEADINGS))
+    parts += [figures.rows_table(s["rows"], s["headings"]) for s in sections.values()
+              if "headings" in s]
     bars = [b for s in sections.values() for b in s["bars"]]
     if bars:
         parts.append(figures.bars_table(bars))

@@ -107,11 +107,16 @@ def quantity(value, unit):
 
 
 def around(triple, text):
-    """1.20 (1.11-1.35)"""
+    """1.20 (1.11-1.35); a unit that all three have is said once."""
     if triple is None:
         return "-"
     middle, low, high = (text(v) for v in triple)
-    return middle if low == middle == high else f"{middle} ({low}-{high})"
+    if middle == low == high:
+        return middle
+    units = {t.partition(" ")[2] for t in (middle, low, high)}
+    if len(units) == 1:
+        low, high = low.partition(" ")[0], high.partition(" ")[0]
+    return f"{middle} ({low}{' to ' if set(low + high) & set('+- ') else '-'}{high})"
 
 
 def cell(row, tracer):

@@ -174,7 +174,7 @@ static NOINLINE void *lose_this(void)
 	return p;
 }
 
-static void paced(uint64_t rate, uint64_t ms, uint64_t leak_per_s)
+static void paced(uint64_t rate, uint64_t ms, uint64_t leak_per_s, uint64_t work)
 {
 	static void *blocks[PACED_LIVE];
 	static uint64_t random = 88172645463325252ull;
@@ -192,6 +192,8 @@ static void paced(uint64_t rate, uint64_t ms, uint64_t leak_per_s)
 
 			free(*at);
 			*at = deep(16 + r % 240, r >> 40, 7);
+			for (uint64_t k = 0; k < work; k++)
+				next_random(&random);
 		}
 		for (; lost < due_lost; lost++)
 			lose_this();
@@ -205,16 +207,16 @@ int main(void)
 {
 	static struct work works[THREADS_MAX];
 	char line[128], what[16];
-	unsigned long long a, b, c;
+	unsigned long long a, b, c, d;
 
 	printf("ready\n");
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin)) {
-		c = 0;
-		if (sscanf(line, "%15s %llu %llu %llu", what, &a, &b, &c) < 3)
+		c = d = 0;
+		if (sscanf(line, "%15s %llu %llu %llu %llu", what, &a, &b, &c, &d) < 3)
 			return 2;
 		if (strcmp(what, "paced") == 0)
-			paced(a, b, c);
+			paced(a, b, c, d);
 		else if (a < 1 || a > THREADS_MAX)
 			return 2;
 		else if (strcmp(what, "pairs") == 0)

@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 
 import procs
@@ -188,6 +189,36 @@ class NginxService(Http):
             procs.end(self.server, 15)
 
 
+class Told:
+    """What pgbench says each second: transactions in the last one. Read in a thread, so that a line is
+    from the moment at which it is waited for."""
+
+    def __init__(self, stream):
+        self.changed, self.count, self.last, self.ended = threading.Condition(), 0, 0, False
+        threading.Thread(target=self.read, args=(stream,), daemon=True).start()
+
+    def read(self, stream):
+        try:
+            for line in stream:
+                if got := re.match(r"progress: [\d.]+ s, ([\d.]+) tps", line):
+                    with self.changed:
+                        self.last, self.count = float(got[1]), self.count + 1
+                        self.changed.notify_all()
+        except ValueError:
+            pass  # closed
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
+
+    def next(self):
+        with self.changed:
+            seen = self.count
+            self.changed.wait_for(lambda: self.count > seen or self.ended, 20)
+            if self.count == seen:
+                raise RuntimeError("pgbench ended or says nothing")
+            return self.last
+
+
 class PostgresService(Service):
     """pgbench's transactions (simple update: the small tables of the standard ones bloat and slow
     down) on one connection that stays, so that its backend can be traced."""
@@ -222,7 +253,8 @@ class PostgresService(Service):
                                    *(["-R", str(rate)] if rate else []), "postgres",
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         procs.started.append(self.pgbench)
-        self.progress()
+        self.told = Told(self.pgbench.stderr)
+        self.told.next()
         fresh = self.backends() - before
         self.pid = max(fresh, key=procs.cpu_ns)
 
@@ -234,20 +266,11 @@ class PostgresService(Service):
                     found.add(pid)
         return found
 
-    def progress(self):
-        """The next line of pgbench: when it is read, and transactions so far as it tells them."""
-        while True:
-            line = self.pgbench.stderr.readline()
-            if not line:
-                raise RuntimeError("pgbench ended")
-            if got := re.match(r"progress: ([\d.]+) s, ([\d.]+) tps", line):
-                return float(got[1]), float(got[2])
-
     def window(self, ms):
-        self.progress()
+        self.told.next()
         before, count, begun = procs.cpu_ns(self.pid), 0, time.monotonic_ns()
         for _ in range(max(1, round(ms / 1000))):
-            count += self.progress()[1]
+            count += self.told.next()
         return {"ops": count, "wall_ns": time.monotonic_ns() - begun,
                 "cpu_ns": procs.cpu_ns(self.pid) - before}
 

@@ -51,13 +51,22 @@ class Figures(unittest.TestCase):
         self.assertEqual(figures.cell(ROW, "memleak"), "× 51 (51-51), +500 ns".replace(" (51-51)", ""))
         self.assertEqual(figures.cell(ROW, "full"),
                          "× 8.50 (6.00-11), +100 ns, 1 of 3 rounds lost")
-        self.assertEqual(figures.cell(ROW, "untraced"), "10 ns (10 ns-20 ns)")
+        self.assertEqual(figures.cell(ROW, "untraced"), "10 ns (10-20)")
 
     def test_a_peer_that_failed_says_why_and_has_no_number(self):
         self.assertEqual(figures.cell(ROW, "heaptrack"), "not available: timed out")
         self.assertEqual(figures.cell(ROW, "nobody"), "")
         lost = dict(ROW, rounds={"untraced": [1.0], "full": [None]})
         self.assertEqual(figures.cell(lost, "full"), "not available: no round succeeded")
+
+    def test_units_and_signs_of_a_range_can_be_read(self):
+        self.assertEqual(figures.around((1.0, -2.0, 3.0), lambda v: f"{v:+.0f} %"), "+1 % (-2 to +3)")
+        self.assertEqual(figures.around((900, 900, 1500), figures.nanoseconds),
+                         "900 ns (900 ns to 1.5 µs)")
+
+    def test_a_round_that_was_not_meant_to_be_is_not_lost(self):
+        row = dict(ROW, rounds={"untraced": [1.0, 1.0, 2.0], "heaptrack": ["-", "-", 4.0]})
+        self.assertEqual(figures.cell(row, "heaptrack"), "× 2.00, +2.0 ns")
 
     def test_a_throughput_is_a_share(self):
         row = {"case": "redis", "unit": "/s", "is": "throughput",
@@ -75,6 +84,10 @@ class Figures(unittest.TestCase):
         bar = {"what": "full", "bar": 0.2, "is": "at most", "values": [0.1, 0.15, 0.3]}
         self.assertEqual(figures.verdict(bar)[1:], ["at most 0.200", "0.150 (0.100-0.300)", "yes"])
         self.assertEqual(figures.verdict(dict(bar, bar=0.1))[3], "NO")
+        self.assertEqual(figures.verdict(dict(bar, interval=bar["values"]))[3], "yes, within the noise")
+        self.assertEqual(figures.verdict(dict(bar, values=[], never=True))[2:], ["never", "NO"])
+        growth = figures.verdict(dict(bar, bar=1.01, shown="growth", values=[1.0, 1.005, 1.02]))
+        self.assertEqual(growth[1:], ["at most +1.0 %", "+0.5 % (+0.0 to +2.0)", "yes"])
         self.assertEqual(figures.verdict(dict(bar, **{"is": "at least"}))[3], "NO")
         self.assertEqual(figures.verdict({"what": "x", "why": "no node"}),
                          ["x", "", "not measured: no node", "-"])

@@ -166,10 +166,15 @@ class Peer(Tracer):
             procs.await_that(lambda: ready() or self.process.poll() is not None, "attaching",
                              ATTACH_S)
             if self.process.poll() is not None:
-                raise Unavailable(f"ended with {self.process.returncode}: {self.said()[-150:]}")
+                raise Unavailable(f"ended with {self.process.returncode}: {self.complaint()}")
         except (Unavailable, OSError, TimeoutError) as e:
             self.stop()
             raise Unavailable(" ".join(str(e).split())) from None
+
+    def complaint(self):
+        """The first line that tells of a failure, else the last one."""
+        lines = self.said().splitlines() or ["nothing said"]
+        return next((l for l in lines if re.search("fail|error|no program", l, re.I)), lines[-1])[:150]
 
     def said(self):
         with open(self.log, errors="replace") as f:
