@@ -30,7 +30,7 @@ class Bench:
     """How much is to be done."""
 
     def __init__(self, quick):
-        self.quick = quick
+        self.quick, self.begun = quick, time.monotonic()
 
     def rounds(self, full):
         return 2 if self.quick else full
@@ -39,7 +39,7 @@ class Bench:
         return max(full // 4, 20) if self.quick else full
 
     def say(self, text):
-        print(f"bench: {text}", file=sys.stderr, flush=True)
+        print(f"bench: {time.monotonic() - self.begun:5.0f} s  {text}", file=sys.stderr, flush=True)
 
 
 def first_line(*argv):

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 
 import figures
 import procs
@@ -34,7 +33,7 @@ class Load:
         self.folder, env = None, dict(env or os.environ)
         self.library = libc()
         if own:
-            self.folder = tempfile.mkdtemp(prefix="memtrace-bench-")
+            self.folder = procs.folder()
             self.library = shutil.copy(os.path.realpath(self.library),
                                        os.path.join(self.folder, os.path.basename(self.library)))
             env["LD_LIBRARY_PATH"] = self.folder
@@ -62,7 +61,7 @@ class Load:
     def end(self):
         procs.end(self.process, 15)
         if self.folder:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            procs.remove(self.folder)
 
 
 class Stand:

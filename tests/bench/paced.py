@@ -2,9 +2,8 @@
 CPU time under each tracer, and what the tracer itself uses.
 """
 import figures
-import procs
 from micro import Load
-from tracers import HEADINGS, TRACERS, Unavailable
+from tracers import TRACERS, Unavailable, memleak_whole
 from use import Use, sentence
 
 ORDER = ["untraced", "full", "sample", "watch", "budget", "memleak", "heaptrack", "perf"]
@@ -84,9 +83,22 @@ def steady(bench, name, uses, why):
             with Use(traced.tracer) as use:
                 traced.load.run("paced", STEADY_RATE, bench.ms(15000))
         uses[name] = use.told() | traced.facts
+        if name == "memleak":
+            uses[name]["whole_stacks"] = stacks_of_memleak()
         bench.say(f"{name} itself: {sentence([uses[name]])}")
     except Unavailable as e:
         why[name] = str(e)
+
+
+def stacks_of_memleak():
+    load = Load()
+    try:
+        load.begin("paced", STEADY_RATE // 10, 8000)
+        whole = memleak_whole(load.pid, 4)
+        load.done()
+        return whole
+    finally:
+        load.end()
 
 
 def bars(result):

@@ -1,11 +1,30 @@
 """Processes of the benchmark: every one is ended by its id, and what they used is read."""
 import atexit
 import os
+import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 import time
 
-started = [] # all that were ever started here, for the end
+started = [] # all that were ever started here and still run, for the end
+scratch = [] # folders that are there, likewise
+
+
+# ended by SIGTERM in order, as by SIGINT
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+def folder():
+    scratch.append(tempfile.mkdtemp(prefix="memtrace-bench-"))
+    return scratch[-1]
+
+
+def remove(path):
+    if path in scratch:
+        scratch.remove(path)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def start(argv, **kw):
@@ -84,6 +103,8 @@ def parent(pid):
 def end_all():
     for process in reversed(list(started)):
         end(process, signal.SIGTERM, 10)
+    for path in list(scratch):
+        remove(path)
 
 
 def cpu_ns(*pids):

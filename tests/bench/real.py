@@ -1,13 +1,14 @@
 """Real servers under their usual load programs, a Python program and a compile job: throughput and CPU
 time of a request under each tracer, what the tracer uses, and whether a leak is named.
 """
+import json
 import os
 import time
 
 import figures
 import procs
 from services import HERE, SERVICES, Missing, PythonProgram
-from servers import (Folder, Load, Postgres, Program, Redis, Session, prepare_statements,
+from servers import (Folder, Load, Postgres, Redis, Session, prepare_statements,
                      set_new_keys)
 from tracers import HEADINGS, TRACERS, Trace, Unavailable, told
 from use import Use, sentence
@@ -15,7 +16,9 @@ from use import Use, sentence
 ORDER = ["untraced", "watch", "budget", "full", "sample", "memleak"]
 COMPILED = {"untraced": None, "watch": ("--mode", "watch"), "budget": ("--budget", "5"),
             "full": ("--mode", "full", "--budget", "0")}
+SETTLE_MS = {"budget": 1000} # what a budget may take to be kept
 LEAK_S = 60
+DELAYED = "redis-server, SET"
 
 
 class Case:
@@ -25,7 +28,7 @@ class Case:
         self.name, self.rate = service.name, service.rate
         self.seen, self.why, self.uses = {}, {}, {}
         self.rounds = 0
-        self.pairs = []
+        self.pairs, self.delays = [], []
 
     def add(self, name, got):
         rounds = self.seen.setdefault(name, [])
@@ -60,6 +63,7 @@ def run(bench):
     bench.say("compile job: done")
     return {"rows": rows, "notes": notes, "leaks": leaks(bench),
             "watch": {c.name: {"rate": c.rate, "pairs": c.pairs} for c in cases},
+            "delays": [d for c in cases for d in c.delays],
             "facts": {c.name: c.uses for c in cases}}
 
 
@@ -73,6 +77,8 @@ def serve(bench, kind, case):
             service.slow_down()
             service.paced(bench.ms(1000))
             pairs(bench, service, case)
+            if case.name == DELAYED:
+                delays(bench, service, case)
     with kind() as service:  # heaptrack stays in a process: it has one of its own
         measure(bench, service, case, "untraced")
         measure(bench, service, case, "heaptrack")
@@ -90,7 +96,7 @@ def measure(bench, service, case, name):
     use, got = Use(tracer), None
     try:
         with tracer:
-            service.busy(bench.ms(300))
+            service.busy(bench.ms(SETTLE_MS.get(name, 300)))
             with use:
                 got = service.busy(bench.ms(2000))
             if name == "heaptrack":
@@ -114,6 +120,19 @@ def pairs(bench, service, case):
         case.pairs.append({name: once(name) for name in names})
 
 
+def delays(bench, service, case):
+    """The longest answer while memtrace attaches and detaches, and of as long a time without it."""
+    client = service.client
+    for _ in range(bench.rounds(5)):
+        seen = {}
+        for name in ("untraced", "full"):
+            client.begin(service.rate, 3000)
+            if name != "untraced":
+                TRACERS[name](service.pid, service.allocator()).stop()
+            seen[name] = client.done()["most_ns"]
+        case.delays.append(seen)
+
+
 # --- a compile job ---------------------------------------------------------------------------------
 
 def sources(folder, files=6, functions=150):
@@ -133,7 +152,6 @@ def sources(folder, files=6, functions=150):
 
 def compile_once(folder, options):
     """{"wall_ns", "cpu_ns"} of the build alone, and what the tracer told."""
-    import json
     result = os.path.join(folder, "time")
     command = ["/usr/bin/python3", os.path.join(HERE, "timed.py"), result, "make", "-s", "-B", "-j2",
                "-C", folder]
@@ -219,11 +237,6 @@ def growing_postgres():
                 [folder, server, session, load])
 
 
-def growing_node():
-    program = Program("node", "--perf-basic-prof", os.path.join(HERE, "../../e2e/real/buffers.js"))
-    return Leak("node with Buffers that stay", program.pid, "node", [program])
-
-
 def leaks(bench):
     running, results = [], []
     try:
@@ -260,6 +273,11 @@ def bars(result):
                           "bar": 0.95, "is": "at least", "scale": 100, "unit": "%",
                           "values": figures.ratios(row, "budget"),
                           "interval": figures.ratios(row, "budget")})
+    if result["delays"]:
+        least = figures.median([d["untraced"] for d in result["delays"]]) / 1e6
+        found.append({"what": f"{DELAYED}: the longest answer while memtrace attaches, works and detaches "
+                      f"({figures.number(least)} ms without it)", "bar": 20, "is": "at most", "unit": "ms",
+                      "values": [d["full"] / 1e6 for d in result["delays"]]})
     for leak in result["leaks"]:
         what = f"{HEADINGS['budget']}, {leak['name']}: seconds until the leak is named"
         if "why" in leak:

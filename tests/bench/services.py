@@ -36,13 +36,19 @@ class Asked:
         if self.process.stdout.readline() != "ready\n":
             raise Missing(f"{os.path.basename(argv[0])} did not start")
 
-    def ask(self, *what):
+    def begin(self, *what):
         self.process.stdin.write(" ".join(map(str, what)) + "\n")
         self.process.stdin.flush()
+
+    def done(self):
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError("the load program ended")
         return json.loads(line)
+
+    def ask(self, *what):
+        self.begin(*what)
+        return self.done()
 
     def end(self):
         procs.end(self.process, 15)

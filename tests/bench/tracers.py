@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
@@ -155,7 +154,7 @@ class Peer(Tracer):
     stop_by, stop_s = signal.SIGINT, 30
 
     def begin(self, argv, ready, **kw):
-        self.folder = tempfile.mkdtemp(prefix="memtrace-bench-")
+        self.folder = procs.folder()
         self.log = os.path.join(self.folder, "log")
         self.process = None
         try:
@@ -188,7 +187,7 @@ class Peer(Tracer):
             facts["detach_s"] = time.monotonic() - begun
             if not asked:
                 facts["failed"] = f"had to be killed after {self.stop_s} s"
-        shutil.rmtree(self.folder, ignore_errors=True)
+        procs.remove(self.folder)
         return facts
 
 
@@ -204,6 +203,22 @@ class Memleak(Peer):
         """Its probes are in: at least some, and no more in 0.3 s."""
         self.seen.append(probe_events(self.process.pid))
         return self.seen[-1] > 0 and len(self.seen) > 15 and len(set(self.seen[-15:])) == 1
+
+
+def memleak_whole(pid, seconds):
+    """Of the allocations that memleak tells as outstanding after so many seconds, the share whose
+    stacks end where the thread begins; None when it tells none."""
+    out = subprocess.run([*memleak_command(), "-p", str(pid), "-T", "1000", str(seconds), "1"],
+                         capture_output=True, text=True, timeout=seconds + 60).stdout
+    stacks = []
+    for line in out.splitlines():
+        if head := re.match(r"\d+ bytes in (\d+) allocations from stack", line):
+            stacks.append([int(head[1]), ""])
+        elif stacks and (frame := re.match(r"\s+\d+ \[<[0-9a-f]+>\] ?(\w*)", line)):
+            stacks[-1][1] = frame[1]
+    count = sum(n for n, _ in stacks)
+    whole = sum(n for n, last in stacks if last in ("_start", "clone", "__clone", "clone3", "__clone3"))
+    return whole / count if count else None
 
 
 def probe_events(pid):
