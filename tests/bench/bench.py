@@ -1,11 +1,12 @@
 """What tracing costs, beside peers, in one run:
 
-    bench.py [--quick] [--render] [SECTION ...]
+    bench.py [--quick | --times N] [--render] [SECTION ...]
 
-Sections: micro, paced, real, budget, preload; all without any. Everything of a section is interleaved.
+Sections: micro, paced, real, watch, budget, preload; all without any. Everything of a section is interleaved.
 Writes build/bench/results.json, with every raw figure, and build/bench/overhead.md, the table,
 which is printed too. A section that is run replaces its part of results.json; --render prints what is
-there. --quick takes few and short rounds: to see that it works, not to measure.
+there. --quick takes few and short rounds: to see that it works, not to measure. --times N takes N times as
+many rounds.
 """
 import argparse
 import datetime
@@ -21,7 +22,7 @@ import figures
 import procs
 from tracers import BUILD, HEADINGS, MEMTRACE
 
-SECTIONS = ["micro", "paced", "real", "budget", "preload"]
+SECTIONS = ["micro", "paced", "real", "watch", "budget", "preload"]
 RESULTS = os.path.join(BUILD, "bench/results.json")
 TABLE = os.path.join(BUILD, "bench/overhead.md")
 
@@ -29,11 +30,11 @@ TABLE = os.path.join(BUILD, "bench/overhead.md")
 class Bench:
     """How much is to be done."""
 
-    def __init__(self, quick):
-        self.quick, self.begun = quick, time.monotonic()
+    def __init__(self, quick, times):
+        self.quick, self.times, self.begun = quick, times, time.monotonic()
 
     def rounds(self, full):
-        return 2 if self.quick else full
+        return 2 if self.quick else full * self.times
 
     def ms(self, full):
         return max(full // 4, 20) if self.quick else full
@@ -132,6 +133,7 @@ def render(results):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--render", action="store_true")
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=" ".join(SECTIONS))
     args = parser.parse_args()
@@ -143,7 +145,7 @@ def main():
         results = load_results() if args.sections else {}
         for name in args.sections or SECTIONS:
             if os.path.exists(os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")):
-                results[name] = run_section(name, Bench(args.quick))
+                results[name] = run_section(name, Bench(args.quick, args.times))
                 save(results)
     text = render(load_results())
     with open(TABLE, "w") as f:

@@ -18,17 +18,15 @@ COMPILED = {"untraced": None, "watch": ("--mode", "watch"), "budget": ("--budget
             "full": ("--mode", "full", "--budget", "0")}
 SETTLE_MS = {"budget": 1000} # what a budget may take to be kept
 LEAK_S = 60
-DELAYED = "redis-server, SET"
 
 
 class Case:
     """What one service gave."""
 
     def __init__(self, service):
-        self.name, self.rate = service.name, service.rate
+        self.name = service.name
         self.seen, self.why, self.uses = {}, {}, {}
         self.rounds = 0
-        self.pairs, self.delays = [], []
 
     def add(self, name, got):
         rounds = self.seen.setdefault(name, [])
@@ -62,8 +60,6 @@ def run(bench):
     rows.append(compile_job(bench))
     bench.say("compile job: done")
     return {"rows": rows, "notes": notes, "leaks": leaks(bench),
-            "watch": {c.name: {"rate": c.rate, "pairs": c.pairs} for c in cases},
-            "delays": [d for c in cases for d in c.delays],
             "facts": {c.name: c.uses for c in cases}}
 
 
@@ -73,12 +69,6 @@ def serve(bench, kind, case):
             for i in range(len(ORDER)):
                 measure(bench, service, case, ORDER[(i + turn) % len(ORDER)])
             case.rounds += 1
-        if service.paced:
-            service.slow_down()
-            service.paced(bench.ms(1000))
-            pairs(bench, service, case)
-            if case.name == DELAYED:
-                delays(bench, service, case)
     with kind() as service:  # heaptrack stays in a process: it has one of its own
         measure(bench, service, case, "untraced")
         measure(bench, service, case, "heaptrack")
@@ -106,31 +96,6 @@ def measure(bench, service, case, name):
     case.add(name, got)
     if name != "untraced":
         case.uses.setdefault(name, []).append(use.told() | tracer.stop())
-
-
-def pairs(bench, service, case):
-    """Below saturation: untraced and watched in turn, each pair in another order."""
-    def once(name):
-        with TRACERS[name](service.pid, service.allocator()):
-            service.paced(bench.ms(200))
-            got = service.paced(bench.ms(1500))
-        return got["cpu_ns"] / got["ops"]
-    for turn in range(bench.rounds(8)):
-        names = ("untraced", "watch") if turn % 2 else ("watch", "untraced")
-        case.pairs.append({name: once(name) for name in names})
-
-
-def delays(bench, service, case):
-    """The longest answer while memtrace attaches and detaches, and of as long a time without it."""
-    client = service.client
-    for _ in range(bench.rounds(5)):
-        seen = {}
-        for name in ("untraced", "full"):
-            client.begin(service.rate, 3000)
-            if name != "untraced":
-                TRACERS[name](service.pid, service.allocator()).stop()
-            seen[name] = client.done()["most_ns"]
-        case.delays.append(seen)
 
 
 # --- a compile job ---------------------------------------------------------------------------------
@@ -261,23 +226,12 @@ def leaks(bench):
 
 def bars(result):
     found = []
-    for name, seen in result["watch"].items():
-        values = [p["watch"] / p["untraced"] for p in seen["pairs"]]
-        if values:
-            found.append({"what": f"{HEADINGS['watch']}, {name}, {seen['rate']:,} requests a second: CPU "
-                          "time added", "bar": 1.01, "is": "at most", "values": values,
-                          "shown": "growth", "interval": values})
     for row in result["rows"]:
         if row["is"] == "throughput" and PythonProgram.name not in row["case"]:
             found.append({"what": f"{HEADINGS['budget']}, {row['case']}, of untraced",
                           "bar": 0.95, "is": "at least", "scale": 100, "unit": "%",
                           "values": figures.ratios(row, "budget"),
                           "interval": figures.ratios(row, "budget")})
-    if result["delays"]:
-        least = figures.median([d["untraced"] for d in result["delays"]]) / 1e6
-        found.append({"what": f"{DELAYED}: the longest answer while memtrace attaches, works and detaches "
-                      f"({figures.number(least)} ms without it)", "bar": 20, "is": "at most", "unit": "ms",
-                      "values": [d["full"] / 1e6 for d in result["delays"]]})
     for leak in result["leaks"]:
         what = f"{HEADINGS['budget']}, {leak['name']}: seconds until the leak is named"
         if "why" in leak:
