@@ -24,7 +24,7 @@ BPF_CFLAGS := -g -O2 -mcpu=v3 --target=bpf -D__TARGET_ARCH_$(ARCH) -Wall -Werror
               -Iinclude -Ivmlinux/$(ARCH) -Ibpf
 
 # --- sources -------------------------------------------------------------------------------------
-SRC      := $(wildcard src/*.c src/*/*.c)
+SRC      := $(filter-out src/preload/%,$(wildcard src/*.c src/*/*.c))
 LIB_SRC  := $(filter-out src/main.c,$(SRC))
 PROTO    := $(O)/proto/pprof.pb-c
 OBJ      := $(SRC:%.c=$(O)/%.o)
@@ -65,7 +65,8 @@ endif
         check-vm check-ci fuzz fuzz-smoke lint format targets install clean help setup setup-test man bpf-arm64 \
         test-kernels FORCE
 
-all: $(O)/memtrace ## build build/memtrace
+include src/preload/build.mk
+all: $(O)/memtrace $(PRELOAD) ## build build/memtrace and the library of --preload
 
 # --- BPF: objects compiled apart, linked into one, one skeleton ---------------------------------------
 $(O)/bpf/%.bpf.o: bpf/%.bpf.c
@@ -233,8 +234,9 @@ format:
 man: $(O)/memtrace.8
 $(O)/memtrace.8: $(O)/memtrace
 	$(call say,MAN,$@)$(O)/memtrace help --man > $@
-install: $(O)/memtrace $(O)/memtrace.8 ## install into DESTDIR$(prefix)
+install: $(O)/memtrace $(PRELOAD) $(O)/memtrace.8 ## install into DESTDIR$(prefix)
 	install -Dm755 $(O)/memtrace $(DESTDIR)$(prefix)/sbin/memtrace
+	install -Dm644 $(PRELOAD) $(DESTDIR)$(prefix)/lib/memtrace/$(notdir $(PRELOAD))
 	install -Dm644 $(O)/memtrace.8 $(DESTDIR)$(prefix)/share/man/man8/memtrace.8
 clean:
 	rm -rf $(O)
