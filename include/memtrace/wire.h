@@ -149,6 +149,34 @@ enum mt_point {
 #define MT_PLACE_STACK 16
 #define MT_PLACE_STACK_MAX 239
 
+/*
+ * USDT: how the arguments of a probe are read where it is. Slot of the specs: cookie bits 0-15 of a
+ * probe of otel_memory (PROBE_USDT_*), where the other cookies have their function.
+ */
+#define MT_USDT_ARGS 3
+#define MT_USDT_SPECS 1024u
+#define MT_USDT_NO_INDEX 255
+enum mt_usdt_from {
+	MT_USDT_CONSTANT = 1, /* value */
+	MT_USDT_REGISTER = 2, /* reg */
+	MT_USDT_MEMORY = 3,   /* at value + reg + (index << scale_log2) */
+};
+struct mt_usdt_arg {
+	__s64 value;
+	__u8 from;	 /* enum mt_usdt_from */
+	__u8 bytes;	 /* 1, 2, 4 or 8 */
+	__u8 is_signed;	 /* narrower ones are extended by their sign */
+	__u8 reg, index; /* as mt_place has them: 0-15; index: or MT_USDT_NO_INDEX */
+	__u8 scale_log2; /* 0 to 3 */
+	__u8 reserved[2];
+};
+struct mt_usdt_spec {
+	struct mt_usdt_arg arg[MT_USDT_ARGS];
+};
+#define MT_COOKIE_USDT_SPEC(c) ((__u32)(c)&0xffff)
+/* A sample that the preload library had no room for: memtrace_preload:refused. */
+#define MT_COOKIE_USDT_REFUSED (1ull << 16)
+
 /* Every record begins with this. `size` counts the whole record. */
 struct mt_hdr {
 	__u64 time_ns;
@@ -425,6 +453,7 @@ _Static_assert(sizeof(struct mt_site) == 704, "wire");
 _Static_assert(sizeof(struct mt_config) == 48, "wire");
 _Static_assert(sizeof(struct mt_bucket) == 192, "wire");
 _Static_assert(sizeof(struct mt_space) == 32, "wire");
+_Static_assert(sizeof(struct mt_usdt_spec) == 16 * MT_USDT_ARGS, "wire");
 _Static_assert(sizeof(struct mt_space_cpu) == 64, "wire");
 _Static_assert(sizeof(struct mt_proc) == 16 + 4 * MT_TEXT_PIECES, "wire");
 _Static_assert(sizeof(struct mt_plumbing) == 8 + 16 * (MT_PLUMBING_RANGES + MT_BARE_RANGES),
