@@ -75,7 +75,7 @@ void cost_read(struct cost *c, const char *proc, uint64_t now_ns, uint64_t hits,
 
 static const char *mode_of(const struct tracee *t)
 {
-	return t->heap_traced ? "full" : "watch";
+	return !t->heap_traced ? "watch" : t->announces ? "sample" : "full";
 }
 
 /* Probe hits of this process alone, from the calls that its ledger counted; NAN when not known. */

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "app/announced.h"
 #include "app/tracee.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -22,7 +23,7 @@
 #include "sys/mapfile.h"
 #include "sys/vdso.h"
 
-#define PENDING_BATCH 64
+#define PENDING_BATCH 1024
 #define EXPLAIN_BYTES 512
 
 static void elf_freep(struct elf_file **f)
@@ -188,6 +189,10 @@ static int probe_allocators(struct tracee *t, int fd, const struct elf_file *f,
 
 	if (!t->heap_wanted || is_special(m))
 		return 0;
+	if (t->announces) {
+		*ret_found = announced_is_of(t, module.file_name);
+		return 0;
+	}
 	if (target_examine(f, &module, &points))
 		return -ENOMEM;
 	found = points.count > 0;
@@ -237,6 +242,40 @@ static int learn(struct tracee *t, const struct module_request *m)
 	return 0;
 }
 
+static enum announced announced_by(struct tracee *t, const struct module_request *m, bool attach)
+{
+	auto_clean(elf_freep) struct elf_file *f = NULL;
+	auto_close int fd = is_special(m) ? -1 : open_mapped(t, m);
+
+	if (fd < 0 || elf_open_fd(fd, &f, NULL))
+		return ANNOUNCED_NOTHING;
+	if (attach)
+		announced_attach(t, fd, f, file_name(m->path));
+	return announced_find(f);
+}
+
+/*
+ * Before any allocator is probed: whether files announce what they allocate. The preload library
+ * goes before all others, which allocate behind it. Those that come when allocators are probed
+ * already are not listened to: all would be counted twice.
+ */
+static void find_announced(struct tracee *t, const struct module_request *pending, int count)
+{
+	auto_free uint8_t *found = calloc(count + 1, sizeof(*found));
+	enum announced best = ANNOUNCED_NOTHING;
+
+	if (!found || !t->heap_wanted || t->heap_traced)
+		return;
+	for (int i = 0; i < count; i++) {
+		found[i] = announced_by(t, &pending[i], false);
+		if (found[i] > best)
+			best = found[i];
+	}
+	for (int i = 0; best && i < count; i++)
+		if (found[i] == best)
+			announced_by(t, &pending[i], true);
+}
+
 int modules_scan(struct tracee *t)
 {
 	auto_free struct module_request *pending = calloc(PENDING_BATCH, sizeof(*pending));
@@ -245,10 +284,13 @@ int modules_scan(struct tracee *t)
 
 	if (!pending)
 		return -ENOMEM;
-	while (!r && (n = model_modules_pending(t->run->model, t->pid, pending, PENDING_BATCH)) > 0)
+	while (!r &&
+	       (n = model_modules_pending(t->run->model, t->pid, pending, PENDING_BATCH)) > 0) {
+		find_announced(t, pending, n);
 		for (int i = 0; i < n; i++)
 			if (learn(t, &pending[i]) < 0)
 				r = -ENOMEM;
+	}
 	if (t->heap_traced != before)
 		model_set_heap_traced(t->run->model, t->pid, t->heap_traced);
 	return r ? r : n;

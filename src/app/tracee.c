@@ -452,7 +452,7 @@ void tracee_executed(struct tracee *t, uint32_t asid)
 	code_names_drop(t);
 	memset(t->bare, 0, sizeof(t->bare));
 	memset(&t->java, 0, sizeof(t->java));
-	t->heap_traced = false;
+	t->heap_traced = t->announces = false;
 	t->maps_dirty = true;
 	free(t->cmdline);
 	t->cmdline = NULL;

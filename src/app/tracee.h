@@ -61,6 +61,7 @@ struct tracee {
 	struct preflight preflight;
 	bool heap_wanted;  /* allocator probes may go in */
 	bool heap_traced;  /* at least one allocator is probed */
+	bool announces;	   /* it announces its allocations, and that is what is probed */
 	bool stepped_down; /* the probes were taken out to hold the budget */
 	char mode_reason[TRACEE_TEXT_BYTES];
 	uint32_t over_budget_ticks;

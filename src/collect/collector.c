@@ -25,6 +25,7 @@ void collector_free(struct collector *c)
 		bpf_link__destroy(c->tracepoints[i]);
 	ring_buffer__free(c->ring);
 	unwind_free(c->unwind);
+	free(c->usdt_spec);
 	collector_unmap_tables(c);
 	memtrace_bpf__destroy(c->skel);
 	free(c);
@@ -85,6 +86,8 @@ static void choose_programs(struct memtrace_bpf *s, const struct features *f)
 		want(s->progs.mt_alloc_whole, multi);
 		want(s->progs.mt_alloc_result, multi);
 		want(s->progs.mt_free_enter, multi);
+		want(s->progs.mt_usdt_alloc, multi);
+		want(s->progs.mt_usdt_free, multi);
 	}
 }
 

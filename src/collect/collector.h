@@ -85,6 +85,11 @@ struct collector_probes {
 };
 int collector_attach(struct collector *c, uint32_t tgid, uint32_t asid, int file,
 		     const struct collector_probes *probes, struct err *err);
+/*
+ * How the arguments of a USDT probe are read, as a number for its cookie (MT_COOKIE_USDT_SPEC).
+ * Equal ones share a number; they are kept for the collector's life. -ENOSPC.
+ */
+int collector_usdt_spec(struct collector *c, const struct mt_usdt_spec *spec, uint32_t *ret);
 /* Takes the allocator probes of a process out; when it returns, they are out. */
 void collector_detach(struct collector *c, uint32_t tgid);
 /*

@@ -43,6 +43,8 @@ struct collector {
 	struct mt_bucket *buckets; /* mapped: the live set but what spilled */
 	size_t bucket_count;
 	uint32_t bucket_bits;
+	struct mt_usdt_spec *usdt_spec; /* owned: as they are in the map */
+	uint32_t usdt_spec_count;
 	bool multi;
 	bool has_fd_iter;
 	int cpus;

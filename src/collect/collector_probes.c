@@ -107,6 +107,8 @@ static struct bpf_program *program_of(const struct collector *c, enum probe_role
 	case PROBE_RESULT: return s->progs.mt_alloc_result;
 	case PROBE_WHOLE: return s->progs.mt_alloc_whole;
 	case PROBE_ENTRY: return s->progs.mt_alloc_enter;
+	case PROBE_USDT_FREE: return s->progs.mt_usdt_free;
+	case PROBE_USDT_ALLOC: return s->progs.mt_usdt_alloc;
 	default: return NULL;
 	}
 }
