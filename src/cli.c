@@ -427,8 +427,14 @@ static int check_commands(const struct opts *o, struct err *e)
 /* Watching needs no allocator probes: whoever asks about them wants another mode. */
 static int check_watch(const struct opts *o, struct err *e)
 {
-	const char *name = o->alloc_count ? "alloc" : o->explain_probes ? "explain-probes" : NULL;
+	const char *name = o->alloc_count      ? "alloc"
+			   : o->explain_probes ? "explain-probes"
+			   : o->preload	       ? "preload"
+					       : NULL;
 
+	if (o->preload && o->mode == MODE_FULL)
+		return err_set(e, -EINVAL,
+			       "--preload samples, --mode full records every allocation; give one");
 	if (o->mode != MODE_WATCH || !name)
 		return 0;
 	return err_set(e, -EINVAL,

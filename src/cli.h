@@ -46,6 +46,7 @@ struct opts {
 	const char *allocs[OPTS_ALLOCS_MAX]; /* --alloc, not parsed here */
 	size_t alloc_count;
 	bool explain_probes;
+	bool preload;	 /* CLI_RUN: the command samples by itself, by a library */
 	bool debuginfod; /* ask servers for debug files */
 	bool force;	 /* trace although the checks before attaching advise against it */
 

@@ -55,6 +55,10 @@ static const struct opt opt_table[] = {
 	  "trace an allocator that memtrace does not know, such as "
 	  "'libpool.so:pool_get(size=arg1):pool_put(ptr=arg1)'; may be repeated, up to 32 times",
 	  NULL, TRACING },
+	{ "preload", 0, OPT_FLAG, AT(preload), NULL, GROUP,
+	  "load a library into the command that samples its allocations there, at a few "
+	  "nanoseconds for one that is not sampled; its children inherit it",
+	  NULL, CMD(RUN) },
 	{ "explain-probes", 0, OPT_FLAG, AT(explain_probes), NULL, GROUP,
 	  "list the allocator probes: where each one sits, why there, and what it costs", NULL,
 	  TRACING },

@@ -6,6 +6,7 @@
 #include "app/app.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <signal.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "app/cost.h"
 #include "app/launch.h"
 #include "app/output.h"
+#include "app/preload.h"
 #include "app/start_info.h"
 #include "app/tracee.h"
 #include "base/cleanup.h"
@@ -534,21 +536,53 @@ static int start_loop(struct app *a)
 	return r;
 }
 
+/* The library may not have been loaded: then the allocators are probed, if there are any. */
+static void check_preload(const struct app *a)
+{
+	const struct tracee *t = a->tracee_count ? a->tracee[0] : NULL;
+
+	if (!a->opts->preload || !t || t->announces || !t->heap_wanted)
+		return;
+	log_warn("%s did not load the library of --preload, as static and set-user-ID programs do "
+		 "not; %s",
+		 a->opts->run_argv[0],
+		 t->heap_traced ? "its allocators are probed instead"
+				: "nothing will be seen of its allocations");
+}
+
+static int start_command(struct app *a, struct err *err)
+{
+	auto_free char **environment = NULL;
+	struct launch_cfg cfg = { .argv = a->opts->run_argv,
+				  .keep_stdout = !a->opts->json || a->opts->output };
+	char library[PATH_MAX];
+	int r = 0;
+
+	if (a->opts->preload) {
+		r = preload_find(library, sizeof(library), err);
+		if (!r)
+			r = preload_environment(library, 0, &environment);
+		cfg.envp = environment;
+	}
+	if (!r)
+		r = launch_start(&cfg, &a->launch, err);
+	if (!r)
+		r = add_tracee(a, a->launch.pid, 0, 0, err);
+	if (!r)
+		check_preload(a);
+	else
+		launch_abort(&a->launch);
+	launch_release(&a->launch);
+	return r;
+}
+
 /* Attaches what the command line names. Fails only when nothing could be attached. */
 static int start_processes(struct app *a, struct err *err)
 {
-	bool keep_stdout = !a->opts->json || a->opts->output;
 	int r = 0;
 
-	if (a->opts->command == CLI_RUN) {
-		r = launch_start(a->opts->run_argv, keep_stdout, &a->launch, err);
-		if (!r)
-			r = add_tracee(a, a->launch.pid, 0, 0, err);
-		if (r)
-			launch_abort(&a->launch);
-		launch_release(&a->launch);
-		return r;
-	}
+	if (a->opts->command == CLI_RUN)
+		return start_command(a, err);
 	for (size_t i = 0; i < a->opts->pid_count; i++) {
 		struct err e = { 0 };
 		int one = add_tracee(a, a->opts->pids[i], 0, 0, &e);

@@ -31,7 +31,7 @@
 #define BREAKPOINT_SKIP 0
 #endif
 
-static void child_run(char *const argv[], bool keep_stdout, int errors)
+static void child_run(const struct launch_cfg *cfg, int errors)
 {
 	sigset_t none;
 	int e;
@@ -39,9 +39,9 @@ static void child_run(char *const argv[], bool keep_stdout, int errors)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	if ((keep_stdout || dup2(STDERR_FILENO, STDOUT_FILENO) >= 0) &&
+	if ((cfg->keep_stdout || dup2(STDERR_FILENO, STDOUT_FILENO) >= 0) &&
 	    ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0)
-		execvp(argv[0], argv);
+		execvpe(cfg->argv[0], cfg->argv, cfg->envp ? cfg->envp : environ);
 	e = errno;
 	if (write(errors, &e, sizeof(e)) != sizeof(e))
 		_exit(126);
@@ -119,7 +119,7 @@ static int run_to_entry(pid_t pid)
 	return step_back(pid);
 }
 
-int launch_start(char *const argv[], bool keep_stdout, struct launch *ret, struct err *err)
+int launch_start(const struct launch_cfg *cfg, struct launch *ret, struct err *err)
 {
 	struct launch l = { 0 };
 	int errors[2], child_errno = 0, status, r;
@@ -128,7 +128,7 @@ int launch_start(char *const argv[], bool keep_stdout, struct launch *ret, struc
 		return err_set(err, -errno, "cannot make a pipe (%s)", strerror(errno));
 	l.pid = fork();
 	if (l.pid == 0)
-		child_run(argv, keep_stdout, errors[1]);
+		child_run(cfg, errors[1]);
 	close(errors[1]);
 	if (l.pid < 0) {
 		close(errors[0]);
@@ -139,14 +139,14 @@ int launch_start(char *const argv[], bool keep_stdout, struct launch *ret, struc
 	waitpid(l.pid, &status, 0);
 	if (r == sizeof(child_errno) || !WIFSTOPPED(status))
 		/* the command's fault: EACCES would blame memtrace's privileges */
-		return err_set(err, -ENOEXEC, "cannot run %s (%s)", argv[0],
+		return err_set(err, -ENOEXEC, "cannot run %s (%s)", cfg->argv[0],
 			       strerror(child_errno ? child_errno : ECHILD));
 	ptrace(PTRACE_SETOPTIONS, l.pid, NULL, (void *)PTRACE_O_EXITKILL);
 	l.held = true;
 	r = run_to_entry(l.pid);
 	if (r == -ESRCH) {
 		l.held = false;
-		return err_set(err, r, "%s ended before it began", argv[0]);
+		return err_set(err, r, "%s ended before it began", cfg->argv[0]);
 	}
 	l.at_entry = r == 0;
 	*ret = l;

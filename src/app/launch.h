@@ -14,11 +14,14 @@ struct launch {
 	bool at_entry; /* held at its entry point, not earlier */
 };
 
-/*
- * Starts argv[0] (looked up in PATH) and holds it. keep_stdout false: its standard output goes to
- * standard error, because ours carries records. -ENOENT, -EACCES, ... with *err filled.
- */
-int launch_start(char *const argv[], bool keep_stdout, struct launch *ret, struct err *err);
+struct launch_cfg {
+	char *const *argv; /* argv[0] is looked up in PATH */
+	char *const *envp; /* NULL: as ours is */
+	bool keep_stdout;  /* false: to standard error, because ours carries records */
+};
+
+/* Starts a command and holds it. -ENOENT, -EACCES, ... with *err filled. */
+int launch_start(const struct launch_cfg *cfg, struct launch *ret, struct err *err);
 
 /* Lets it run, without us. Safe when it is gone. */
 void launch_release(struct launch *l);
