@@ -103,6 +103,47 @@ def separate(folder):
     put("minidebug", "separate", read(out))
 
 
+def usdt(folder):
+    """A program with notes of the contract otel_memory, its notes alone, and operands."""
+    source = os.path.join(folder, "usdt.s")
+    with open(source, "w") as f:
+        f.write(ANNOUNCING)
+    out = os.path.join(folder, "usdt")
+    run("gcc", *FLAGS, "-static", "-s", source, "-o", out)
+    put("usdt", "program", read(out))
+    put("usdt", "notes", sections_of(out)[".note.stapsdt"][1])
+    put("usdt", "operands", b"8@%rdi -4@-20(%rbp) 8@16(%rax,%r12,8)")
+    put("usdt", "constants", b"8@$5 -4@$-1 1@%sil")
+
+
+ANNOUNCING = r"""
+.globl _start
+_start:	nop
+here:	nop
+.pushsection .note.stapsdt,"","note"
+.macro note name, args
+	.balign 4
+	.4byte 8, 2f-1f, 3
+	.asciz "stapsdt"
+1:	.8byte here, base, counter
+	.asciz "otel_memory"
+	.asciz "\name"
+	.asciz "\args"
+2:	.balign 4
+.endm
+note alloc, "8@%rdi 4@$512 8@-8(%rsp)"
+note free, "8@(%rax,%rdi,8)"
+.popsection
+.pushsection .stapsdt.base,"aG","progbits",.stapsdt.base,comdat
+base:	.space 1
+.popsection
+.pushsection .probes,"aw","progbits"
+.balign 2
+counter: .2byte 0
+.popsection
+"""
+
+
 def answers():
     def frame(line, symbol, file, inlined):
         return struct.pack("<IHHI", line, len(symbol), len(file), inlined) + symbol + file
@@ -348,6 +389,7 @@ def main():
         elf(folder)
         cfi(folder)
         separate(folder)
+        usdt(folder)
     answers()
     recordings()
     perfmap()
