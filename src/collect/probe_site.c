@@ -13,53 +13,14 @@
  */
 #include "collect/probe_site.h"
 
-#include <capstone/capstone.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "collect/probe_decode.h"
 #include "collect/probe_x86.h"
 
 #define BODY_MAX (64u << 10) /* bytes; larger functions are not decoded */
-
-enum gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, NO_GPR };
-
-static const enum gpr argument[] = { RDI, RSI, RDX, RCX, R8, R9 };
-
-/* A decoder and room for one instruction. */
-struct decoder {
-	csh handle;
-	cs_insn *insn; /* owned */
-	bool open;
-};
-
-static void decoder_done(struct decoder *d)
-{
-	if (d->insn)
-		cs_free(d->insn, 1);
-	if (d->open)
-		cs_close(&d->handle);
-}
-
-static bool decoder_init(struct decoder *d, enum probe_arch arch)
-{
-	cs_err r;
-
-	if (arch == PROBE_X86_64)
-		r = cs_open(CS_ARCH_X86, CS_MODE_64, &d->handle);
-	else if (arch == PROBE_ARM64)
-		r = cs_open(CS_ARCH_ARM64, CS_MODE_LITTLE_ENDIAN, &d->handle);
-	else
-		return false;
-	if (r != CS_ERR_OK)
-		return false;
-	d->open = true;
-	/* In this order: cs_malloc() makes room for details only when they are asked for. */
-	if (cs_option(d->handle, CS_OPT_DETAIL, CS_OPT_ON) != CS_ERR_OK)
-		return false;
-	d->insn = cs_malloc(d->handle);
-	return d->insn != NULL;
-}
 
 /* Bytes of the function that are there to be read. */
 static size_t readable(const struct probe_query *q)
@@ -68,48 +29,9 @@ static size_t readable(const struct probe_query *q)
 }
 
 /* Decodes the instruction at an offset into d->insn. */
-static bool decode_at(struct decoder *d, const struct probe_query *q, size_t offset)
+static bool decode_at(struct probe_decoder *d, const struct probe_query *q, size_t offset)
 {
-	const uint8_t *code = q->code + offset;
-	size_t len = readable(q) - offset;
-	uint64_t addr = q->vaddr + offset;
-
-	return len && cs_disasm_iter(d->handle, &code, &len, &addr, d->insn);
-}
-
-static void copy_text(const cs_insn *insn, char ret[PROBE_TEXT_BYTES])
-{
-	snprintf(ret, PROBE_TEXT_BYTES, "%.31s%s%.46s", insn->mnemonic, insn->op_str[0] ? " " : "",
-		 insn->op_str);
-}
-
-static enum gpr gpr_of(unsigned int reg)
-{
-	static const uint16_t names[][5] = {
-		[RAX] = { X86_REG_RAX, X86_REG_EAX, X86_REG_AX, X86_REG_AL, X86_REG_AH },
-		[RCX] = { X86_REG_RCX, X86_REG_ECX, X86_REG_CX, X86_REG_CL, X86_REG_CH },
-		[RDX] = { X86_REG_RDX, X86_REG_EDX, X86_REG_DX, X86_REG_DL, X86_REG_DH },
-		[RBX] = { X86_REG_RBX, X86_REG_EBX, X86_REG_BX, X86_REG_BL, X86_REG_BH },
-		[RSP] = { X86_REG_RSP, X86_REG_ESP, X86_REG_SP, X86_REG_SPL },
-		[RBP] = { X86_REG_RBP, X86_REG_EBP, X86_REG_BP, X86_REG_BPL },
-		[RSI] = { X86_REG_RSI, X86_REG_ESI, X86_REG_SI, X86_REG_SIL },
-		[RDI] = { X86_REG_RDI, X86_REG_EDI, X86_REG_DI, X86_REG_DIL },
-		[R8] = { X86_REG_R8, X86_REG_R8D, X86_REG_R8W, X86_REG_R8B },
-		[R9] = { X86_REG_R9, X86_REG_R9D, X86_REG_R9W, X86_REG_R9B },
-		[R10] = { X86_REG_R10, X86_REG_R10D, X86_REG_R10W, X86_REG_R10B },
-		[R11] = { X86_REG_R11, X86_REG_R11D, X86_REG_R11W, X86_REG_R11B },
-		[R12] = { X86_REG_R12, X86_REG_R12D, X86_REG_R12W, X86_REG_R12B },
-		[R13] = { X86_REG_R13, X86_REG_R13D, X86_REG_R13W, X86_REG_R13B },
-		[R14] = { X86_REG_R14, X86_REG_R14D, X86_REG_R14W, X86_REG_R14B },
-		[R15] = { X86_REG_R15, X86_REG_R15D, X86_REG_R15W, X86_REG_R15B },
-	};
-	size_t i, k;
-
-	for (i = 0; i < NO_GPR; i++)
-		for (k = 0; k < 5; k++)
-			if (reg != X86_REG_INVALID && names[i][k] == reg)
-				return (enum gpr)i;
-	return NO_GPR;
+	return probe_decode(d, q->code + offset, readable(q) - offset, q->vaddr + offset);
 }
 
 /* A register that must reach the site as the caller left it. rbp: stacks are walked from there. */
@@ -119,8 +41,8 @@ static bool is_needed(const struct probe_query *q, enum gpr reg)
 
 	if (reg == RSP || reg == RBP || reg == NO_GPR)
 		return true;
-	for (i = 0; i < sizeof(argument) / sizeof(argument[0]); i++)
-		if (q->args & 1u << i && argument[i] == reg)
+	for (i = 0; i < PROBE_ARGUMENTS; i++)
+		if (q->args & 1u << i && probe_argument[i] == reg)
 			return true;
 	return false;
 }
@@ -171,7 +93,7 @@ static const char *x86_step(const struct probe_query *q, const cs_insn *insn, ui
 		if (q->wants_return)
 			return "entry: the stack moves before an emulated instruction";
 		if (x->op_count != 1 || x->operands[0].type != X86_OP_REG ||
-		    gpr_of(x->operands[0].reg) == NO_GPR)
+		    probe_gpr_of(x->operands[0].reg) == NO_GPR)
 			return "entry: unusual push before an emulated instruction";
 		*pushed += 8;
 		return NULL;
@@ -180,13 +102,13 @@ static const char *x86_step(const struct probe_query *q, const cs_insn *insn, ui
 		return "entry: no emulated instruction in its first straight line";
 	if (x->operands[0].type != X86_OP_REG)
 		return "entry: memory is written before an emulated instruction";
-	if (is_needed(q, gpr_of(x->operands[0].reg)))
+	if (is_needed(q, probe_gpr_of(x->operands[0].reg)))
 		return "entry: a needed register is written before an emulated instruction";
 	return NULL;
 }
 
 /* Finds the site by the straight walk alone. True when there is one; *why is set otherwise. */
-static bool x86_walk(struct decoder *d, const struct probe_query *q, struct probe_site *site,
+static bool x86_walk(struct probe_decoder *d, const struct probe_query *q, struct probe_site *site,
 		     const char **why)
 {
 	bool found = false, better = q->nops == PROBE_NOPS_CALLED;
@@ -201,7 +123,7 @@ static bool x86_walk(struct decoder *d, const struct probe_query *q, struct prob
 			site->offset = at;
 			site->pushed_bytes = pushed;
 			site->cost = cost;
-			copy_text(d->insn, site->site_text);
+			probe_copy_text(d->insn, site->site_text);
 			found = true;
 		}
 		if (found && (cost == PROBE_COST_NOP5 || !better))
@@ -219,7 +141,8 @@ static bool x86_walk(struct decoder *d, const struct probe_query *q, struct prob
  * NULL when nothing in the body leads to an offset in [0, last]; otherwise why it may. A call of
  * the function itself is a call like any other and is allowed.
  */
-static const char *x86_check_body(struct decoder *d, const struct probe_query *q, uint64_t last)
+static const char *x86_check_body(struct probe_decoder *d, const struct probe_query *q,
+				  uint64_t last)
 {
 	enum probe_branch kind;
 	size_t at = 0;
@@ -269,12 +192,12 @@ static enum probe_cost arm64_cost(const struct probe_query *q)
 }
 
 /* Fills ret with the entry. The decoder may be unusable; then there is no text and no cost. */
-static void use_entry(struct decoder *d, const struct probe_query *q, const char *why,
+static void use_entry(struct probe_decoder *d, const struct probe_query *q, const char *why,
 		      struct probe_site *ret)
 {
 	*ret = (struct probe_site){ .why = why };
 	if (d->insn && decode_at(d, q, 0)) {
-		copy_text(d->insn, ret->entry_text);
+		probe_copy_text(d->insn, ret->entry_text);
 		if (q->arch == PROBE_X86_64)
 			ret->cost = probe_x86_cost(d->insn->bytes, d->insn->size, q->nops);
 	}
@@ -285,20 +208,20 @@ static void use_entry(struct decoder *d, const struct probe_query *q, const char
 
 void probe_site_use_entry(const struct probe_query *q, const char *why, struct probe_site *ret)
 {
-	auto_clean(decoder_done) struct decoder d = {};
+	auto_clean(probe_decoder_done) struct probe_decoder d = {};
 
-	decoder_init(&d, q->arch);
+	probe_decoder_init(&d, q->arch);
 	use_entry(&d, q, why, ret);
 }
 
 void probe_site_choose(const struct probe_query *q, struct probe_site *ret)
 {
-	auto_clean(decoder_done) struct decoder d = {};
+	auto_clean(probe_decoder_done) struct probe_decoder d = {};
 	struct probe_site site = {};
 	const char *why;
 	uint64_t last;
 
-	if (!decoder_init(&d, q->arch)) {
+	if (!probe_decoder_init(&d, q->arch)) {
 		use_entry(&d, q, "entry: no decoder for this architecture", ret);
 		return;
 	}
@@ -323,7 +246,7 @@ void probe_site_choose(const struct probe_query *q, struct probe_site *ret)
 	}
 	site.why = "first instruction that the kernel emulates; arguments still in place";
 	if (decode_at(&d, q, 0))
-		copy_text(d.insn, site.entry_text);
+		probe_copy_text(d.insn, site.entry_text);
 	*ret = site;
 }
 

@@ -69,6 +69,12 @@ struct cfi_range {
 	uint64_t start, end;
 };
 
+/*
+ * Functions as .eh_frame has them, by their beginning; they may overlap in a damaged file. *ret is
+ * to be freed. -ENOENT without the section, and the errors of elf_eh_frame().
+ */
+int cfi_functions(const struct elf_file *f, struct cfi_range **ret, size_t *ret_count);
+
 struct cfi_input {
 	struct cfi_section section[2];
 	size_t sections;
