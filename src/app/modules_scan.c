@@ -137,35 +137,42 @@ static void explain(const struct tracee *t, const struct target_points *points, 
 	}
 }
 
-/* Frees apart from the others; reallocations first, for they end blocks too. */
+static enum probe_role role_of(const struct attach_point *p)
+{
+	switch ((enum mt_point)MT_COOKIE_POINT(p->cookie)) {
+	case MT_POINT_WHOLE: return PROBE_WHOLE;
+	case MT_POINT_RESULT: return PROBE_RESULT;
+	case MT_POINT_SIZE: return PROBE_ENTRY;
+	case MT_POINT_CALL: break;
+	}
+	return p->wants_return ? PROBE_ENTRY : PROBE_FREE;
+}
+
+/* Reallocations first, for they end blocks too. */
 static int attach(struct tracee *t, int fd, const struct target_points *points, struct err *err)
 {
-	auto_free struct keeper_point *frees = calloc(points->count, sizeof(*frees));
-	auto_free struct keeper_point *allocs = calloc(points->count, sizeof(*allocs));
+	auto_free struct keeper_point *at = calloc(PROBE_ROLES * points->count, sizeof(*at));
+	struct keeper_point *of_role[PROBE_ROLES];
 	struct collector_probes probes = { 0 };
-	size_t free_count = 0, alloc_count = 0;
 
-	if (!frees || !allocs)
+	if (!at)
 		return err_set(err, -ENOMEM, "out of memory");
+	for (size_t role = 0; role < PROBE_ROLES; role++)
+		probes.role[role].point = of_role[role] = at + role * points->count;
 	for (int realloc_turn = 1; realloc_turn >= 0; realloc_turn--) {
 		for (size_t i = 0; i < points->count; i++) {
 			const struct attach_point *p = &points->point[i];
-			struct keeper_point at = { .file_offset = p->file_offset,
-						   .cookie = p->cookie };
-			bool is_realloc = MT_COOKIE_FN(p->cookie) == MT_FN_REALLOC;
+			const enum probe_role role = role_of(p);
+			const struct keeper_point point = { .file_offset = p->file_offset,
+							    .cookie = p->cookie };
 
-			if (is_realloc != realloc_turn)
+			if ((MT_COOKIE_FN(p->cookie) == MT_FN_REALLOC) != realloc_turn)
 				continue;
+			of_role[role][probes.role[role].count++] = point;
 			if (p->wants_return)
-				allocs[alloc_count++] = at;
-			else
-				frees[free_count++] = at;
+				of_role[PROBE_RETURN][probes.role[PROBE_RETURN].count++] = point;
 		}
 	}
-	probes.role[PROBE_FREE].point = frees;
-	probes.role[PROBE_FREE].count = free_count;
-	probes.role[PROBE_ENTRY].point = probes.role[PROBE_RETURN].point = allocs;
-	probes.role[PROBE_ENTRY].count = probes.role[PROBE_RETURN].count = alloc_count;
 	return collector_attach(t->run->collector, t->pid, t->asid, fd, &probes, err);
 }
 
@@ -178,6 +185,7 @@ static int probe_allocators(struct tracee *t, int fd, const struct elf_file *f,
 		.fd = fd,
 		.main_exe = m->main_exe,
 		.nops = PROBE_NOPS_STEPPED,
+		.inside = collector_sees_inside(t->run->collector),
 		.specs = t->run->specs,
 		.spec_count = t->run->spec_count,
 	};

@@ -83,6 +83,8 @@ struct collector_probes {
 		size_t count;
 	} role[PROBE_ROLES];
 };
+/* Whether there are programs for points inside functions. */
+bool collector_sees_inside(const struct collector *c);
 int collector_attach(struct collector *c, uint32_t tgid, uint32_t asid, int file,
 		     const struct collector_probes *probes, struct err *err);
 /*

@@ -122,6 +122,11 @@ static bool has_inner(const struct collector_probes *probes)
 	return false;
 }
 
+bool collector_sees_inside(const struct collector *c)
+{
+	return program_of(c, PROBE_WHOLE) && program_of(c, PROBE_RESULT);
+}
+
 static int attach_role(struct collector *c, uint32_t tgid, uint32_t asid, int file,
 		       const struct collector_probes *probes, enum probe_role role)
 {

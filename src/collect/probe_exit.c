@@ -338,14 +338,38 @@ static const char *take_points(const struct exit_work *w, struct probe_exit *ret
 	return exit_check(&w->flow, w->results, &w->size, ret) ? NULL : "the proof failed";
 }
 
+/* NULL unless the function may get its result from one that is probed, too. */
+static const char *find_inner_calls(const struct flow *f)
+{
+	struct flow_state out;
+	uint32_t to;
+
+	for (uint32_t i = 0; i < f->count; i++) {
+		const struct insn *insn = &f->node[i].insn;
+
+		if (!f->state[i].reached || !flow_way(f, i, 0, &out, &to))
+			continue;
+		if (insn->kind == INSN_CALL_INDIRECT)
+			return "an indirect call, which may end in another allocator";
+		if (insn->kind == INSN_CALL &&
+		    f->code->callee(f->code->ctx, insn->target) == FLOW_CALLEE_ALLOCATES)
+			return "it calls another probed function";
+	}
+	return NULL;
+}
+
 /* NULL, or what is in the way. */
 static const char *choose(struct exit_work *w, const struct flow_code *code,
 			  struct flow_budget *budget, struct probe_exit *ret)
 {
 	const struct probe_exit_query *q = w->query;
+	const char *why;
 
 	if (!flow_run(&w->flow, code, budget, q->bytes, q->len, q->vaddr, q->nops))
 		return w->flow.why ? w->flow.why : "out of memory";
+	why = find_inner_calls(&w->flow);
+	if (why)
+		return why;
 	if (flow_results(&w->flow, &w->results) < 0 || !read_ways(w) || !guess_often(w) ||
 	    !make_plan(w))
 		return "out of memory, or too many places to look at";

@@ -88,6 +88,11 @@ static bool ends_instruction(struct refs *r, size_t end)
 	return clean < STARTS / 2;
 }
 
+static bool is_own(const struct probe_range *range, uint64_t vaddr)
+{
+	return range->own_last && vaddr >= range->own_first && vaddr <= range->own_last;
+}
+
 /* Looks at window[from..len), which lies at vaddr. */
 static void mark_window(struct refs *r, size_t from, size_t len, uint64_t vaddr)
 {
@@ -102,7 +107,8 @@ static void mark_window(struct refs *r, size_t from, size_t len, uint64_t vaddr)
 			continue;
 		checked = real = false;
 		for (k = 0; k < r->count; k++) {
-			if (target < r->range[k].first || target > r->range[k].last)
+			if (target < r->range[k].first || target > r->range[k].last ||
+			    is_own(&r->range[k], vaddr + i))
 				continue;
 			if (!checked)
 				real = ends_instruction(r, i + 5);

@@ -9,10 +9,11 @@
 
 #include "decode/fact.h"
 
-/* Addresses that nothing may refer to: [first, last]. */
+/* Addresses that nothing may refer to, [first, last], but code in [own_first, own_last]. */
 struct probe_range {
 	uint64_t first, last;
-	bool referenced; /* out: left as it was when nothing refers to it */
+	uint64_t own_first, own_last; /* 0, 0: there is none */
+	bool referenced;	      /* out: left as it was when nothing refers to it */
 };
 
 /*

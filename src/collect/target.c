@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * From the symbols of one file to its attach points: collect the functions by address, drop what
- * must not be probed, choose the instruction of each, then make sure that no other code of the
- * module arrives between a function's entry and its site.
+ * From the symbols of one file to the functions that are probed: collect them by address, drop what
+ * must not be probed. target_points.c goes on.
  *
  * C++ operators count only where the module brings its own malloc: in jemalloc, tcmalloc and
  * mimalloc they do not pass through it, while libstdc++'s, also linked statically beside glibc or
@@ -14,36 +13,13 @@
  */
 #include "collect/target.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "collect/probe_refs.h"
-
-#define BODY_BYTES_MAX (64u << 10) /* asked for when choosing a site */
-#define BODY_BYTES_MIN 64	   /* asked for when the size is not known: for the text */
-
-/* A function that may be probed: every name of one address. */
-struct candidate {
-	uint64_t vaddr;
-	uint64_t size; /* 0 also when its names disagree */
-	struct point_call call;
-	uint32_t families; /* bit = enum point_family */
-	bool conflict;
-	char name[TARGET_NAME_BYTES];
-};
-
-struct scan {
-	const struct target_module *module; /* borrowed */
-	struct candidate *list;		    /* owned, ordered by address */
-	size_t count;
-	uint32_t refused, ifuncs;
-	uint32_t markers; /* see allocator_guess() */
-	bool rust_global; /* #[global_allocator] is used */
-};
+#include "collect/target_impl.h"
 
 static void scan_done(struct scan *s)
 {
@@ -216,149 +192,6 @@ static void filter_candidates(struct scan *s, struct target_points *p)
 	s->count = kept;
 }
 
-static enum probe_arch arch_of(const struct elf_file *f)
-{
-	switch (elf_machine(f)) {
-	case EM_X86_64: return PROBE_X86_64;
-	case EM_AARCH64: return PROBE_ARM64;
-	default: return PROBE_OTHER;
-	}
-}
-
-/* Fills the query of a candidate; -ENOENT when the file has no code there, -ENOMEM. */
-static int make_query(const struct elf_file *f, const struct target_module *m,
-		      const struct candidate *c, struct probe_query *ret)
-{
-	uint64_t want = c->size ? c->size : BODY_BYTES_MIN;
-	struct probe_query q = {
-		.size = c->size,
-		.vaddr = c->vaddr,
-		.arch = arch_of(f),
-		.nops = m->nops,
-		.args = points_args(&c->call),
-		.wants_return = points_wants_return(&c->call),
-	};
-
-	int r;
-
-	if (want > BODY_BYTES_MAX)
-		want = BODY_BYTES_MAX;
-	r = elf_code(f, c->vaddr, (size_t)want, &q.code, &q.len);
-	if (r < 0 || !q.len)
-		return r == -ENOMEM ? r : -ENOENT;
-	*ret = q;
-	return 0;
-}
-
-static int make_point(const struct elf_file *f, const struct target_module *m,
-		      const struct candidate *c, struct attach_point *ret)
-{
-	struct attach_point p = { .wants_return = points_wants_return(&c->call) };
-	struct probe_query q;
-	int r = make_query(f, m, c, &q);
-
-	if (r < 0)
-		return r;
-	probe_site_choose(&q, &p.site);
-	if (elf_vaddr_to_offset(f, c->vaddr + p.site.offset, &p.file_offset) < 0)
-		return -ENOENT;
-	snprintf(p.name, sizeof(p.name), "%s", c->name);
-	*ret = p;
-	return 0;
-}
-
-/* What the second look at the module is about; range k belongs to point index[k]. */
-struct intruders {
-	struct probe_range range[TARGET_POINTS_MAX];
-	size_t index[TARGET_POINTS_MAX];
-	size_t count;
-};
-
-static int on_symbol_again(void *ctx, const struct elf_symbol *sym)
-{
-	struct intruders *in = ctx;
-	size_t k;
-
-	for (k = 0; k < in->count; k++)
-		if (sym->vaddr >= in->range[k].first && sym->vaddr <= in->range[k].last)
-			in->range[k].referenced = true;
-	return 0;
-}
-
-/* Sends sites back to the entry that other code or another symbol can reach half-way. */
-static int refuse_intruders(const struct elf_file *f, const struct scan *s, struct target_points *p)
-{
-	auto_free struct intruders *in = calloc(1, sizeof(*in));
-	struct attach_point *point;
-	struct module_fact fact;
-	struct probe_query q;
-	bool all_seen;
-	size_t i, k;
-
-	if (!in)
-		return -ENOMEM;
-	for (i = 0; i < p->count; i++) {
-		point = &p->point[i];
-		if (!point->site.offset)
-			continue;
-		in->index[in->count] = i;
-		in->range[in->count++] = (struct probe_range){
-			.first = s->list[i].vaddr + 1,
-			.last = s->list[i].vaddr + point->site.offset +
-				(point->site.cost == PROBE_COST_NOP5 ? 4 : 0),
-		};
-	}
-	if (!in->count)
-		return 0;
-	elf_describe(f, &fact);
-	all_seen = elf_each_function(f, on_symbol_again, in) == 0 &&
-		   probe_refs_mark(s->module->fd, &fact, in->range, in->count) == 0;
-	for (k = 0; k < in->count; k++) {
-		if (all_seen && !in->range[k].referenced)
-			continue;
-		i = in->index[k];
-		if (make_query(f, s->module, &s->list[i], &q) < 0)
-			q = (struct probe_query){}; /* the entry all the same, without its text */
-		p->point[i].file_offset -= p->point[i].site.offset;
-		probe_site_use_entry(&q,
-				     all_seen ? "entry: other code may jump behind it"
-					      : "entry: not all of the module's code can be read",
-				     &p->point[i].site);
-	}
-	return 0;
-}
-
-/* Chooses a site for each candidate; candidates without code leave the list. */
-static int make_points(const struct elf_file *f, struct scan *s, struct target_points *p)
-{
-	const struct point_call *call;
-	size_t i;
-	int r;
-
-	p->point = calloc(s->count ? s->count : 1, sizeof(*p->point));
-	if (!p->point)
-		return -ENOMEM;
-	for (i = 0; i < s->count; i++) {
-		r = make_point(f, s->module, &s->list[i], &p->point[p->count]);
-		if (r == -ENOMEM)
-			return r;
-		if (r < 0)
-			p->unreadable++;
-		else
-			s->list[p->count++] = s->list[i];
-	}
-	s->count = p->count;
-	r = refuse_intruders(f, s, p);
-	if (r < 0)
-		return r;
-	for (i = 0; i < p->count; i++) {
-		call = &s->list[i].call;
-		p->point[i].cookie = MT_COOKIE(call->fn, call->size_arg, call->count_arg,
-					       call->ptr_arg, p->point[i].site.pushed_bytes / 8);
-	}
-	return 0;
-}
-
 static const char *why_none(const struct target_points *p)
 {
 	if (p->count)
@@ -399,7 +232,7 @@ int target_examine(const struct elf_file *f, const struct target_module *m,
 	p.ifuncs = s.ifuncs;
 	p.allocator = guess(&s);
 	filter_candidates(&s, &p);
-	r = make_points(f, &s, &p);
+	r = target_make_points(f, &s, &p);
 	if (r < 0)
 		return r;
 	if (!p.count)
@@ -408,22 +241,4 @@ int target_examine(const struct elf_file *f, const struct target_module *m,
 	*ret = p;
 	p.point = NULL;
 	return 0;
-}
-
-void target_format_point(const struct attach_point *point, const char *module, char *ret,
-			 size_t len)
-{
-	const struct probe_site *s = &point->site;
-	const char *entry = s->entry_text[0] ? s->entry_text : "?";
-
-	if (!s->offset)
-		snprintf(ret, len, "%s %s%s: at the entry '%s', %s (%s)", module, point->name,
-			 point->wants_return ? " +return" : "", entry, probe_cost_name(s->cost),
-			 s->why);
-	else
-		snprintf(ret, len,
-			 "%s %s%s: entry '%s', probed at +%llu '%s', %s, %u bytes pushed (%s)",
-			 module, point->name, point->wants_return ? " +return" : "", entry,
-			 (unsigned long long)s->offset, s->site_text, probe_cost_name(s->cost),
-			 s->pushed_bytes, s->why);
 }

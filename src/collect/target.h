@@ -19,17 +19,22 @@ struct target_module {
 	const char *file_name; /* without folders; borrowed during the call */
 	int fd; /* of the file, borrowed during the call; -1: every site is an entry */
 	bool main_exe;
-	bool go; /* written in Go: its stacks move, so no return probes */
+	bool go;     /* written in Go: its stacks move, so no return probes */
+	bool inside; /* points inside a function may be used, see probe_exit.h */
 	enum probe_nops nops;
 	const struct point_spec *specs; /* borrowed during the call; may be NULL when none */
 	size_t spec_count;
 };
 
+/* A function has one, at or near its entry, or several inside that together see each call once. */
 struct attach_point {
 	uint64_t file_offset; /* of the probed instruction */
 	uint64_t cookie;      /* MT_COOKIE */
 	bool wants_return;
 	struct probe_site site;
+	const char *inside; /* static text: what stands behind points inside, or in their way; NULL:
+			       not looked for */
+	uint32_t weight;    /* of a point inside: guess at how many of 1000 calls pass it */
 	char name[TARGET_NAME_BYTES]; /* the function's names, joined by '/'; printable ASCII */
 };
 

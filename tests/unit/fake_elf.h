@@ -122,3 +122,32 @@ int elf_code(const struct elf_file *f, uint64_t vaddr, size_t max, const uint8_t
 	*ret_len = max < FAKE_TEXT - at ? max : FAKE_TEXT - at;
 	return 0;
 }
+
+int64_t elf_read_at(const struct elf_file *f, uint64_t vaddr, void *ret, size_t size)
+{
+	const size_t at = (size_t)(vaddr - FAKE_BASE);
+
+	if (vaddr < FAKE_BASE || at >= FAKE_TEXT)
+		return -ENOENT;
+	size = size < FAKE_TEXT - at ? size : FAKE_TEXT - at;
+	memcpy(ret, f->text + at, size);
+	return (int64_t)size;
+}
+
+/* No tables: what is called is not followed. */
+int elf_eh_frame(const struct elf_file *f, size_t max, struct elf_bytes *ret)
+{
+	(void)f;
+	(void)max;
+	(void)ret;
+	return -ENOENT;
+}
+
+int elf_section(const struct elf_file *f, const char *name, size_t max, struct elf_bytes *ret)
+{
+	(void)f;
+	(void)name;
+	(void)max;
+	(void)ret;
+	return -ENOENT;
+}
