@@ -195,7 +195,7 @@ check-tables: $(O)/tables/tables ## the same for every program and library of th
 	@tests/tables/run.sh all $<
 check-oom: $(OOM) ## the same with allocations failing one by one, no root
 	@tests/oom/run.sh $(OOM)
-check: check-unit check-host check-some-tables check-oom fuzz-smoke ## every ring that needs no root
+check: check-unit check-host check-some-tables check-some-exits check-oom fuzz-smoke ## every ring that needs no root
 check-root: $(O)/memtrace $(O)/san/memtrace targets $(BPF_LOAD) $(O)/stacks/validate ## end to end: root and BPF
 	@/usr/bin/python3 tests/e2e/run.py
 fuzz-smoke: $(FUZZ) ## the fuzz targets on their seeds and a little farther, no root
@@ -225,6 +225,7 @@ include tests/stacks/build.mk
 include tests/judge/build.mk
 include tests/stalls/build.mk
 include tests/bench/build.mk
+include tests/exits/build.mk
 
 # --- lint, install ------------------------------------------------------------------------------------
 lint: $(O)/memtrace.bpf.o $(LIB_OBJ) ## layers, headers alone, sizes, formatting, data symbols
