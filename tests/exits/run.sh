@@ -11,7 +11,7 @@ calls=${CALLS:-$([ "$what" = some ] && echo 600 || echo 4000)}
 top=$PWD/${BUILD:-build}/exits
 bad=0 checked=0
 
-library() { ldconfig -p | awk -v name="$1" '$1 == name && /x86-64/ { print $NF; exit }'; }
+library() { ldconfig -p | awk -v name="$1" '!n && $1 == name && /x86-64/ { print $NF; n++ }'; }
 
 # check NAME LIBRARY PROGRAM...
 check() {
@@ -32,8 +32,8 @@ installed() {
 		file=$(library "$l")
 		[ -z "$file" ] || check "$l" "$file" /usr/bin/env LD_PRELOAD="$file" "$programs/driver"
 	done
-	file=$(ls /usr/lib/*-linux-musl/libc.so 2>/dev/null | head -1)
-	[ -z "$file" ] || check musl "$file" "$file" "$programs/driver-musl"
+	file=/usr/lib/x86_64-linux-musl/libc.so
+	[ ! -e "$file" ] || check musl "$file" "$file" "$programs/driver-musl"
 }
 
 # fetch SUITE: unpacks what there is of these packages, each into a folder of its own.
@@ -64,7 +64,7 @@ suite() {
 	local root=$top/$1 libs loader file name
 	fetch "$1" || { [ $? -eq 77 ] && echo "$1: cannot be had here" && return; }
 	libs=$(folders "$root")
-	loader=$(find "$root" -name 'ld-linux-x86-64.so.2' -path '*x86_64-linux-gnu*' | head -1)
+	loader=$(find "$root" -name 'ld-linux-x86-64.so.2' -path '*x86_64-linux-gnu*' -print -quit)
 	for file in $(find "$root" \( -name 'libc.so.6' -o -name 'libjemalloc.so.2' -o -name 'libtcmalloc_minimal.so.4.*' \
 		-o -name 'libmimalloc.so.*' \) -type f | sort); do
 		name=$1/$(sed "s|^$root/||; s|/.*||" <<< "$file")
