@@ -41,10 +41,9 @@ int cfi_functions(const struct elf_file *f, struct cfi_range **ret, size_t *ret_
 	if (r < 0)
 		return r;
 	b.input = &none;
-	section = (struct cfi_section){ .bytes = eh.bytes,
-					.len = eh.len,
-					.vaddr = eh.vaddr,
-					.open_ended = eh.to_segment_end };
+	section = (struct cfi_section){
+		.bytes = eh.bytes, .len = eh.len, .vaddr = eh.vaddr, .open_ended = eh.to_segment_end
+	};
 	r = cfi_read_entries(&b, &section);
 	if (r < 0)
 		return r;
