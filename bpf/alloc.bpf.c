@@ -337,6 +337,31 @@ static __always_inline __u32 block_record(struct pt_regs *regs, __u64 addr, __u6
 	return site;
 }
 
+/* The return address that a return probe left in the place of the caller's. */
+static __always_inline int is_trampoline(__u64 ip)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return ip == BPF_CORE_READ(task, mm, uprobes_state.xol_area, vaddr);
+}
+
+/*
+ * The call site of a point inside a function. The cookie tells where the caller's frame is, so that
+ * the walk begins there; else it begins here and needs the table of this code.
+ */
+static __noinline __u32 point_site(struct pt_regs *regs, __u64 cookie)
+{
+	__u64 sp = PT_REGS_SP(regs) + 8 * MT_COOKIE_PUSHED(cookie), ip = 0, bp;
+	__u32 asid = MT_COOKIE_ASID_OF(cookie), place = MT_COOKIE_BP_PLACE(cookie);
+
+	if (place == MT_PLACE_NONE || bpf_probe_read_user(&ip, sizeof(ip), (const void *)sp) ||
+	    is_trampoline(ip))
+		return mt_site_of(PT_REGS_IP(regs), PT_REGS_SP(regs), PT_REGS_FP(regs), asid,
+				  MT_SITE_HEAP);
+	bp = place_read(regs, place);
+	return mt_site_of(ip, sp + 8, bp, asid, MT_SITE_HEAP | MT_AT_RETURN);
+}
+
 static __always_inline int alloc_done(struct pt_regs *regs, struct mt_thread *t, __u32 asid)
 {
 	__u64 addr = call_result(regs, t);
@@ -419,8 +444,8 @@ static __always_inline int alloc_whole(struct pt_regs *regs)
 		count(MT_CNT_failed_allocs);
 		return 0;
 	}
-	site = block_record(regs, addr, size, asid, s->gap_log2 | s->weight_log2 << 8,
-			    MT_SITE_HEAP);
+	site = point_site(regs, cookie);
+	mt_block_born(addr, held_of(size, s->gap_log2, s->weight_log2), site, asid);
 	if (cfg.send_events)
 		mt_alloc_send(addr, size, 0, asid, MT_COOKIE_FN(cookie) | site << 4);
 	return 0;
@@ -470,8 +495,8 @@ static __noinline int alloc_size(struct pt_regs *regs)
 
 static __always_inline int alloc_result(struct pt_regs *regs)
 {
-	__u64 cookie = bpf_get_attach_cookie(regs), addr;
-	__u32 asid = MT_COOKIE_ASID_OF(cookie), tid = bpf_get_current_pid_tgid(), site;
+	__u64 cookie = bpf_get_attach_cookie(regs), addr, size;
+	__u32 asid = MT_COOKIE_ASID_OF(cookie), tid = bpf_get_current_pid_tgid(), site, gaps;
 	struct mt_thread *t;
 
 	if (!hit_of(asid))
@@ -488,9 +513,12 @@ static __always_inline int alloc_result(struct pt_regs *regs)
 		count(MT_CNT_failed_allocs);
 		return 0;
 	}
-	site = block_record(regs, addr, t->point_size, asid, t->point_gaps, MT_SITE_HEAP);
+	size = t->point_size;
+	gaps = t->point_gaps;
+	site = point_site(regs, cookie);
+	mt_block_born(addr, held_of(size, gaps & 255, gaps >> 8), site, asid);
 	if (cfg.send_events)
-		mt_alloc_send(addr, t->point_size, 0, asid, MT_COOKIE_FN(cookie) | site << 4);
+		mt_alloc_send(addr, size, 0, asid, MT_COOKIE_FN(cookie) | site << 4);
 	return 0;
 }
 

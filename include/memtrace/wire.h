@@ -126,6 +126,14 @@ enum mt_point {
 #define MT_COOKIE_POINT(c) ((__u32)((c) >> 21) & 3)
 #define MT_COOKIE_SIZE_PLACE(c) ((__u32)((c) >> 24) & 255)
 #define MT_COOKIE_RESULT_PLACE(c) ((__u32)((c) >> 32) & 255)
+/*
+ * Of MT_POINT_WHOLE and MT_POINT_RESULT, in the place of the arguments: where the caller's frame
+ * pointer is (mt_place). With the bytes pushed, which lead to the return address, the caller's
+ * frame is known without any table of this module.
+ */
+#define MT_COOKIE_CALLER(bp_place) ((__u64)(bp_place) << 4)
+#define MT_COOKIE_BP_PLACE(c) ((__u32)((c) >> 4) & 255)
+#define MT_PLACE_NONE 255 /* it is not known */
 /* A free of this module can end in another probed one: the second is not unknown memory. */
 #define MT_COOKIE_REPEATS (1ull << 23)
 /*

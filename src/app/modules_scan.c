@@ -176,9 +176,25 @@ static int attach(struct tracee *t, int fd, const struct target_points *points, 
 	return collector_attach(t->run->collector, t->pid, t->asid, fd, &probes, err);
 }
 
+/* Functions that are probed inside: the kernel does not tell that a thread has entered them. */
+static void note_inside(const struct target_points *points, struct module_fact *fact)
+{
+	for (size_t i = 0; i < points->count && fact->alloc_count < MODULE_ALLOCS; i++) {
+		const struct attach_point *p = &points->point[i];
+		const uint64_t entry = p->file_offset - p->site.offset;
+
+		if (!p->weight ||
+		    (fact->alloc_count && fact->alloc[fact->alloc_count - 1].file_offset == entry))
+			continue;
+		fact->alloc[fact->alloc_count].file_offset = entry;
+		fact->alloc[fact->alloc_count++].size = p->function_bytes;
+	}
+}
+
 /* -ENOMEM: not looked at. */
 static int probe_allocators(struct tracee *t, int fd, const struct elf_file *f,
-			    const struct module_request *m, bool *ret_found)
+			    const struct module_request *m, bool *ret_found,
+			    struct module_fact *fact)
 {
 	struct target_module module = {
 		.file_name = file_name(m->path),
@@ -213,6 +229,7 @@ static int probe_allocators(struct tracee *t, int fd, const struct elf_file *f,
 		tracee_unmeasured(t, "allocations", "%.60s: %.90s", module.file_name, err.text);
 	} else if (found) {
 		t->heap_traced = true;
+		note_inside(&points, fact);
 		if (t->allocator_count < TRACEE_ALLOCATORS_MAX) {
 			snprintf(a->name, sizeof(a->name), "%s", allocator_name(points.allocator));
 			snprintf(a->module, sizeof(a->module), "%s", module.file_name);
@@ -242,7 +259,7 @@ static int learn(struct tracee *t, const struct module_request *m)
 		return 0;
 	}
 	elf_describe(f, &fact);
-	r = probe_allocators(t, fd, f, m, &allocator);
+	r = probe_allocators(t, fd, f, m, &allocator, &fact);
 	if (r)
 		return r;
 	note_plumbing(t, m, allocator);

@@ -286,6 +286,22 @@ static bool make_plan(struct exit_work *w)
 	return p->stage != NULL;
 }
 
+/* Where the caller's frame pointer is, as mt_place counts. */
+static uint8_t find_bp(const struct flow_state *s)
+{
+	const int64_t depth = flow_depth(s);
+
+	for (unsigned p = 0; p < FLOW_PLACES; p++) {
+		if (s->kind[p] != FLOW_ENTRY || s->n[p] != RBP)
+			continue;
+		if (p < NO_GPR)
+			return (uint8_t)p;
+		if (p >= FLOW_FIRST_SLOT && depth - 8 * (int64_t)(p - FLOW_FIRST_SLOT + 1) >= 0)
+			return (uint8_t)(MT_PLACE_STACK + depth / 8 - (p - FLOW_FIRST_SLOT + 1));
+	}
+	return MT_PLACE_NONE;
+}
+
 static void take_point(const struct exit_work *w, const struct exit_site *s,
 		       const struct exit_use *use, struct probe_exit_point *ret)
 {
@@ -298,6 +314,7 @@ static void take_point(const struct exit_work *w, const struct exit_site *s,
 		.point = use->point,
 		.cost = insn->cost,
 		.conditional = conditional,
+		.bp_place = find_bp(&w->flow.state[s->node]),
 		.weight = s->weight,
 	};
 	if (conditional)

@@ -24,6 +24,7 @@ struct probe_exit_point {
 	enum mt_point point;
 	enum probe_cost cost;
 	uint8_t size_place, result_place; /* registers; 0 where not used */
+	uint8_t bp_place;		  /* mt_place of the caller's rbp, or MT_PLACE_NONE */
 	uint8_t size_arg, count_arg;	  /* MT_POINT_CALL: arguments as they are there */
 	bool conditional;
 	uint8_t cc;	 /* counts only when this condition holds */

@@ -34,7 +34,8 @@ struct attach_point {
 	struct probe_site site;
 	const char *inside; /* static text: what stands behind points inside, or in their way; NULL:
 			       not looked for */
-	uint32_t weight;    /* of a point inside: guess at how many of 1000 calls pass it */
+	uint32_t weight;    /* of a point inside: guess at how many of 1000 calls pass it, not 0 */
+	uint64_t function_bytes;      /* of the function; 0 when not known */
 	char name[TARGET_NAME_BYTES]; /* the function's names, joined by '/'; printable ASCII */
 };
 

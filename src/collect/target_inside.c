@@ -111,8 +111,10 @@ static uint64_t cookie_of(const struct candidate *c, const struct probe_exit_poi
 
 	if (e->point == MT_POINT_CALL)
 		return MT_COOKIE(c->call.fn, e->size_arg, e->count_arg, 0, words);
-	cookie = MT_COOKIE(c->call.fn, c->call.size_arg, c->call.count_arg, 0, words) |
+	cookie = MT_COOKIE(c->call.fn, 0, 0, 0, words) |
 		 MT_COOKIE_AT(e->point, e->size_place, e->result_place);
+	if (e->point != MT_POINT_SIZE)
+		cookie |= MT_COOKIE_CALLER(e->bp_place);
 	if (e->conditional)
 		cookie |= MT_COOKIE_IF(e->cc);
 	return inner ? cookie | MT_COOKIE_INNER : cookie;

@@ -54,7 +54,8 @@ static int make_query(const struct elf_file *f, const struct target_module *m,
 static int make_point(const struct elf_file *f, const struct target_module *m,
 		      const struct candidate *c, struct attach_point *ret)
 {
-	struct attach_point p = { .wants_return = points_wants_return(&c->call) };
+	struct attach_point p = { .wants_return = points_wants_return(&c->call),
+				  .function_bytes = c->size };
 	struct probe_query q;
 	int r = make_query(f, m, c, &q);
 

@@ -78,6 +78,7 @@ struct fd_fact {
 };
 
 #define MODULE_SEGMENTS 8
+#define MODULE_ALLOCS 16
 
 /* What an ELF file says of itself; found once per mapped file. */
 struct module_fact {
@@ -86,4 +87,8 @@ struct module_fact {
 	struct {
 		uint64_t file_offset, vaddr, size;
 	} segment[MODULE_SEGMENTS];
+	uint32_t alloc_count; /* allocation functions that are not seen from their entry on */
+	struct {
+		uint64_t file_offset, size;
+	} alloc[MODULE_ALLOCS];
 };

@@ -71,6 +71,23 @@ static int apply_mremap(struct proc *p, const struct mt_ev_sys *e, struct site *
 	return mappings_remap(p->space.mappings, e->tid, &r, e->hdr.time_ns);
 }
 
+/* Whether the stack of a site goes through a function that allocates, and is probed inside: then
+ * the kernel does not know that the thread is in there. */
+static bool is_allocators(const struct proc *p, const struct site *site)
+{
+	for (uint32_t i = 0; i < site->frame_count; i++) {
+		const struct frame *f = stacks_at(p->space.stacks, site->frame[i]);
+		const struct module *m = f && f->place == FRAME_IN_MODULE
+						 ? modules_at(p->space.modules, f->module)
+						 : NULL;
+
+		for (uint32_t k = 0; m && m->described && k < m->fact.alloc_count; k++)
+			if (f->file_offset - m->fact.alloc[k].file_offset < m->fact.alloc[k].size)
+				return true;
+	}
+	return false;
+}
+
 static int apply_mapping(struct model *m, struct proc *p, const struct mt_ev_sys *e)
 {
 	struct mappings *maps = p->space.mappings;
@@ -94,6 +111,10 @@ static int apply_mapping(struct model *m, struct proc *p, const struct mt_ev_sys
 	r = apply_find_site(m, p, e, e->op == MT_SYS_BRK ? MT_SITE_BRK : MT_SITE_MMAP, &site);
 	if (r < 0)
 		return r;
+	if (site && is_allocators(p, site)) {
+		site = NULL;
+		flags |= MAPPED_IN_ALLOCATOR;
+	}
 	switch (e->op) {
 	case MT_SYS_MMAP:
 		code_gone(p, (uint64_t)e->ret, e->arg[1], now);

@@ -232,6 +232,8 @@ int modules_describe(struct modules *t, uint32_t index, const struct module_fact
 	if (fact)
 		m->fact = *fact;
 	m->fact.build_id[sizeof(m->fact.build_id) - 1] = '\0';
+	if (m->fact.alloc_count > MODULE_ALLOCS)
+		m->fact.alloc_count = MODULE_ALLOCS;
 	if (m->fact.segment_count > MODULE_SEGMENTS)
 		m->fact.segment_count = MODULE_SEGMENTS;
 	m->allocator = allocator;

@@ -40,6 +40,8 @@ struct task {
 	pid_t tid;
 	int fn; /* -1: not in a call */
 	uint64_t size, result;
+	uint64_t bp; /* the caller's, as a point saw it */
+	bool bp_seen;
 	enum { NEW, SIZED, DONE, CALLED } stage;
 };
 
@@ -54,6 +56,7 @@ struct oracle {
 	struct target_points points;
 	struct spot *point;
 	uint64_t bias; /* of addresses in the process */
+	uint64_t driver_start, driver_end;
 	struct task task[TASKS];
 	struct tally tally[FNS];
 	int complaints;
@@ -129,7 +132,7 @@ static void run_child(char **argv)
 }
 
 /* What is added to an address of the file: the mapping of the first point tells. */
-static bool find_bias(struct oracle *o, pid_t pid, const char *library)
+static bool find_bias(struct oracle *o, pid_t pid, const char *library, uint64_t ip)
 {
 	char path[64], line[4200];
 	unsigned long start, end, offset, inode;
@@ -142,6 +145,10 @@ static bool find_bias(struct oracle *o, pid_t pid, const char *library)
 	if (!f || stat(library, &st))
 		die("maps");
 	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx", &start, &end) == 2 && ip >= start && ip < end) {
+			o->driver_start = start;
+			o->driver_end = end;
+		}
 		if (sscanf(line, "%lx-%lx %*s %lx %*s %lu", &start, &end, &offset, &inode) != 4 ||
 		    inode != st.st_ino || o->point[0].at->file_offset < offset ||
 		    o->point[0].at->file_offset >= offset + (end - start))
@@ -209,6 +216,28 @@ static uint64_t argument(struct user_regs_struct *r, unsigned n)
 	return n ? *reg_of(r, probe_argument[n - 1]) : 1;
 }
 
+static uint64_t peek(pid_t tid, uint64_t at)
+{
+	return (uint64_t)ptrace(PTRACE_PEEKDATA, tid, at, NULL);
+}
+
+/* Where the cookie says that the caller's return address and frame pointer are. */
+static void see_caller(struct oracle *o, struct task *t, const struct spot *p,
+		       struct user_regs_struct *r)
+{
+	const uint64_t c = p->at->cookie;
+	const uint32_t place = MT_COOKIE_BP_PLACE(c);
+	const uint64_t back = peek(t->tid, r->rsp + 8 * MT_COOKIE_PUSHED(c));
+
+	if (back - o->driver_start >= o->driver_end - o->driver_start)
+		complain(o, t, p, "the return address is not there");
+	if (place == MT_PLACE_NONE)
+		return;
+	t->bp_seen = true;
+	t->bp = place < MT_PLACE_STACK ? *reg_of(r, place)
+				       : peek(t->tid, r->rsp + 8 * (place - MT_PLACE_STACK));
+}
+
 /* A point of the function that is called, which counts. */
 static void pass(struct oracle *o, struct task *t, const struct spot *p, struct user_regs_struct *r)
 {
@@ -244,6 +273,7 @@ static void pass(struct oracle *o, struct task *t, const struct spot *p, struct 
 	}
 	t->result = *reg_of(r, MT_COOKIE_RESULT_PLACE(c));
 	t->stage = DONE;
+	see_caller(o, t, p, r);
 }
 
 /* What the instruction under the breakpoint would have done. */
@@ -286,7 +316,7 @@ static void on_point(struct oracle *o, pid_t tid, struct spot *p, struct user_re
 	emulate(o, p, tid, r);
 }
 
-static void end_call(struct oracle *o, struct task *t, uint64_t result)
+static void end_call(struct oracle *o, struct task *t, uint64_t result, uint64_t bp)
 {
 	struct tally *tally = &o->tally[t->fn];
 
@@ -296,6 +326,8 @@ static void end_call(struct oracle *o, struct task *t, uint64_t result)
 		t->fn = -1;
 		return;
 	}
+	if (t->bp_seen && t->bp != bp)
+		complain(o, t, NULL, "the caller's frame pointer was not there");
 	if (result && t->stage == DONE && t->result != result)
 		complain(o, t, NULL, "another result was promised");
 	else if (result && t->stage != DONE && t->stage != CALLED)
@@ -311,7 +343,7 @@ static void on_mark(struct oracle *o, pid_t tid, struct user_regs_struct *r, con
 
 	switch (r->rax) {
 	case MARK_READY:
-		if (!find_bias(o, tid, library)) {
+		if (!find_bias(o, tid, library, r->rip)) {
 			printf("%s: the library is not in the program\n", o->name);
 			exit(3);
 		}
@@ -323,7 +355,7 @@ static void on_mark(struct oracle *o, pid_t tid, struct user_regs_struct *r, con
 		return;
 	case MARK_END:
 		if (t->fn >= 0)
-			end_call(o, t, r->rdx);
+			end_call(o, t, r->rdx, r->rbp);
 		return;
 	default: die("a breakpoint of nobody's");
 	}
