@@ -13,6 +13,7 @@ struct mt_spaces_map spaces SEC(".maps");
 struct mt_space_cpu_map space_cpu SEC(".maps");
 struct mt_site_index_map site_index SEC(".maps");
 struct mt_sites_map sites SEC(".maps");
+struct mt_shard_of_map shard_of SEC(".maps");
 struct mt_counters_map counters SEC(".maps");
 struct mt_events_map events SEC(".maps");
 struct mt_scratch_map scratch SEC(".maps");

@@ -169,6 +169,13 @@ struct mt_sites_map {
 	__type(key, __u32);
 	__type(value, struct mt_site);
 };
+struct mt_shard_of_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);   /* site */
+	__type(value, __u64); /* elements of an array lie 8 bytes apart at least */
+};
 struct mt_counters_map {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, MT_CNT_MAX);
@@ -232,6 +239,7 @@ extern struct mt_spaces_map spaces SEC(".maps");
 extern struct mt_space_cpu_map space_cpu SEC(".maps");
 extern struct mt_site_index_map site_index SEC(".maps");
 extern struct mt_sites_map sites SEC(".maps");
+extern struct mt_shard_of_map shard_of SEC(".maps");
 extern struct mt_counters_map counters SEC(".maps");
 extern struct mt_events_map events SEC(".maps");
 extern struct mt_scratch_map scratch SEC(".maps");

@@ -2,14 +2,20 @@
  *
  * The live set and what its blocks add to their call sites. Births and deaths come from the
  * allocator probes and from whoever else sees blocks. What a block weighs is kept with it, so that
- * its death takes away what its birth added.
+ * its death takes away what its birth added. What is kept of a site: collect/site_fold.h.
  */
 #include "core.bpf.h"
 #include "compat.bpf.h"
 
+/* This CPU's page of a site. */
 static __always_inline struct mt_site *site_at(__u32 site)
 {
-	return bpf_map_lookup_elem(&sites, &site);
+	__u64 *base = bpf_map_lookup_elem(&shard_of, &site);
+	__u32 page = site;
+
+	if (base && *base)
+		page = *base + (bpf_get_smp_processor_id() & cfg.shard_mask);
+	return bpf_map_lookup_elem(&sites, &page);
 }
 
 /* A death may come before its birth, and on another page of the site. */
@@ -37,9 +43,10 @@ int mt_site_born(__u32 site, __u64 held, __u32 born_ds)
 		return 0;
 	__sync_fetch_and_add(&s->alloc_bytes, size * weight);
 	__sync_fetch_and_add(&s->alloc_count, weight);
-	__sync_fetch_and_add(&s->born_records, 1);
-	if (weight > 1)
+	if (weight > 1) {
+		__sync_fetch_and_add(&s->born_records, weight - 1);
 		__sync_fetch_and_add(&s->born_var, mt_held_var(held));
+	}
 	ring_add(&s->fine[fine % MT_FINE_SLOTS], fine, weight);
 	ring_add(&s->coarse[coarse % MT_COARSE_SLOTS], coarse, weight);
 	return 0;
@@ -73,10 +80,10 @@ int mt_site_died(__u32 site, __u64 held, __u32 born_ds)
 	if (!s)
 		return 0;
 	__sync_fetch_and_add(&s->free_bytes, size * weight);
-	__sync_fetch_and_add(&s->free_count, weight);
-	__sync_fetch_and_add(&s->died_records, 1);
-	if (weight > 1)
+	if (weight > 1) {
+		__sync_fetch_and_add(&s->died_records, weight - 1);
 		__sync_fetch_and_add(&s->died_var, mt_held_var(held));
+	}
 	b = now > born_ds ? age_bucket((now - born_ds) / 10) : 0;
 	barrier_var(b);
 	b &= 15; /* never above MT_AGE_BUCKETS - 1: said again for the verifier */

@@ -274,10 +274,14 @@ struct mt_ev_alloc {
  * Live bytes and counts are differences. Live blocks by age need no walk of the live set: each
  * ring slot holds (epoch << 32 | blocks born in that epoch and still alive); a slot is valid for
  * age a only when its epoch matches. Blocks older than the rings are the remainder.
- * In the kernel the lower half begins at MT_RING_ZERO, because a death may be counted before its
- * birth; the collector gives out slots that begin at nothing.
+ * Pages in the kernel keep less (collect/site_fold.h), and a busy site has several, which CPUs
+ * share between them: slots of its rings begin at MT_RING_ZERO, as a death may be counted before
+ * its birth, or elsewhere. Programs take page shard_of[site] + (cpu & mt_config.shard_mask), or the
+ * site's own where that is 0.
  */
 #define MT_RING_ZERO 0x80000000u
+#define MT_SHARD_PAGES 512u /* behind the sites' own */
+#define MT_SHARDS_MAX 8u    /* of one site; a power of two */
 struct mt_site {
 	__u64 alloc_bytes;
 	__u64 alloc_count;
@@ -446,7 +450,7 @@ struct mt_config {
 	__u32 follow;	   /* trace children */
 	__u32 thread_capacity;
 	__u32 bucket_bits; /* 2^this buckets in live_front */
-	__u32 reserved;
+	__u32 shard_mask;
 };
 
 #ifndef __cplusplus

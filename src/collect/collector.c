@@ -36,6 +36,16 @@ void collector_freep(struct collector **c)
 	collector_free(*c);
 }
 
+/* A power of two: pages of one busy site. */
+static uint32_t shards_for(int cpus)
+{
+	uint32_t n = 1;
+
+	while (n < MT_SHARDS_MAX && 2 * n <= (uint32_t)cpus)
+		n *= 2;
+	return n;
+}
+
 static void set_sizes(struct memtrace_bpf *s, const struct collector_cfg *cfg, int cpus)
 {
 	struct bucket_plan plan = collector_plan_buckets(cfg->live_max);
@@ -45,7 +55,9 @@ static void set_sizes(struct memtrace_bpf *s, const struct collector_cfg *cfg, i
 	s->rodata->cfg.bucket_bits = plan.bits;
 	bpf_map__set_max_entries(s->maps.threads, cfg->threads_max);
 	bpf_map__set_max_entries(s->maps.site_index, cfg->sites_max);
-	bpf_map__set_max_entries(s->maps.sites, cfg->sites_max);
+	bpf_map__set_max_entries(s->maps.sites, cfg->sites_max + MT_SHARD_PAGES);
+	bpf_map__set_max_entries(s->maps.shard_of, cfg->sites_max);
+	s->rodata->cfg.shard_mask = shards_for(cpus) - 1;
 	bpf_map__set_max_entries(s->maps.space_cpu, MT_SPACES * cpus);
 	bpf_map__set_max_entries(s->maps.events, cfg->ring_bytes);
 	bpf_map__set_max_entries(s->maps.scratch, SCRATCH_PER_CPU * cpus);

@@ -5,10 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "collect/collector_impl.h"
+#include "collect/site_fold.h"
+
+/* Births and deaths of a site from which on several CPUs would wait for each other: one in 100 us,
+ * while a cache line takes 0.1 us to travel. */
+#define BUSY_PER_S 10000
 
 static size_t whole_pages(size_t bytes)
 {
@@ -32,10 +38,11 @@ int collector_map_tables(struct collector *c)
 	const int rw = PROT_READ | PROT_WRITE;
 	int r;
 
-	c->folded = calloc(c->sites_max, sizeof(*c->folded));
-	if (!c->folded)
+	c->table = calloc(1, sizeof(*c->table) + c->sites_max * sizeof(c->table->folded[0]));
+	if (!c->table)
 		return -ENOMEM;
-	c->sites_bytes = c->sites_max * sizeof(struct mt_site);
+	c->table->shards = c->skel->rodata->cfg.shard_mask + 1;
+	c->sites_bytes = (c->sites_max + MT_SHARD_PAGES) * sizeof(struct mt_site);
 	c->space_cpu_bytes = c->cpus * MT_SPACES * sizeof(struct mt_space_cpu);
 	r = map_table(c->skel->maps.sites, c->sites_bytes, PROT_READ, (void **)&c->sites);
 	if (!r)
@@ -44,6 +51,9 @@ int collector_map_tables(struct collector *c)
 	if (!r)
 		r = map_table(c->skel->maps.space_cpu, c->space_cpu_bytes, PROT_READ,
 			      (void **)&c->space_cpu);
+	if (!r)
+		r = map_table(c->skel->maps.shard_of, c->sites_max * sizeof(uint64_t), rw,
+			      (void **)&c->table->shard_of);
 	c->bucket_count = (size_t)1 << c->bucket_bits;
 	if (!r)
 		r = map_table(c->skel->maps.live_front, c->bucket_count * sizeof(struct mt_bucket),
@@ -59,7 +69,9 @@ static void unmap_table(const void *p, size_t bytes)
 
 void collector_unmap_tables(struct collector *c)
 {
-	free(c->folded);
+	if (c->table)
+		unmap_table(c->table->shard_of, c->sites_max * sizeof(uint64_t));
+	free(c->table);
 	unmap_table(c->sites, c->sites_bytes);
 	unmap_table(c->spaces, MT_SPACES * sizeof(struct mt_space));
 	unmap_table(c->space_cpu, c->space_cpu_bytes);
@@ -78,52 +90,73 @@ static uint64_t read_once(const __u64 *v)
 	return __atomic_load_n(v, __ATOMIC_RELAXED);
 }
 
-/* What is left of an epoch's blocks, which is not below nothing once all was counted. */
-static void fold_ring(uint64_t *to, const __u64 *from, size_t slots)
+static uint64_t now_ns(void)
 {
-	for (size_t i = 0; i < slots; i++) {
-		uint64_t v = read_once(&from[i]);
-		uint32_t n = v;
+	struct timespec t;
 
-		to[i] = v >> 32 << 32 | (n > MT_RING_ZERO ? n - MT_RING_ZERO : 0);
-	}
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
-static void fold_site(struct mt_site *to, const struct mt_site *from)
+/* A page for each of a few CPUs, for as long as the run lasts; as long as there are any left. */
+static void shard(struct collector_sites *s, size_t site, size_t sites_max)
 {
-	/* frees first: a block born and freed in between then never makes them the larger number */
-	to->free_bytes = read_once(&from->free_bytes);
-	to->free_count = read_once(&from->free_count);
-	to->died_records = read_once(&from->died_records);
-	to->died_var = read_once(&from->died_var);
-	for (size_t i = 0; i < MT_AGE_BUCKETS; i++)
-		to->freed_by_age[i] = read_once(&from->freed_by_age[i]);
-	to->alloc_bytes = read_once(&from->alloc_bytes);
-	to->alloc_count = read_once(&from->alloc_count);
-	to->born_records = read_once(&from->born_records);
-	to->born_var = read_once(&from->born_var);
-	fold_ring((uint64_t *)to->fine, from->fine, MT_FINE_SLOTS);
-	fold_ring((uint64_t *)to->coarse, from->coarse, MT_COARSE_SLOTS);
+	if (s->shards_used + s->shards > MT_SHARD_PAGES)
+		return;
+	__atomic_store_n(&s->shard_of[site], sites_max + s->shards_used, __ATOMIC_RELAXED);
+	s->shards_used += s->shards;
+}
+
+static void fold(const struct collector *c, size_t site)
+{
+	const struct mt_site *page[1 + MT_SHARDS_MAX] = { &c->sites[site] };
+	uint64_t base = c->table->shard_of[site];
+	size_t n = 1;
+
+	while (base && n < 1 + c->table->shards) {
+		page[n] = &c->sites[base + n - 1];
+		n++;
+	}
+	site_fold(page, n, &c->table->folded[site]);
 }
 
 const struct mt_site *collector_sites(const struct collector *c, size_t *ret_count)
 {
+	struct collector_sites *t = c->table;
+	uint64_t now = now_ns();
+	double busy = BUSY_PER_S * (now - t->folded_ns) / 1e9;
+
 	*ret_count = sites_used(c);
-	for (size_t i = 0; i < *ret_count; i++)
-		fold_site(&c->folded[i], &c->sites[i]);
-	return c->folded;
+	for (size_t i = 0; i < *ret_count; i++) {
+		const struct mt_site *s = &t->folded[i];
+		uint64_t before = s->born_records + s->died_records;
+
+		fold(c, i);
+		if (!t->shard_of[i] && t->shards > 1 && t->folded_ns &&
+		    s->born_records + s->died_records - before > busy)
+			shard(t, i, c->sites_max);
+	}
+	t->folded_ns = now;
+	return t->folded;
 }
 
-/* What is not counted by itself because it can be summed up. */
+/* What is not counted by itself because it can be summed up: births and deaths of some pages. */
+static void add_pages(const struct mt_site *page, size_t n, uint64_t *born, uint64_t *died)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < MT_AGE_BUCKETS; k++)
+			*died += read_once(&page[i].freed_by_age[k]);
+		*born += read_once(&page[i].alloc_count);
+	}
+}
+
 static void sum_up(const struct collector *c, uint64_t sum[MT_CNT_MAX])
 {
-	uint64_t died = 0;
-	size_t n = sites_used(c);
+	uint64_t born = 0, died = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		died += read_once(&c->sites[i].free_count);
-		sum[MT_CNT_allocs] += read_once(&c->sites[i].alloc_count);
-	}
+	add_pages(c->sites, sites_used(c), &born, &died);
+	add_pages(c->sites + c->sites_max, c->table->shards_used, &born, &died);
+	sum[MT_CNT_allocs] += born;
 	sum[MT_CNT_frees] += died > sum[MT_CNT_frees_missed] ? died - sum[MT_CNT_frees_missed] : 0;
 	sum[MT_CNT_hits] += collector_all_hits(c);
 }

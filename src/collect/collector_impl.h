@@ -26,6 +26,14 @@ struct probe_state {
 	struct probe_state *next;
 };
 
+/* What is given out of the sites' pages, and who has which. */
+struct collector_sites {
+	uint64_t *shard_of; /* mapped; written here alone */
+	uint32_t shards, shards_used;
+	uint64_t folded_ns;
+	struct mt_site folded[]; /* sites_max of them */
+};
+
 struct collector {
 	struct memtrace_bpf *skel;	 /* owned */
 	struct keeper *keeper;		 /* borrowed */
@@ -36,7 +44,7 @@ struct collector {
 	struct unwind *unwind;		 /* owned */
 	const struct mt_site *sites;	 /* mapped */
 	size_t sites_bytes, sites_max;
-	struct mt_site *folded;		      /* owned: what is given out of them */
+	struct collector_sites *table;	      /* owned */
 	struct mt_space *spaces;	      /* mapped: MT_SPACES of them */
 	const struct mt_space_cpu *space_cpu; /* mapped: MT_SPACES for each CPU */
 	size_t space_cpu_bytes;

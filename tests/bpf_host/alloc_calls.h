@@ -11,6 +11,7 @@
 #include "../../bpf/core.bpf.c"
 #include "../../bpf/live.bpf.c"
 #include "../../bpf/alloc.bpf.c"
+#include "../../src/collect/site_fold.c"
 #include "fake.h"
 
 #include <cmocka.h>
@@ -34,9 +35,14 @@ __u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 site_kind)
 	return next_stack;
 }
 
+/* As the rest of memtrace reads it. */
 static inline struct mt_site *site(uint32_t n)
 {
-	return bpf_map_lookup_elem(&sites, &n);
+	static struct mt_site folded;
+	const struct mt_site *page = bpf_map_lookup_elem(&sites, &n);
+
+	site_fold(&page, 1, &folded);
+	return &folded;
 }
 
 static inline uint64_t live_bytes(uint32_t n)

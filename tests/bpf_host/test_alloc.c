@@ -370,9 +370,9 @@ static void births_and_deaths_meet_in_their_epoch(void **state)
 	do_malloc(1, 0x3000);
 	do_free(0x1000);
 	s = site(1);
-	assert_int_equal(s->fine[10], 10ull << 32 | (MT_RING_ZERO + 1));
-	assert_int_equal(s->fine[13], 13ull << 32 | (MT_RING_ZERO + 1));
-	assert_int_equal(s->coarse[0], 0ull << 32 | (MT_RING_ZERO + 2));
+	assert_int_equal(s->fine[10], 10ull << 32 | 1);
+	assert_int_equal(s->fine[13], 13ull << 32 | 1);
+	assert_int_equal(s->coarse[0], 0ull << 32 | 2);
 	assert_int_equal(s->freed_by_age[2], 1); /* 3 s: [2,4) */
 }
 
@@ -386,9 +386,9 @@ static void a_ring_slot_that_comes_round_again_starts_anew(void **state)
 	fake.now_ns += MT_FINE_SLOTS * SECOND;
 	do_malloc(1, 0x2000);
 	s = site(1);
-	assert_int_equal(s->fine[10], (10ull + MT_FINE_SLOTS) << 32 | (MT_RING_ZERO + 1));
+	assert_int_equal(s->fine[10], (10ull + MT_FINE_SLOTS) << 32 | 1);
 	do_free(0x1000); /* born an age ago: must not be taken out of the newcomers */
-	assert_int_equal(s->fine[10], (10ull + MT_FINE_SLOTS) << 32 | (MT_RING_ZERO + 1));
+	assert_int_equal(s->fine[10], (10ull + MT_FINE_SLOTS) << 32 | 1);
 }
 
 static void ages_at_free_fall_into_their_buckets(void **state)

@@ -14,6 +14,7 @@
 #define MT_FAKE_BUCKETS
 #include "../../bpf/core.bpf.c"
 #include "../../bpf/live.bpf.c"
+#include "../../src/collect/site_fold.c"
 
 #include <cmocka.h>
 
@@ -22,13 +23,13 @@
 #define BITS 3
 #define SPILL 8
 #define ROUNDS 150000
-#define SITES 2
+#define SITES 4 /* the site under test has number 1 and pages 2 and 3 */
 
 static struct {
 	struct mt_bucket bucket[1 << BITS];
 	struct mt_site site[SITES];
 	__u64 counter[MT_CNT_MAX];
-	__u64 region;
+	__u64 shard_base;     /* 0 at first */
 	pthread_mutex_t lock; /* of the hash */
 	struct {
 		__u64 key;
@@ -73,6 +74,8 @@ void *fake_lookup(void *map, const void *key, size_t ks, size_t vs, unsigned int
 	(void)max;
 	if (map == &live)
 		return hash_lookup(*(const __u64 *)key);
+	if (map == &shard_of)
+		return n == 1 ? &t.shard_base : NULL;
 	if (map == &sites)
 		return n < SITES ? &t.site[n] : NULL;
 	if (map == &counters)
@@ -162,9 +165,12 @@ uint64_t bpf_get_current_pid_tgid(void)
 	return 1;
 }
 
+/* Threads wander. */
 uint32_t bpf_get_smp_processor_id(void)
 {
-	return 0;
+	static __thread uint32_t calls;
+
+	return calls++ / 100;
 }
 
 static uint32_t rnd(uint64_t *state, uint32_t below)
@@ -197,6 +203,8 @@ static void *program(void *arg)
 	for (uint32_t step = 0; step < ROUNDS; step++) {
 		uint32_t i = rnd(&state, ADDRS);
 
+		if (step == ROUNDS / 2) /* found to be busy */
+			__atomic_store_n(&t.shard_base, 2, __ATOMIC_RELAXED);
 		if (take(i, 0, 1)) {
 			if (mt_block_born(addr_of(i), mt_held(1 + rnd(&state, 9999), 1), 1, 1))
 				__sync_fetch_and_add(&t.refused, 1);
@@ -226,10 +234,12 @@ static void nothing_is_lost_or_taken_twice(void **state)
 {
 	struct mt_config *c = (struct mt_config *)&cfg;
 	pthread_t id[THREADS], sweep;
-	const struct mt_site *s = &t.site[1];
+	const struct mt_site *pages[] = { &t.site[1], &t.site[2], &t.site[3] };
+	struct mt_site folded, *s = &folded;
 
 	(void)state;
 	c->bucket_bits = BITS;
+	c->shard_mask = 1;
 	pthread_create(&sweep, NULL, sweeper, NULL);
 	for (uintptr_t i = 0; i < THREADS; i++)
 		pthread_create(&id[i], NULL, program, (void *)(i + 1));
@@ -239,13 +249,15 @@ static void nothing_is_lost_or_taken_twice(void **state)
 	pthread_join(sweep, NULL);
 	for (uint32_t i = 0; i < ADDRS; i++)
 		end(i);
+	site_fold(pages, 3, s);
 	assert_int_equal(s->alloc_count, s->free_count);
+	assert_true(t.site[2].alloc_count && t.site[3].alloc_count);
 	assert_int_equal(s->alloc_bytes, s->free_bytes);
 	assert_int_equal(s->free_count, t.known + t.swept);
 	assert_int_equal(t.counter[MT_CNT_frees_missed], 0);
 	assert_int_equal(t.counter[MT_CNT_live_error], 0);
 	assert_int_equal(t.counter[MT_CNT_live_full], t.refused);
-	assert_int_equal((uint32_t)s->fine[10], MT_RING_ZERO);
+	assert_int_equal((uint32_t)s->fine[10], 0);
 	assert_int_equal(t.spilled_count, 0);
 	for (uint32_t b = 0; b < 1 << BITS; b++)
 		for (uint32_t i = 0; i < MT_BUCKET_SLOTS; i++)

@@ -88,6 +88,7 @@ int main(void)
 	bpf_map__set_max_entries(s->maps.threads, 1024);
 	bpf_map__set_max_entries(s->maps.site_index, 1024);
 	bpf_map__set_max_entries(s->maps.sites, 1024);
+	bpf_map__set_max_entries(s->maps.shard_of, 1024);
 	bpf_map__set_max_entries(s->maps.events, 1 << 16);
 	bpf_map__set_max_entries(s->maps.scratch, 4);
 	bpf_map__set_max_entries(s->maps.busy, 4);

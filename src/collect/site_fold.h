@@ -1,0 +1,15 @@
+/*
+ * What the BPF programs counted of one call site, on one page or several, as the rest of memtrace
+ * reads it. Pure.
+ *
+ * In the kernel a page of struct mt_site saves atomic additions: free_count is not kept, it is the
+ * sum of freed_by_age; born_records and died_records are what blocks weigh beyond themselves, so
+ * that blocks of weight 1 leave them alone; counts in the rings begin at MT_RING_ZERO.
+ */
+#pragma once
+#include <stddef.h>
+
+#include "memtrace/wire.h"
+
+/* The sum of n pages, at least one, which may be written meanwhile. */
+void site_fold(const struct mt_site *const page[], size_t n, struct mt_site *ret);
