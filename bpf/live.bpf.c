@@ -18,26 +18,53 @@ static __always_inline struct mt_site *site_at(__u32 site)
 	return bpf_map_lookup_elem(&sites, &page);
 }
 
-/* A death may come before its birth, and on another page of the site. */
-static __always_inline void ring_add(__u64 *slot, __u32 epoch, __u64 n)
+/* n / 10 by multiplication: BPF has no other way than to divide. */
+static __always_inline __u32 fine_epoch(__u32 ds)
+{
+	_Static_assert(MT_FINE_SECS == 1, "tenths of a second to seconds");
+	return (__u64)ds * 0xcccccccdull >> 35;
+}
+
+/*
+ * Adds to the slot of an epoch; a slot of an older epoch begins anew, and what it held is
+ * returned, as that epoch << 32 | count from MT_RING_ZERO. A death may come before its birth, and
+ * on another page of the site.
+ */
+static __always_inline __u64 ring_add(__u64 *slot, __u32 epoch, __u64 n)
 {
 	__u64 v = *(volatile __u64 *)slot;
 
 	if (!v || v >> 32 < epoch) {
 		if (__sync_val_compare_and_swap(slot, v, (__u64)epoch << 32 | (MT_RING_ZERO + n)) ==
 		    v)
-			return;
+			return v;
 		v = *(volatile __u64 *)slot;
 	}
 	if (v >> 32 == epoch)
 		__sync_fetch_and_add(slot, n);
+	return 0;
+}
+
+static __always_inline void coarse_add(struct mt_site *s, __u32 fine, __u64 n)
+{
+	__u32 coarse = fine * MT_FINE_SECS / MT_COARSE_SECS;
+
+	ring_add(&s->coarse[coarse % MT_COARSE_SLOTS], coarse, n);
+}
+
+/* Blocks are counted in one ring: the coarse one takes over what a slot of the fine one held. */
+static __always_inline void fine_add(struct mt_site *s, __u32 fine, __u64 n)
+{
+	__u64 was = ring_add(&s->fine[fine % MT_FINE_SLOTS], fine, n);
+
+	if (was)
+		coarse_add(s, was >> 32, (__u64)(__u32)was - MT_RING_ZERO);
 }
 
 int mt_site_born(__u32 site, __u64 held, __u32 born_ds)
 {
 	__u64 size = mt_held_size(held), weight = mt_held_weight(held);
 	struct mt_site *s = site_at(site);
-	__u32 fine = born_ds / (10 * MT_FINE_SECS), coarse = born_ds / (10 * MT_COARSE_SECS);
 
 	if (!s)
 		return 0;
@@ -47,8 +74,7 @@ int mt_site_born(__u32 site, __u64 held, __u32 born_ds)
 		__sync_fetch_and_add(&s->born_records, weight - 1);
 		__sync_fetch_and_add(&s->born_var, mt_held_var(held));
 	}
-	ring_add(&s->fine[fine % MT_FINE_SLOTS], fine, weight);
-	ring_add(&s->coarse[coarse % MT_COARSE_SLOTS], coarse, weight);
+	fine_add(s, fine_epoch(born_ds), weight);
 	return 0;
 }
 
@@ -61,14 +87,15 @@ static __noinline __u64 age_bucket(__u32 secs)
 }
 
 /* Takes a block out of the rings, unless it is older than they reach. */
-static __always_inline void site_unring(struct mt_site *s, __u64 weight, __u32 born_ds, __u32 now)
+static __always_inline void site_unring(struct mt_site *s, __u64 weight, __u32 born_ds,
+					__u32 now_ds)
 {
-	__u32 fine = born_ds / (10 * MT_FINE_SECS), coarse = born_ds / (10 * MT_COARSE_SECS);
+	__u32 fine = fine_epoch(born_ds), now = fine_epoch(now_ds);
 
-	if (now / (10 * MT_FINE_SECS) - fine < MT_FINE_SLOTS - 1)
-		ring_add(&s->fine[fine % MT_FINE_SLOTS], fine, -weight);
-	if (now / (10 * MT_COARSE_SECS) - coarse < MT_COARSE_SLOTS - 1)
-		ring_add(&s->coarse[coarse % MT_COARSE_SLOTS], coarse, -weight);
+	if (now - fine < MT_FINE_SLOTS - 1)
+		fine_add(s, fine, -weight);
+	else if (now / MT_COARSE_SECS - fine / MT_COARSE_SECS < MT_COARSE_SLOTS - 1)
+		coarse_add(s, fine, -weight);
 }
 
 int mt_site_died(__u32 site, __u64 held, __u32 born_ds)
@@ -84,7 +111,7 @@ int mt_site_died(__u32 site, __u64 held, __u32 born_ds)
 		__sync_fetch_and_add(&s->died_records, weight - 1);
 		__sync_fetch_and_add(&s->died_var, mt_held_var(held));
 	}
-	b = now > born_ds ? age_bucket((now - born_ds) / 10) : 0;
+	b = now > born_ds ? age_bucket(fine_epoch(now - born_ds)) : 0;
 	barrier_var(b);
 	b &= 15; /* never above MT_AGE_BUCKETS - 1: said again for the verifier */
 	if (b < MT_AGE_BUCKETS)

@@ -55,24 +55,48 @@ static void add_births(struct mt_site *to, const struct mt_site *page)
 	to->alloc_count += count;
 }
 
-/* Of the newest epoch that any page has in this slot; a page may hold the deaths of another's
- * births. */
-static __u64 slot_sum(const struct mt_site *const page[], size_t n, size_t offset)
+/* Adds what a slot of some page holds, if no slot here is of a newer epoch. */
+static void slot_add(__s64 *count, __u64 *epoch, __u64 of, __s64 n)
 {
-	__u64 epoch = 0;
-	__s64 sum = 0;
+	if (of < *epoch)
+		return;
+	if (of > *epoch)
+		*count = 0;
+	*epoch = of;
+	*count += n;
+}
 
-	for (size_t i = 0; i < n; i++) {
-		__u64 v = read_once((const __u64 *)((const char *)page[i] + offset));
+/*
+ * A page may hold the deaths of another's births. What is in the fine ring is not in the coarse
+ * one, where the readers of struct mt_site want it as well.
+ */
+static void sum_rings(const struct mt_site *const page[], size_t n, struct mt_site *to)
+{
+	__u64 fine_epoch[MT_FINE_SLOTS] = { 0 }, coarse_epoch[MT_COARSE_SLOTS] = { 0 };
+	__s64 fine[MT_FINE_SLOTS] = { 0 }, coarse[MT_COARSE_SLOTS] = { 0 };
 
-		if (!v || v >> 32 < epoch)
-			continue;
-		if (v >> 32 > epoch)
-			sum = 0;
-		epoch = v >> 32;
-		sum += (__s64)(__u32)v - MT_RING_ZERO;
+	for (size_t p = 0; p < n; p++) {
+		for (size_t i = 0; i < MT_COARSE_SLOTS; i++) {
+			__u64 v = read_once(&page[p]->coarse[i]);
+
+			if (v)
+				slot_add(&coarse[i], &coarse_epoch[i], v >> 32,
+					 (__s64)(__u32)v - MT_RING_ZERO);
+		}
+		for (size_t i = 0; i < MT_FINE_SLOTS; i++) {
+			__u64 v = read_once(&page[p]->fine[i]), e = v >> 32;
+			__u64 up = e * MT_FINE_SECS / MT_COARSE_SECS, k = up % MT_COARSE_SLOTS;
+
+			if (!v)
+				continue;
+			slot_add(&fine[i], &fine_epoch[i], e, (__s64)(__u32)v - MT_RING_ZERO);
+			slot_add(&coarse[k], &coarse_epoch[k], up, (__s64)(__u32)v - MT_RING_ZERO);
+		}
 	}
-	return epoch << 32 | (sum > 0 ? (__u64)sum & 0xffffffffu : 0);
+	for (size_t i = 0; i < MT_FINE_SLOTS; i++)
+		to->fine[i] = fine_epoch[i] << 32 | (fine[i] > 0 ? (__u32)fine[i] : 0);
+	for (size_t i = 0; i < MT_COARSE_SLOTS; i++)
+		to->coarse[i] = coarse_epoch[i] << 32 | (coarse[i] > 0 ? (__u32)coarse[i] : 0);
 }
 
 void site_fold(const struct mt_site *const page[], size_t n, struct mt_site *ret)
@@ -86,9 +110,6 @@ void site_fold(const struct mt_site *const page[], size_t n, struct mt_site *ret
 		sum.free_count += sum.freed_by_age[i];
 	for (size_t i = 0; i < n; i++)
 		add_births(&sum, page[i]);
-	for (size_t i = 0; i < MT_FINE_SLOTS; i++)
-		sum.fine[i] = slot_sum(page, n, offsetof(struct mt_site, fine) + i * 8);
-	for (size_t i = 0; i < MT_COARSE_SLOTS; i++)
-		sum.coarse[i] = slot_sum(page, n, offsetof(struct mt_site, coarse) + i * 8);
+	sum_rings(page, n, &sum);
 	memcpy(ret, &sum, sizeof(sum));
 }

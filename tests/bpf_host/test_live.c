@@ -235,6 +235,64 @@ static void it_does_what_a_plain_table_does(void **state)
 	assert_int_equal(fake_map_of(&live)->count, 0);
 }
 
+#define LIFE 2000 /* seconds */
+#define BLOCKS 300
+
+static size_t born_between(const uint32_t *born_s, uint32_t first, uint32_t end)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < BLOCKS; i++)
+		n += born_s[i] && born_s[i] >= first && born_s[i] < end;
+	return n;
+}
+
+/* All epochs that the rings reach, of blocks of which born_s tells the second; 0: none. */
+static void compare_rings(const uint32_t *born_s, uint32_t now_s)
+{
+	const uint32_t one = 1, two = 2;
+	const struct mt_site *pages[] = { bpf_map_lookup_elem(&sites, &one),
+					  bpf_map_lookup_elem(&sites, &two) };
+	struct mt_site f;
+
+	site_fold(pages, 2, &f);
+	for (uint32_t e = now_s - (MT_FINE_SLOTS - 2); e <= now_s; e++) {
+		uint64_t v = f.fine[e % MT_FINE_SLOTS];
+
+		assert_int_equal(v >> 32 == e ? (uint32_t)v : 0, born_between(born_s, e, e + 1));
+	}
+	for (uint32_t k = 0, e = now_s / MT_COARSE_SECS; k < MT_COARSE_SLOTS - 1 && k <= e; k++) {
+		uint64_t v = f.coarse[(e - k) % MT_COARSE_SLOTS];
+
+		assert_int_equal(v >> 32 == e - k ? (uint32_t)v : 0,
+				 born_between(born_s, (e - k) * MT_COARSE_SECS,
+					      (e - k + 1) * MT_COARSE_SECS));
+	}
+}
+
+/* On two pages, with pauses in which nothing moves the rings on. */
+static void ages_are_right_at_every_moment_and_on_any_page(void **state)
+{
+	uint32_t born_s[BLOCKS] = { 0 }, now_s = 100;
+
+	(void)state;
+	begin();
+	while (now_s < LIFE) {
+		now_s += rnd(40) ? rnd(3) : 15 + rnd(300);
+		fake.now_ns = now_s * SECOND;
+		for (uint32_t k = 0; k < 10; k++) {
+			uint32_t i = rnd(BLOCKS), page = 1 + rnd(2);
+
+			if (born_s[i])
+				mt_site_died(page, mt_held(1, 1), 10 * born_s[i]);
+			else
+				mt_site_born(page, mt_held(1, 1), 10 * now_s);
+			born_s[i] = born_s[i] ? 0 : now_s;
+		}
+		compare_rings(born_s, now_s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -244,6 +302,7 @@ int main(void)
 		cmocka_unit_test(a_spilled_block_whose_address_comes_again_is_ended),
 		cmocka_unit_test(what_a_block_weighs_is_taken_away_as_it_was_added),
 		cmocka_unit_test(it_does_what_a_plain_table_does),
+		cmocka_unit_test(ages_are_right_at_every_moment_and_on_any_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
