@@ -32,7 +32,7 @@ __u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 of, __u32 site_kind)
 static struct mt_site *site(void)
 {
 	static struct mt_site folded;
-	uint32_t n = 1;
+	uint32_t n = SITE;
 	const struct mt_site *page = bpf_map_lookup_elem(&sites, &n);
 
 	site_fold(&page, 1, &folded);

@@ -21,14 +21,14 @@
 	}
 #define NAME(n) site_##n,
 #define EIGHT(of, n) of(n##0) of(n##1) of(n##2) of(n##3) of(n##4) of(n##5) of(n##6) of(n##7)
-#define SIXTY(of, n)                                                                    \
-	EIGHT(of, n##0)                                                                 \
-	EIGHT(of, n##1)                                                                 \
-	EIGHT(of, n##2) EIGHT(of, n##3) EIGHT(of, n##4) EIGHT(of, n##5) EIGHT(of, n##6) \
-		EIGHT(of, n##7)
-#define ALL(of)      \
-	SIXTY(of, 0) \
-	SIXTY(of, 1) SIXTY(of, 2) SIXTY(of, 3) SIXTY(of, 4) SIXTY(of, 5) SIXTY(of, 6) SIXTY(of, 7)
+/* clang-format off */
+#define SIXTY(of, n)                                                                \
+	EIGHT(of, n##0) EIGHT(of, n##1) EIGHT(of, n##2) EIGHT(of, n##3)             \
+	EIGHT(of, n##4) EIGHT(of, n##5) EIGHT(of, n##6) EIGHT(of, n##7)
+#define ALL(of)                                                                     \
+	SIXTY(of, 0) SIXTY(of, 1) SIXTY(of, 2) SIXTY(of, 3)                         \
+	SIXTY(of, 4) SIXTY(of, 5) SIXTY(of, 6) SIXTY(of, 7)
+/* clang-format on */
 
 ALL(ONE)
 
