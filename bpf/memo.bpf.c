@@ -58,7 +58,7 @@ static __always_inline int read_first(struct mt_scratch *s, struct mt_memo *m)
 {
 	__u32 n = m->bytes;
 
-	if (n - 1 >= sizeof(s->window))
+	if (n > sizeof(s->window)) /* 0 reads nothing: older verifiers lose the bound of n - 1 */
 		return -1;
 	if (bpf_probe_read_user(s->window, n, (const void *)s->first_sp))
 		return -1;
