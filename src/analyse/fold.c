@@ -115,6 +115,8 @@ void fold_unit(const struct snapshot *snap, const struct owner *owners,
 		fold_add_totals(site, &totals);
 		u.born_s = fmax(fmin(u.born_s, site->first_seen_s), 0);
 		u.ages_known = u.ages_known && site->ages_known;
+		u.exposed += known(site->exposed_count);
+		u.left += known(site->left_count);
 		u.weight = mean_weight(u.weight, u.allocated_count, site);
 		u.allocated_count = totals.allocated_count;
 		robust_grid_add(&site->live_count_series, site->first_seen_s, u.now_s, u.count);

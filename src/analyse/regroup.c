@@ -123,6 +123,8 @@ static void add_estimate(struct snap_site *sum, const struct snap_site *site)
 		    site->estimated ? site->allocated_records : site->allocated_count);
 	sum->live_error_bytes = hypot(sum->live_error_bytes, site->live_error_bytes);
 	sum->allocated_error_bytes = hypot(sum->allocated_error_bytes, site->allocated_error_bytes);
+	sum->exposed_count = add(sum->exposed_count, site->exposed_count);
+	sum->left_count = add(sum->left_count, site->left_count);
 	sum->estimated = true;
 }
 

@@ -27,7 +27,9 @@ struct suspect_cfg suspect_defaults(void)
 		.min_bytes = 64 << 10,	   /* below this, start-up noise of any library */
 		.least_growth_share = 0.3, /* half a leak may hide behind a pool that shrinks */
 		.min_count = 32,	   /* a Poisson count this large is known to 18 % */
-		.min_things = 8,    /* a pool of workers or connections is often this large */
+		.min_observations = 8,	   /* known to 35 % */
+		.min_left = 0.7, /* sound sites have up to 0.6, see model/windows.h; a leak has 1 */
+		.min_things = 8, /* a pool of workers or connections is often this large */
 		.min_window_s = 14, /* thirds of 5 s: a burst of work does not fill all */
 		.collected_window_s =
 			40,	      /* collections come up to 30 s apart, the first at any time */
@@ -368,6 +370,8 @@ static bool worth_judging(const struct suspect_cfg *cfg, const struct suspect_un
 {
 	if (!(u->now_s > 0) || !isfinite(u->now_s))
 		return false;
+	if (u->exposed > 0 && u->left < cfg->min_left * u->exposed)
+		return false;
 	if (suspect_counts_things(u->kind))
 		return u->live_count >= cfg->min_things;
 	return u->live_bytes >= cfg->least_bytes &&
@@ -441,6 +445,10 @@ void suspect_judge(const struct suspect_cfg *cfg, const struct suspect_unit *uni
 		return;
 	}
 	count_observations(unit, recent, &observed);
+	if (observed.live_count < cfg->min_observations) {
+		*ret = (struct suspicion){};
+		return;
+	}
 	judge_unit(cfg, &observed, ret);
 	tell_in_things(unit->weight, suspect_counts_things(unit->kind), ret);
 }

@@ -16,15 +16,17 @@
 
 /* Every threshold of the opinion; suspect_defaults() says why each has its value. */
 struct suspect_cfg {
-	double least_bytes;	       /* held: below, heap and mappings are not judged at all */
-	double min_bytes, min_count;   /* growth below both is not worth a word */
-	double least_growth_share;     /* of the old ones' gathering: growth of the whole */
-	double min_things;	       /* growth of descriptors, sockets, threads */
-	double min_window_s;	       /* shortest growth believed */
-	double collected_window_s;     /* same, for memory that a garbage collector frees */
-	double shape_window_s;	       /* same, where only the curve speaks */
-	double watch_window_s;	       /* growth this long is suspect, early in a trace */
-	double min_significance;       /* growth over its standard error */
+	double least_bytes;	     /* held: below, heap and mappings are not judged at all */
+	double min_bytes, min_count; /* growth below both is not worth a word */
+	double least_growth_share;   /* of the old ones' gathering: growth of the whole */
+	double min_observations;     /* where one stands for several */
+	double min_left;	     /* of what probes in windows lost sight of: not seen to end */
+	double min_things;	     /* growth of descriptors, sockets, threads */
+	double min_window_s;	     /* shortest growth believed */
+	double collected_window_s;   /* same, for memory that a garbage collector frees */
+	double shape_window_s;	     /* same, where only the curve speaks */
+	double watch_window_s;	     /* growth this long is suspect, early in a trace */
+	double min_significance;     /* growth over its standard error */
 	double min_significance_shape; /* same, where only the curve speaks */
 	double min_weakest_third;      /* 1 = fair share */
 	double min_recent;	       /* 1 = fair share */
@@ -55,6 +57,7 @@ struct suspect_unit {
 	/* Things that one independent observation stands for; 1 or less: each is known. Where it is
 	 * more, opinions are formed of observations and told in things. */
 	double weight;
+	double exposed, left; /* probes in windows: see snap_site; exposed 0: none were */
 	bool ages_known;
 	double live_by_age[MT_AGE_BUCKETS], freed_by_age[MT_AGE_BUCKETS];
 	const struct survival_recent *recent; /* borrowed; NULL when not known */

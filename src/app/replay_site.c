@@ -182,6 +182,10 @@ static void take_estimate(const json_t *record, struct snap_site *s)
 	s->weight = weight >= 1 && isfinite(weight) ? weight : 1;
 	s->records = live != FACT_UNKNOWN ? live : s->live_count;
 	s->allocated_records = ever != FACT_UNKNOWN ? ever : s->allocated_count;
+	s->exposed_count = replay_number(record, "exposed_count");
+	s->left_count = replay_number(record, "exposed_left_count");
+	if (s->exposed_count == FACT_UNKNOWN || s->left_count > s->exposed_count)
+		s->exposed_count = s->left_count = 0;
 	s->live_error_bytes = error_of(record, "error_ratio", s->live_bytes);
 	s->allocated_error_bytes = error_of(record, "allocated_error_ratio", s->allocated_bytes);
 }

@@ -63,6 +63,11 @@ struct site *sites_at(const struct sites *t, size_t i)
 	return t->site[i];
 }
 
+struct site *const *sites_all(const struct sites *t)
+{
+	return t->site;
+}
+
 /* Index of the first site whose number is not below. */
 static size_t sites_lower(const struct sites *t, uint32_t number)
 {
@@ -126,8 +131,9 @@ uint64_t site_live_count(const struct site *s)
 /* Counters are some calls apart: a difference of few says nothing. */
 bool site_is_estimated(const struct site *s)
 {
-	return s->born_var > 0 || (s->born_records && sat_sub(s->alloc_count, s->born_records) >
-							      APART + s->born_records / APART);
+	return s->born_var > 0 || s->waiting > 0 || s->exposed > 0 ||
+	       (s->born_records &&
+		sat_sub(s->alloc_count, s->born_records) > APART + s->born_records / APART);
 }
 
 double site_live_var(const struct site *s)
@@ -240,6 +246,48 @@ static void ages_close(uint64_t live, uint64_t age[MT_AGE_BUCKETS])
 	age[MT_AGE_BUCKETS - 1] += left;
 }
 
+/* The youngest first. */
+static void take_fresh(struct site *s, uint64_t count)
+{
+	for (size_t b = 0; b < MT_AGE_BUCKETS && count; b++) {
+		uint64_t n = s->live_by_age[b] < count ? s->live_by_age[b] : count;
+
+		s->live_by_age[b] -= n;
+		count -= n;
+	}
+}
+
+/* The same share of every age. */
+static void take_old(struct site *s, uint64_t count)
+{
+	uint64_t all = 0, seen = 0, taken = 0;
+
+	for (size_t b = 0; b < MT_AGE_BUCKETS; b++)
+		all += s->live_by_age[b];
+	for (size_t b = 0; b < MT_AGE_BUCKETS && all; b++) {
+		uint64_t upto;
+
+		seen += s->live_by_age[b];
+		upto = (uint64_t)((unsigned __int128)count * seen / all);
+		s->live_by_age[b] -= upto - taken;
+		taken = upto;
+	}
+}
+
+/* Takes for dead what windows.h says, as far as it is still recorded as live. */
+static void take_doubted(struct site *s)
+{
+	uint64_t live = site_live_count(s), bytes = site_live_bytes(s);
+	uint64_t fresh = s->doubted_fresh < live ? s->doubted_fresh : live;
+	uint64_t old = s->doubted_old < live - fresh ? s->doubted_old : live - fresh;
+
+	take_fresh(s, fresh);
+	take_old(s, old);
+	s->free_count += fresh + old;
+	s->free_bytes += s->doubted_bytes < bytes ? s->doubted_bytes : bytes;
+	s->freed_by_age[s->doubted_age] = sat_add(s->freed_by_age[s->doubted_age], fresh + old);
+}
+
 void site_read_heap(struct site *s, const struct mt_site *from, uint64_t boot_ns, uint64_t now_ns)
 {
 	/* frees first: a block born and freed in between then never makes them the larger number */
@@ -263,4 +311,6 @@ void site_read_heap(struct site *s, const struct mt_site *from, uint64_t boot_ns
 	memset(s->live_by_age, 0, sizeof(s->live_by_age));
 	ages_fold(from, now_s, s->live_by_age);
 	ages_close(site_live_count(s), s->live_by_age);
+	if (s->exposed > 0 || s->waiting > 0)
+		take_doubted(s);
 }

@@ -26,6 +26,12 @@ struct site {
 	double born_var, died_var;	       /* of bytes, see mt_held_var() */
 	uint64_t freed_by_age[MT_AGE_BUCKETS]; /* cumulative */
 	uint64_t live_by_age[MT_AGE_BUCKETS];
+	/* Probes in windows, see windows.h: things that were exposed, those not seen to end, and
+	 * those of the last window, which wait to be exposed; weighted. */
+	double exposed, left, waiting;
+	/* Recorded as live and taken for dead: of the last window, of those before. */
+	uint64_t doubted_fresh, doubted_old, doubted_bytes, doubted_old_bytes;
+	unsigned int doubted_age; /* bucket of the age at which they are taken to have died */
 	uint64_t first_seen_ns, last_alloc_ns;
 	struct series *series; /* owned; NULL when the site matters too little */
 };
@@ -38,6 +44,8 @@ void sites_free(struct sites *t);
 size_t sites_count(const struct sites *t);
 /* In the order of their numbers, i < sites_count(). */
 struct site *sites_at(const struct sites *t, size_t i);
+/* All of them, in that order; valid until the next one is made. */
+struct site *const *sites_all(const struct sites *t);
 struct site *sites_find(const struct sites *t, uint32_t number); /* NULL: not there */
 
 /* Finds or makes a site. -ENOSPC when it would be one more than limit, -ENOMEM. */

@@ -11,10 +11,10 @@
 
 #include "base/cleanup.h"
 #include "model/arena.h"
-#include "model/estimate.h"
 #include "model/model.h"
 #include "model/procs.h"
 #include "model/sat.h"
+#include "model/site_estimate.h"
 
 /* A snapshot with the memory that it points to. */
 struct kept_snapshot {
@@ -174,23 +174,6 @@ static int build_series(struct build *b, const struct series *from, struct snap_
 	return 0;
 }
 
-static void build_estimate(const struct build *b, const struct site *site, struct snap_site *ret)
-{
-	double bytes = (double)ret->live_bytes, count = (double)ret->live_count;
-	double var = site_live_var(site), allocated = (double)site->alloc_count;
-
-	ret->estimated = site_is_estimated(site);
-	if (!ret->estimated)
-		return;
-	ret->records = sat_sub(site->born_records, site->died_records);
-	ret->allocated_records = site->born_records;
-	ret->weight = fmax(estimate_weight(count, (double)ret->records, bytes, var),
-			   estimate_weight(allocated, (double)site->born_records,
-					   (double)site->alloc_bytes, site->born_var));
-	ret->live_error_bytes = estimate_error(var, b->unit);
-	ret->allocated_error_bytes = estimate_error(site->born_var, b->unit);
-}
-
 static int build_site(struct build *b, struct site *site, struct snap_site *ret)
 {
 	struct snap_site out = {
@@ -213,7 +196,7 @@ static int build_site(struct build *b, struct site *site, struct snap_site *ret)
 					  site->frame_count, &site->id_final);
 	out.id = site->id;
 	out.id_final = site->id_final;
-	build_estimate(b, site, &out);
+	site_estimate(site, b->unit, &out);
 	memcpy(out.live_by_age, site->live_by_age, sizeof(out.live_by_age));
 	memcpy(out.freed_by_age, site->freed_by_age, sizeof(out.freed_by_age));
 	r = build_stack(b, site, &out.stack);
@@ -241,17 +224,13 @@ static void count_ages(const struct build *b)
 	fds_add_ages(b->p->fds, b->now_ns);
 }
 
-/* How much one sample stands for where most is missed. */
+/* The largest that is known here. */
 static double largest_unit(const struct sites *sites)
 {
 	double unit = 0;
 
-	for (size_t i = 0; i < sites_count(sites); i++) {
-		const struct site *s = sites_at(sites, i);
-
-		unit = fmax(unit, estimate_unit((double)s->alloc_bytes, s->born_var));
-		unit = fmax(unit, estimate_unit((double)site_live_bytes(s), site_live_var(s)));
-	}
+	for (size_t i = 0; i < sites_count(sites); i++)
+		unit = fmax(unit, site_estimate_unit(sites_at(sites, i)));
 	return unit;
 }
 

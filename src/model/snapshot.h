@@ -73,7 +73,10 @@ struct snap_site {
 	uint64_t records, allocated_records; /* blocks that were really recorded: live, ever */
 	double weight; /* blocks that one independent observation stands for, 1 or more */
 	double live_error_bytes, allocated_error_bytes; /* half widths of 95 % intervals */
-	bool ages_known;				/* the two arrays below are measured */
+	/* Probes in windows, see model/windows.h: things that were live when they went out, so far,
+	 * and those of them not seen to end. 0, 0: none were. */
+	uint64_t exposed_count, left_count;
+	bool ages_known; /* the two arrays below are measured */
 	uint64_t live_by_age[MT_AGE_BUCKETS];
 	uint64_t freed_by_age[MT_AGE_BUCKETS]; /* cumulative */
 	double first_seen_s, last_alloc_s;     /* since tracing began */

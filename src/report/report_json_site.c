@@ -157,7 +157,11 @@ static int put_estimate(json_t *o, const struct snap_site *site)
 	r |= json_put_double_or_null(o, "allocated_error_ratio", ever);
 	r |= json_put_u64_if_known(o, "records_count", site->records);
 	r |= json_put_u64_if_known(o, "allocated_records_count", site->allocated_records);
-	return r | json_put_double_if_known(o, "blocks_per_record", fmax(site->weight, 1));
+	r |= json_put_double_if_known(o, "blocks_per_record", fmax(site->weight, 1));
+	if (!site->exposed_count)
+		return r;
+	r |= json_put_u64_if_known(o, "exposed_count", site->exposed_count);
+	return r | json_put_u64_if_known(o, "exposed_left_count", site->left_count);
 }
 
 int report_json_site(const struct analysis *a, const struct ranked_site *ranked, json_t **ret)

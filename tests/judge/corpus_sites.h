@@ -26,7 +26,9 @@ enum source_kind {
 enum life_kind { LIFE_EXPONENTIAL, LIFE_LOG_NORMAL, LIFE_PARETO };
 
 struct kept {
-	double born_s, bytes, until_s;
+	double born_s;
+	uint64_t held; /* weight.h; 0: not sampled */
+	double until_s;
 };
 
 struct source {

@@ -59,10 +59,9 @@ static void put_into_cache(struct corpus_process *p, struct source *s, double t)
 		at = &s->kept[s->kind == SOURCE_FIFO ? s->head
 						     : (size_t)rng_below(&p->rng, (int)s->cap)];
 		s->head = (s->head + 1) % s->cap;
-		engine_died(&p->engine, s->site, at->born_s, t, at->bytes);
+		engine_died(&p->engine, s->site, at->born_s, t, at->held);
 	}
-	engine_born(&p->engine, s->site, t, bytes);
-	*at = (struct kept){ .born_s = t, .bytes = bytes };
+	*at = (struct kept){ t, engine_born(&p->engine, s->site, t, bytes), 0 };
 }
 
 /* Somebody needs one for a while: a free one, or one more. */
@@ -143,12 +142,11 @@ static void reload(struct corpus_process *p, struct source *s, double t)
 		double bytes = bytes_of(p, s->site);
 
 		if (i < old)
-			engine_died(&p->engine, s->site, s->kept[i].born_s, t, s->kept[i].bytes);
-		engine_born(&p->engine, s->site, t, bytes);
-		s->kept[i] = (struct kept){ .born_s = t, .bytes = bytes };
+			engine_died(&p->engine, s->site, s->kept[i].born_s, t, s->kept[i].held);
+		s->kept[i] = (struct kept){ t, engine_born(&p->engine, s->site, t, bytes), 0 };
 	}
 	for (size_t i = n; i < old; i++)
-		engine_died(&p->engine, s->site, s->kept[i].born_s, t, s->kept[i].bytes);
+		engine_died(&p->engine, s->site, s->kept[i].born_s, t, s->kept[i].held);
 	s->count = n;
 	s->next_s = t + s->period_s * rng_between(&p->rng, 0.8, 1.2);
 }

@@ -1,5 +1,7 @@
 #include "site_engine.h"
 
+#include "model/site_estimate.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -40,24 +42,25 @@ int engine_add_site(struct engine *e, enum mt_site_kind kind, double bytes)
 	s->kind = kind;
 	s->bytes = bytes;
 	s->class = CLASS_application;
+	s->model.number = (uint32_t)e->sites + 1;
 	s->owner = (uint32_t)e->sites;
 	s->first_s = -1;
 	return (int)e->sites++;
 }
 
-static void ring_add(__u64 *ring, uint32_t slots, uint64_t epoch)
+static void ring_add(__u64 *ring, uint32_t slots, uint64_t epoch, uint64_t weight)
 {
 	__u64 *slot = &ring[epoch % slots];
 
-	*slot = (*slot >> 32 == epoch ? *slot : epoch << 32) + 1;
+	*slot = (*slot >> 32 == epoch ? *slot : epoch << 32) + weight;
 }
 
-static void ring_remove(__u64 *ring, uint32_t slots, uint64_t epoch, uint64_t now)
+static void ring_remove(__u64 *ring, uint32_t slots, uint64_t epoch, uint64_t now, uint64_t weight)
 {
 	__u64 *slot = &ring[epoch % slots];
 
-	if (now - epoch < slots - 1 && *slot >> 32 == epoch && (uint32_t)*slot)
-		--*slot;
+	if (now - epoch < slots - 1 && *slot >> 32 == epoch && (uint32_t)*slot >= weight)
+		*slot -= weight;
 }
 
 static uint32_t tenths(double t_s)
@@ -65,35 +68,69 @@ static uint32_t tenths(double t_s)
 	return (uint32_t)(t_s * 10);
 }
 
-void engine_born(struct engine *e, size_t site, double born_s, double bytes)
+void engine_count_birth(struct engine *e, size_t site, uint64_t held, uint32_t born_ds)
+{
+	struct mt_site *c = &e->site[site].counts;
+	uint64_t second = born_ds / 10, weight = mt_held_weight(held);
+
+	c->alloc_bytes += mt_held_size(held) * weight;
+	c->alloc_count += weight;
+	c->born_records++;
+	c->born_var += mt_held_var(held);
+	ring_add(c->fine, MT_FINE_SLOTS, second / MT_FINE_SECS, weight);
+	ring_add(c->coarse, MT_COARSE_SLOTS, second / MT_COARSE_SECS, weight);
+}
+
+void engine_count_death(struct engine *e, size_t site, uint64_t held, uint32_t born_ds,
+			uint32_t dies_ds)
+{
+	struct mt_site *c = &e->site[site].counts;
+	uint32_t age_s = dies_ds > born_ds ? (dies_ds - born_ds) / 10 : 0;
+	uint32_t born = born_ds / 10, now = dies_ds / 10;
+	uint64_t weight = mt_held_weight(held);
+
+	c->free_bytes += mt_held_size(held) * weight;
+	c->free_count += weight;
+	c->died_records++;
+	c->died_var += mt_held_var(held);
+	c->freed_by_age[age_bucket(age_s * NS_PER_S)] += weight;
+	ring_remove(c->fine, MT_FINE_SLOTS, born / MT_FINE_SECS, now / MT_FINE_SECS, weight);
+	ring_remove(c->coarse, MT_COARSE_SLOTS, born / MT_COARSE_SECS, now / MT_COARSE_SECS,
+		    weight);
+}
+
+/* What one block is recorded as; 0: it is not. */
+static uint64_t sampled(struct engine *e, double bytes)
+{
+	double chance, w;
+
+	if (!(e->gap > 0) || !(bytes > 0))
+		return mt_held((uint64_t)bytes, 1);
+	chance = 1 - exp(-fmax(bytes, MT_LEAST_BYTES) / e->gap);
+	if (rng_unit(&e->rng) >= chance)
+		return 0;
+	w = floor(1 / chance);
+	return mt_held((uint64_t)bytes, (uint64_t)w + (rng_unit(&e->rng) < 1 / chance - w));
+}
+
+uint64_t engine_born(struct engine *e, size_t site, double born_s, double bytes)
 {
 	struct engine_site *s = &e->site[site];
-	uint64_t second = tenths(born_s) / 10;
+	uint64_t held = sampled(e, bytes);
 
+	if (!held)
+		return 0;
 	if (s->first_s < 0)
 		s->first_s = born_s;
 	s->last_s = born_s;
-	s->counts.alloc_bytes += (uint64_t)bytes;
-	s->counts.alloc_count++;
-	ring_add(s->counts.fine, MT_FINE_SLOTS, second / MT_FINE_SECS);
-	ring_add(s->counts.coarse, MT_COARSE_SLOTS, second / MT_COARSE_SECS);
+	engine_count_birth(e, site, held, tenths(born_s));
+	return held;
 }
 
-static void take_out(struct engine_site *s, uint32_t born_ds, uint32_t dies_ds, uint64_t bytes)
+void engine_died(struct engine *e, size_t site, double born_s, double dies_s, uint64_t held)
 {
-	uint32_t age_s = dies_ds > born_ds ? (dies_ds - born_ds) / 10 : 0;
-	uint32_t born = born_ds / 10, now = dies_ds / 10;
-
-	s->counts.free_bytes += bytes;
-	s->counts.free_count++;
-	s->counts.freed_by_age[age_bucket(age_s * NS_PER_S)]++;
-	ring_remove(s->counts.fine, MT_FINE_SLOTS, born / MT_FINE_SECS, now / MT_FINE_SECS);
-	ring_remove(s->counts.coarse, MT_COARSE_SLOTS, born / MT_COARSE_SECS, now / MT_COARSE_SECS);
-}
-
-void engine_died(struct engine *e, size_t site, double born_s, double dies_s, double bytes)
-{
-	take_out(&e->site[site], tenths(born_s), tenths(dies_s), (uint64_t)bytes);
+	if (held)
+		engine_count_death(e, site, held, tenths(born_s), tenths(dies_s));
 }
 
 /* An unused thing; 0 when there is no memory. */
@@ -119,10 +156,10 @@ static uint32_t new_thing(struct engine *e)
 int engine_add(struct engine *e, size_t site, double born_s, double life_s, double bytes)
 {
 	double dies_s = born_s + fmax(life_s, 0);
+	uint64_t held = engine_born(e, site, born_s, bytes);
 	uint32_t i;
 
-	engine_born(e, site, born_s, bytes);
-	if (!(dies_s < e->end_s))
+	if (!held || !(dies_s < e->end_s))
 		return 0;
 	i = new_thing(e);
 	if (!i)
@@ -130,7 +167,7 @@ int engine_add(struct engine *e, size_t site, double born_s, double life_s, doub
 	e->thing[i] = (struct engine_thing){
 		.born_ds = tenths(born_s),
 		.dies_ds = tenths(dies_s),
-		.bytes = (uint32_t)bytes,
+		.held = held,
 		.site = (uint32_t)site,
 		.next = e->due[(size_t)dies_s],
 	};
@@ -148,13 +185,15 @@ static int add_points(struct engine *e)
 		const struct mt_site *c = &e->site[i].counts;
 
 		live += (double)(c->alloc_bytes - c->free_bytes);
-		if (c->alloc_count)
-			r = series_add(e->site[i].model.series, now_ns,
-				       c->alloc_bytes - c->free_bytes,
-				       c->alloc_count - c->free_count);
+		if (!c->alloc_count)
+			continue;
+		site_read_heap(&e->site[i].model, c, 0, now_ns - NS_PER_S / 10);
+		r = series_add(e->site[i].model.series, now_ns, site_live_bytes(&e->site[i].model),
+			       site_live_count(&e->site[i].model));
 	}
 	e->high_water = fmax(e->high_water, live);
-	live = BASE_BYTES + RETURNED * live + (1 - RETURNED) * e->high_water;
+	live = e->resident > 0 ? BASE_BYTES + e->resident
+			       : BASE_BYTES + RETURNED * live + (1 - RETURNED) * e->high_water;
 	return r ? r : series_add(e->external, now_ns, (uint64_t)live, 0);
 }
 
@@ -167,7 +206,7 @@ int engine_close_second(struct engine *e)
 		const struct engine_thing *x = &e->thing[i];
 
 		next = x->next;
-		take_out(&e->site[x->site], x->born_ds, x->dies_ds, x->bytes);
+		engine_count_death(e, x->site, x->held, x->born_ds, x->dies_ds);
 		e->thing[i].next = e->spare;
 		e->spare = i;
 	}
@@ -216,6 +255,7 @@ static void show_site(struct engine *e, size_t i, struct snap_site *ret)
 		.live_count_series = { s->t, s->live, n },
 		.stack = { &e->frame[i], 1, MT_END_start },
 	};
+	site_estimate(&s->model, e->unit, ret);
 	for (size_t b = 0; b < MT_AGE_BUCKETS; b++) {
 		ret->live_by_age[b] = s->model.live_by_age[b];
 		ret->freed_by_age[b] = s->model.freed_by_age[b];
@@ -226,6 +266,9 @@ const struct snapshot *engine_snapshot(struct engine *e)
 {
 	size_t shown = 0, n;
 
+	e->unit = 0;
+	for (size_t i = 0; i < e->sites; i++)
+		e->unit = fmax(e->unit, site_estimate_unit(&e->site[i].model));
 	for (size_t i = 0; i < e->sites; i++)
 		if (e->site[i].first_s >= 0) {
 			e->owners[shown] =

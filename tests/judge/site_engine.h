@@ -11,6 +11,7 @@
 
 #include "analyse/analysis.h"
 #include "model/sites.h"
+#include "rng.h"
 
 #define ENGINE_SITES 24
 #define ENGINE_SECONDS 10800 /* longest run */
@@ -35,12 +36,17 @@ struct engine_site {
 };
 
 struct engine_thing {
-	uint32_t born_ds, dies_ds, bytes, site, next;
+	uint64_t held; /* weight.h */
+	uint32_t born_ds, dies_ds, site, next;
 };
 
 struct engine {
 	double end_s;
-	size_t second; /* the next one to be played */
+	double resident; /* bytes of the heap where it is simulated, too; 0: as blocks tell */
+	double gap;	 /* mean bytes between samples; 0: every block is recorded */
+	struct rng rng;	 /* of sampling alone */
+	double unit;	 /* see estimate_error() */
+	size_t second;	 /* the next one to be played */
 	struct engine_site site[ENGINE_SITES];
 	size_t sites;
 	struct engine_thing *thing; /* owned; [0] ends lists */
@@ -62,11 +68,16 @@ void engine_done(struct engine *e);
 /* The index of a new site; there is room for ENGINE_SITES. -ENOMEM. */
 int engine_add_site(struct engine *e, enum mt_site_kind kind, double bytes);
 
+/* As the kernel counts them: blocks with weights (weight.h), times in tenths of a second. */
+void engine_count_birth(struct engine *e, size_t site, uint64_t held, uint32_t born_ds);
+void engine_count_death(struct engine *e, size_t site, uint64_t held, uint32_t born_ds,
+			uint32_t dies_ds);
+
 /* A birth in the second that is played, which dies by itself after life_s. -ENOMEM. */
 int engine_add(struct engine *e, size_t site, double born_s, double life_s, double bytes);
-/* A birth of which the caller keeps count, and the death of it. */
-void engine_born(struct engine *e, size_t site, double born_s, double bytes);
-void engine_died(struct engine *e, size_t site, double born_s, double dies_s, double bytes);
+/* A birth of which the caller keeps count, and the death of it. 0: the block was not sampled. */
+uint64_t engine_born(struct engine *e, size_t site, double born_s, double bytes);
+void engine_died(struct engine *e, size_t site, double born_s, double dies_s, uint64_t held);
 
 /* Ends the second: deaths that are due, one point of every history. -ENOMEM. */
 int engine_close_second(struct engine *e);

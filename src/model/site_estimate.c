@@ -1,0 +1,36 @@
+#include "model/site_estimate.h"
+
+#include <math.h>
+
+#include "model/estimate.h"
+#include "model/sat.h"
+
+double site_estimate_unit(const struct site *s)
+{
+	return fmax(estimate_unit((double)s->alloc_bytes, s->born_var),
+		    estimate_unit((double)site_live_bytes(s), site_live_var(s)));
+}
+
+static uint64_t rounded(double n)
+{
+	return (uint64_t)fmin(fmax(n, 0), 0x1p63);
+}
+
+void site_estimate(const struct site *s, double unit, struct snap_site *ret)
+{
+	double bytes = (double)ret->live_bytes, var = site_live_var(s);
+
+	ret->estimated = site_is_estimated(s);
+	if (!ret->estimated)
+		return;
+	ret->records = sat_sub(s->born_records, s->died_records);
+	ret->allocated_records = s->born_records;
+	ret->weight = fmax(estimate_weight((double)ret->live_count, (double)ret->records, bytes,
+					   s->doubted_bytes ? 0 : var),
+			   estimate_weight((double)s->alloc_count, (double)s->born_records,
+					   (double)s->alloc_bytes, s->born_var));
+	ret->live_error_bytes = hypot(estimate_error(var, unit), (double)s->doubted_old_bytes);
+	ret->allocated_error_bytes = estimate_error(s->born_var, unit);
+	ret->exposed_count = rounded(s->exposed);
+	ret->left_count = rounded(s->left);
+}
