@@ -61,7 +61,7 @@ static void drop_dead(struct list *l)
 }
 
 int sweep_window(const struct sweep_cfg *cfg, const struct sweep_source *source,
-		 const struct sweep_target *target, const struct windows_end *w,
+		 const struct sweep_target *target, const struct exposure_window *w,
 		 struct sweep_result *ret)
 {
 	auto_free struct overlap_block *block = NULL;

@@ -1,6 +1,6 @@
 /*
  * After a window of probes: ends blocks that cannot be live any more (model/overlap.h), and tells
- * the model what is left of all that was exposed (model/windows.h). To be called when the probes
+ * the model what is left of all that was exposed (model/exposure.h). To be called when the probes
  * have gone out and the records of the window were delivered; and every few seconds while blocks
  * of former windows are left and probes are in without windows, with `again`.
  */
@@ -10,7 +10,7 @@
 
 #include "collect/collector.h"
 #include "model/model.h"
-#include "model/windows.h"
+#include "model/exposure.h"
 
 /* Where blocks come from: sweep_collector(), or a test. */
 struct sweep_source {
@@ -50,5 +50,5 @@ struct sweep_result {
  * -ESRCH: no such process; -ENOMEM. Nothing was concluded then, though blocks may have been ended.
  */
 int sweep_window(const struct sweep_cfg *cfg, const struct sweep_source *source,
-		 const struct sweep_target *target, const struct windows_end *w,
+		 const struct sweep_target *target, const struct exposure_window *w,
 		 struct sweep_result *ret);

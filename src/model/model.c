@@ -12,7 +12,7 @@
 #include "model/apply.h"
 #include "model/procs.h"
 #include "model/sat.h"
-#include "model/windows.h"
+#include "model/exposure.h"
 
 #define PAGE_BYTES_DEFAULT 4096
 
@@ -203,13 +203,13 @@ int model_account(struct model *m, const struct mt_site *table, size_t n, uint64
 }
 
 int model_close_window(struct model *m, uint32_t pid, const struct overlap_block *block, size_t n,
-		       const struct windows_end *w)
+		       const struct exposure_window *w)
 {
 	struct proc *p = procs_find(m, pid);
 
 	if (!p)
 		return -ESRCH;
-	return windows_close(sites_all(p->space.sites), sites_count(p->space.sites), block, n, w);
+	return exposure_settle(sites_all(p->space.sites), sites_count(p->space.sites), block, n, w);
 }
 
 /* --- facts --- */

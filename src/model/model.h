@@ -67,12 +67,12 @@ int model_account(struct model *m, const struct mt_site *table, size_t n, uint64
 
 /*
  * Probes were in for a window of time: what is still recorded as live of the process, in any order;
- * see windows.h. -ESRCH; -ENOMEM leaves everything as it was.
+ * see exposure.h. -ESRCH; -ENOMEM leaves everything as it was.
  */
 struct overlap_block;
-struct windows_end;
+struct exposure_window;
 int model_close_window(struct model *m, uint32_t pid, const struct overlap_block *block, size_t n,
-		       const struct windows_end *w);
+		       const struct exposure_window *w);
 
 /* Adds a point of rss + swap - managed to the history of external memory. */
 int model_set_proc(struct model *m, uint32_t pid, const struct proc_fact *fact, uint64_t now_ns);

@@ -274,7 +274,7 @@ static void take_old(struct site *s, uint64_t count)
 	}
 }
 
-/* Takes for dead what windows.h says, as far as it is still recorded as live. */
+/* Takes for dead what exposure.h says, as far as it is still recorded as live. */
 static void take_doubted(struct site *s)
 {
 	uint64_t live = site_live_count(s), bytes = site_live_bytes(s);

@@ -26,7 +26,7 @@ struct site {
 	double born_var, died_var;	       /* of bytes, see mt_held_var() */
 	uint64_t freed_by_age[MT_AGE_BUCKETS]; /* cumulative */
 	uint64_t live_by_age[MT_AGE_BUCKETS];
-	/* Probes in windows, see windows.h: things that were exposed, those not seen to end, and
+	/* Probes in windows, see exposure.h: things that were exposed, those not seen to end, and
 	 * those of the last window, which wait to be exposed; weighted. */
 	double exposed, left, waiting;
 	/* Recorded as live and taken for dead: of the last window, of those before. */

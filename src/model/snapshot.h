@@ -73,8 +73,8 @@ struct snap_site {
 	uint64_t records, allocated_records; /* blocks that were really recorded: live, ever */
 	double weight; /* blocks that one independent observation stands for, 1 or more */
 	double live_error_bytes, allocated_error_bytes; /* half widths of 95 % intervals */
-	/* Probes in windows, see model/windows.h: things that were live when they went out, so far,
-	 * and those of them not seen to end. 0, 0: none were. */
+	/* Probes in windows, see model/exposure.h: things that were live when they went out, so
+	 * far, and those of them not seen to end. 0, 0: none were. */
 	uint64_t exposed_count, left_count;
 	bool ages_known; /* the two arrays below are measured */
 	uint64_t live_by_age[MT_AGE_BUCKETS];

@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "heap_model.h"
 #include "memtrace/weight.h"
-#include "model/windows.h"
+#include "model/exposure.h"
 
 #define TICKS_S 5000
 #define CALENDAR (1u << 20) /* ticks: 210 s */
@@ -164,9 +164,10 @@ static int sweep(struct corpus_heap *p)
 			record_end(p, (uint32_t)(p->list[i].addr / HEAP_UNIT));
 	for (size_t i = 0; i < p->engine.sites; i++)
 		site[i] = &p->engine.site[i].model;
-	return windows_close(site, p->engine.sites, p->list, n,
-			     &(struct windows_end){ (uint32_t)(p->since_s * 10), now_ds(p),
-						    p->weight_log2, p->plan.period_s, false });
+	return exposure_settle(site, p->engine.sites, p->list, n,
+			       &(struct exposure_window){ (uint32_t)(p->since_s * 10), now_ds(p),
+							  p->weight_log2, p->plan.period_s,
+							  false });
 }
 
 static int look_at_window(struct corpus_heap *p, double now_s)

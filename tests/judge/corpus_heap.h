@@ -1,6 +1,6 @@
 /*
  * A program that allocates too fast for probes to stay in: they are in for windows of time, and
- * the ends of blocks between them are seen only when their memory is used again (model/windows.h).
+ * the ends of blocks between them are seen only when their memory is used again (model/exposure.h).
  * Every block is played at its address (heap_model.h); what the tracer sees goes through the
  * accounting of the kernel side, the sweep after each window and the judge. Sites: hot ones with
  * lives of milliseconds, some with lives of seconds, caches, queues, bursts; one may leak.

@@ -53,8 +53,8 @@ static int sweep(struct world *w, struct table *t, struct sweep_result *ret)
 	struct sweep_source source = { t, each, end_block };
 	struct sweep_cfg cfg = { .blocks_max = 32 };
 
-	return sweep_window(&cfg, &source, &target, &(struct windows_end){ 40, 41, 2, 1, false },
-			    ret);
+	return sweep_window(&cfg, &source, &target,
+			    &(struct exposure_window){ 40, 41, 2, 1, false }, ret);
 }
 
 static void dead_blocks_end_and_the_rest_is_exposed(void **state)

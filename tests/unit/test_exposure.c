@@ -1,5 +1,5 @@
 /* What is believed of blocks whose ends may have gone unseen. */
-#include "model/windows.h"
+#include "model/exposure.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -84,9 +84,9 @@ static void deaths(struct world *w, size_t site, size_t keep)
 
 static void close_window(struct world *w, bool again)
 {
-	struct windows_end window = { w->now, w->now, LOG2, 1, again };
+	struct exposure_window window = { w->now, w->now, LOG2, 1, again };
 
-	assert_int_equal(windows_close(w->list, SITES, w->block, w->n, &window), 0);
+	assert_int_equal(exposure_settle(w->list, SITES, w->block, w->n, &window), 0);
 	for (size_t i = 0; i < SITES; i++)
 		site_read_heap(&w->site[i], &w->kernel[i], 0, w->now * 100000000ull);
 	w->now += again ? 0 : SECOND;
@@ -169,8 +169,8 @@ static void blocks_of_unknown_sites_and_no_blocks_are_fine(void **state)
 		w->block[i].site = i % 2 ? UINT32_MAX : 0;
 	close_window(w, false);
 	assert_true(w->site[0].exposed == 0);
-	assert_int_equal(windows_close(NULL, 0, w->block, w->n,
-				       &(struct windows_end){ 0, 1, 63, -1, false }),
+	assert_int_equal(exposure_settle(NULL, 0, w->block, w->n,
+					 &(struct exposure_window){ 0, 1, 63, -1, false }),
 			 0);
 }
 
@@ -198,5 +198,5 @@ int main(void)
 		WORLD_TEST(large_blocks_have_classes_too),
 	};
 
-	return cmocka_run_group_tests_name("windows", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("exposure", tests, NULL, NULL);
 }

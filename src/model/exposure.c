@@ -1,4 +1,4 @@
-#include "model/windows.h"
+#include "model/exposure.h"
 
 #include <errno.h>
 #include <math.h>
@@ -36,17 +36,18 @@ static size_t class_of(uint64_t held)
 	return EXACT_CLASSES + (top - 12) * 8 + (size >> (top - 3) & 7);
 }
 
-static bool is_fresh(const struct overlap_block *b, const struct windows_end *w)
+static bool is_fresh(const struct overlap_block *b, const struct exposure_window *w)
 {
 	return b->born_ds >= w->since_ds;
 }
 
-static bool counts(const struct overlap_block *b, const struct windows_end *w)
+static bool counts(const struct overlap_block *b, const struct exposure_window *w)
 {
 	return !b->dead && b->born_ds <= w->until_ds;
 }
 
-static void add_block(const struct overlap_block *b, const struct windows_end *w, struct share *ret)
+static void add_block(const struct overlap_block *b, const struct exposure_window *w,
+		      struct share *ret)
 {
 	double weight = (double)mt_held_weight(b->held);
 	double bytes = weight * (double)mt_held_size(b->held);
@@ -107,7 +108,7 @@ static void look_at_shares(struct site *const *site, size_t sites, struct share 
  * were born between windows, of that size.
  */
 static int find_taken(const struct index *index, struct share *share, size_t sites,
-		      const struct overlap_block *block, size_t n, const struct windows_end *w)
+		      const struct overlap_block *block, size_t n, const struct exposure_window *w)
 {
 	double keeps[CLASSES + 2] = {}, unseen = ldexp(1, (int)w->weight_log2) - 1;
 	auto_free double *here = calloc(sites + 1, sizeof(*here));
@@ -145,7 +146,7 @@ static double believed(double left, double exposed, double shared)
 }
 
 static void doubt(struct site *s, const struct share *have, double shared,
-		  const struct windows_end *w)
+		  const struct exposure_window *w)
 {
 	double live = believed(s->left, s->exposed, shared), once = ldexp(1, -(int)w->weight_log2);
 	double old = have->left - s->left * live, of_fresh = (1 - live) * (1 - once);
@@ -159,7 +160,7 @@ static void doubt(struct site *s, const struct share *have, double shared,
 }
 
 static void settle(struct site *const *site, size_t sites, const struct share *share,
-		   const struct windows_end *w)
+		   const struct exposure_window *w)
 {
 	double left = 0, exposed = 0, least = SHARED_FEW * ldexp(1, (int)w->weight_log2);
 
@@ -182,8 +183,8 @@ static void settle(struct site *const *site, size_t sites, const struct share *s
 	}
 }
 
-int windows_close(struct site *const *site, size_t sites, const struct overlap_block *block,
-		  size_t n, const struct windows_end *w)
+int exposure_settle(struct site *const *site, size_t sites, const struct overlap_block *block,
+		    size_t n, const struct exposure_window *w)
 {
 	auto_free struct share *share = calloc(sites + 1, sizeof(*share));
 	auto_free uint32_t *numbers = NULL;

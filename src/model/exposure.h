@@ -16,7 +16,7 @@
 #include "model/sites.h"
 
 /* One window: probes came in at since_ds and went out at until_ds, both of the blocks' clock. */
-struct windows_end {
+struct exposure_window {
 	uint32_t since_ds, until_ds;
 	uint32_t weight_log2; /* of its births */
 	double period_s;      /* from one window to the next */
@@ -28,5 +28,5 @@ struct windows_end {
  * address space that are recorded as live, in any order; dead ones are left out. -ENOMEM leaves the
  * sites as they were.
  */
-int windows_close(struct site *const *site, size_t sites, const struct overlap_block *block,
-		  size_t n, const struct windows_end *w);
+int exposure_settle(struct site *const *site, size_t sites, const struct overlap_block *block,
+		    size_t n, const struct exposure_window *w);
