@@ -15,17 +15,17 @@
 
 static struct class_row unavailable(const char *why)
 {
-	return (struct class_row){ FACT_UNKNOWN, FACT_UNKNOWN, NAN, 0, HOW_UNAVAILABLE, why };
+	return (struct class_row){ FACT_UNKNOWN, FACT_UNKNOWN, NAN, 0, HOW_UNAVAILABLE, why, 0 };
 }
 
 static struct class_row known(uint64_t bytes, double confidence)
 {
-	return (struct class_row){ bytes, FACT_UNKNOWN, NAN, confidence, HOW_EXACT, NULL };
+	return (struct class_row){ bytes, FACT_UNKNOWN, NAN, confidence, HOW_EXACT, NULL, 0 };
 }
 
 static struct class_row estimate(uint64_t bytes, double confidence, const char *why)
 {
-	return (struct class_row){ bytes, FACT_UNKNOWN, NAN, confidence, HOW_ESTIMATE, why };
+	return (struct class_row){ bytes, FACT_UNKNOWN, NAN, confidence, HOW_ESTIMATE, why, 0 };
 }
 
 /* application, native_modules, and what owners may say of the runtime. */
@@ -35,6 +35,7 @@ static struct class_row owned_row(const struct snapshot *s, const struct ledger_
 	const struct class_sum *c = &t->class[class];
 	bool asked_for = class == CLASS_application || class == CLASS_native_modules;
 	double confidence = ledger_sums_confidence(c->weight, c->weighted_confidence);
+	struct class_row row;
 
 	if (!c->weight && !asked_for)
 		return unavailable("the language runtime is not read");
@@ -44,6 +45,11 @@ static struct class_row owned_row(const struct snapshot *s, const struct ledger_
 		return estimate(c->bytes, confidence, "mappings only: allocations are not traced");
 	if (!c->from_heap)
 		return known(c->bytes, confidence);
+	if (t->estimated) {
+		row = estimate(c->bytes, confidence, "live bytes are estimated from samples");
+		row.error_bytes = sqrt(c->variance);
+		return row;
+	}
 	if (t->live_bytes > t->allocator_bytes)
 		return estimate(c->bytes, confidence,
 				"more is live than resident: scaled down in proportion");
@@ -68,12 +74,19 @@ static struct class_row preexisting_row(const struct snapshot *s, const struct l
 
 static struct class_row slack_row(const struct snapshot *s, const struct ledger_sums *t)
 {
+	struct class_row row;
+
 	if (!s->heap_traced)
 		return unavailable("allocations are not traced");
 	if (!t->rest_split)
 		return unavailable("what allocators held at attach is not known");
-	return estimate(t->class[CLASS_allocator_slack].bytes, 0.7,
-			"resident in allocators, neither live nor from before the trace");
+	row = estimate(t->class[CLASS_allocator_slack].bytes, 0.7,
+		       "resident in allocators, neither live nor from before the trace");
+	row.error_bytes = sqrt(t->live_variance);
+	if (t->estimated)
+		row.why = "resident in allocators without what samples say is live, and what was "
+			  "there before";
+	return row;
 }
 
 static struct class_row resident_row(const struct snapshot *s, const struct ledger_sums *t,
@@ -241,6 +254,8 @@ int ledger_build(const struct snapshot *s, const struct owner *owners, struct le
 	fill_descriptors(s, &l);
 	l.live_bytes = s->heap_traced ? t.live_bytes : FACT_UNKNOWN;
 	l.live_count = s->heap_traced ? t.live_count : FACT_UNKNOWN;
+	l.estimated = s->heap_traced && t.estimated;
+	l.live_error_bytes = l.estimated ? sqrt(t.live_variance) : 0;
 	st->gone_bytes = t.gone_bytes;
 	st->before_bytes = t.before_bytes;
 	fill_rates(s, &t, st, &l);

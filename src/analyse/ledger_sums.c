@@ -6,6 +6,7 @@
 #include "analyse/ledger_sums.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "analyse/attrib.h"
@@ -181,6 +182,9 @@ void ledger_sums_sites(const struct snapshot *s, const struct owner *owners, str
 		if (site->kind == MT_SITE_HEAP) {
 			t->live_bytes = ledger_sums_plus(t->live_bytes, site->live_bytes);
 			t->live_count = ledger_sums_plus(t->live_count, site->live_count);
+			t->estimated = t->estimated || site->estimated;
+			t->live_variance += site->live_error_bytes * site->live_error_bytes;
+			t->class[class].variance += site->live_error_bytes * site->live_error_bytes;
 			t->allocs = ledger_sums_plus(t->allocs, site->allocated_count);
 			t->frees = ledger_sums_plus(t->frees, site->freed_count);
 		} else if (site->kind != MT_SITE_MMAP && site->kind != MT_SITE_BRK) {
@@ -228,6 +232,7 @@ static void split_allocator(const struct snapshot *s, const struct owner *owners
 {
 	uint64_t at_attach = s->allocator_at_attach_bytes, held = t->allocator_bytes, rest, kept;
 	struct class_sum *before = &t->class[CLASS_preexisting];
+	double gone;
 
 	t->gone_bytes = st->gone_bytes;
 	if (!s->heap_traced) {
@@ -241,10 +246,12 @@ static void split_allocator(const struct snapshot *s, const struct owner *owners
 		return;
 	/*
 	 * A grows while more of the old ranges prove to be allocators', so what is remembered is
-	 * not the smallest remainder but the largest part of A that was seen to be gone.
+	 * not the smallest remainder but the largest part of A that was seen to be gone. What is
+	 * live may be less than samples say.
 	 */
-	if (at_attach > rest && at_attach - rest > t->gone_bytes)
-		t->gone_bytes = at_attach - rest;
+	gone = (double)at_attach - (double)rest - sqrt(t->live_variance);
+	if (at_attach > rest && gone > (double)t->gone_bytes)
+		t->gone_bytes = t->live_variance > 0 ? (uint64_t)gone : at_attach - rest;
 	kept = at_attach > t->gone_bytes ? at_attach - t->gone_bytes : 0;
 	kept = min_bytes(kept, rest);
 	before->bytes = ledger_sums_plus(before->bytes, kept);

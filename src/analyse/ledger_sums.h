@@ -17,6 +17,7 @@ struct class_sum {
 	uint64_t bytes, count;
 	double weight, weighted_confidence; /* of the owners that put it here */
 	bool from_heap;			    /* bytes of allocator ranges are in it */
+	double variance;		    /* of samples: sum of squared errors */
 	bool cut;			    /* made smaller to fit */
 };
 
@@ -25,6 +26,8 @@ struct ledger_sums {
 	struct module_sum *modules;	 /* borrowed: zeros, one per module of the snapshot */
 	uint64_t allocator_bytes;	 /* R: resident in allocator ranges */
 	uint64_t live_bytes, live_count; /* L: of traced heap sites */
+	bool estimated;			 /* some site's figures are */
+	double live_variance;		 /* sum of their squared errors */
 	uint64_t allocs, frees;		 /* calls since tracing began, of heap sites */
 	uint64_t gone_bytes;		 /* the next ledger_state.gone_bytes */
 	uint64_t before_bytes;		 /* the next ledger_state.before_bytes */

@@ -90,6 +90,8 @@ static json_t *class_row(const struct analysis *a, enum resource_class class)
 	r |= json_put(o, "resident", json_boolean(names_class_resident(class)));
 	r |= json_put_string(o, "how", names_how(row->how));
 	r |= json_put_string(o, "why", row->why);
+	r |= json_put_double_if_known(o, "error_ratio",
+				      snap_error_ratio(row->error_bytes, row->bytes));
 	if (class == CLASS_native_modules) {
 		r |= json_put(o, "modules", module_list(a));
 		if (a->ledger->module_count > MODULES_MAX)
@@ -126,6 +128,11 @@ static json_t *allocator(const struct analysis *a)
 	r |= json_put_u64_if_known(o, "slack_bytes", l->slack_bytes);
 	r |= json_put_double_if_known(o, "alloc_per_s", traced ? l->alloc_per_s : NAN);
 	r |= json_put_double_if_known(o, "free_per_s", traced ? l->free_per_s : NAN);
+	if (!traced || !l->estimated)
+		return r < 0 ? NULL : steal(o);
+	r |= json_put(o, "estimated", json_true());
+	r |= json_put_double_if_known(o, "live_error_ratio",
+				      snap_error_ratio(l->live_error_bytes, l->live_bytes));
 	return r < 0 ? NULL : steal(o);
 }
 

@@ -34,10 +34,14 @@ static int leak_one(struct corpus_process *p, const struct source *s, double t)
 {
 	struct engine_site *site = &p->engine.site[s->site];
 	double bytes = bytes_of(p, s->site);
+	uint64_t before = site->counts.born_records;
+	int r = engine_add(&p->engine, s->site, t, ENGINE_FOREVER, bytes);
 
+	if (site->counts.born_records == before)
+		return r; /* not sampled: nobody can know of it */
 	site->leaked++;
 	site->leaked_bytes += bytes;
-	return engine_add(&p->engine, s->site, t, ENGINE_FOREVER, bytes);
+	return r;
 }
 
 static int live_and_die(struct corpus_process *p, size_t site, double t, double life_s)

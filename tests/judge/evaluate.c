@@ -16,6 +16,7 @@ static const struct {
 	{ "windows", "Patterns of windows", score_windows },
 	{ "streams", "Verdicts on running series", score_streams },
 	{ "sites", "Verdicts on call sites", score_sites },
+	{ "sampled", "Verdicts on sampled call sites", score_sampled },
 	{ "heap", "Leaks through windows of probes", score_heap },
 	{ "forecast", "Forecasts", score_forecast },
 	{ "real", "Recorded series", score_real },

@@ -15,6 +15,7 @@ struct score_cfg {
 int score_windows(const struct score_cfg *cfg);	 /* patterns of windows, beside two baselines */
 int score_streams(const struct score_cfg *cfg);	 /* verdicts while a series is written */
 int score_sites(const struct score_cfg *cfg);	 /* verdicts on call sites with lifetimes */
+int score_sampled(const struct score_cfg *cfg);	 /* the same, blocks sampled and weighted */
 int score_heap(const struct score_cfg *cfg);	 /* leaks through windows of probes */
 int score_forecast(const struct score_cfg *cfg); /* errors and coverage of intervals */
 int score_real(const struct score_cfg *cfg);	 /* recorded series */

@@ -12,7 +12,9 @@
 #define BAR_DELAY_90 60
 #define BAR_FIRST 0.92
 #define BAR_CALIBRATED 0.9 /* of what is said with 0.9 or more */
-#define LARGE_BIN 2	   /* 64 leaked things and more */
+#define BAR_SAMPLED_RECALL 0.9
+#define SAMPLED_BIN 1 /* 32 things and more */
+#define LARGE_BIN 2   /* 64 leaked things and more */
 
 static const char *const names[SITE_DETECTORS] = {
 	"CONFIRMED",	       "CONFIRMED, at 0.9",    "any finding",
@@ -179,4 +181,44 @@ int site_tally_print(const struct site_tally *t, FILE *out)
 	print_delays(t, out);
 	print_confidence(t, out);
 	return print_bars(t, out);
+}
+
+/* Leaks of SAMPLED_BIN and more. */
+static size_t sampled(const size_t *by_bin)
+{
+	return large(by_bin) + by_bin[SAMPLED_BIN];
+}
+
+void site_tally_head(FILE *out)
+{
+	fprintf(out,
+		"| bytes between samples | leaking sites, 32 sampled losses or more | CONFIRMED: "
+		"precision, end | ever | recall, end | ever | any finding: recall, ever | false "
+		"CONFIRMED/day, leak-free | beside a leak | seconds from onset, p50 | p90 | |\n"
+		"|---|---|---|---|---|---|---|---|---|---|---|---|\n");
+}
+
+int site_tally_row(const struct site_tally *t, const char *name, bool barred, FILE *out)
+{
+	const int c = SITE_CONFIRMED, any = SITE_ANY;
+	double end = share(t->right_end[c], t->right_end[c] + t->wrong_end[c]);
+	double ever = share(t->right_ever[c], t->right_ever[c] + t->false_leak[c]);
+	double recall = share(sampled(t->found_ever[c]), sampled(t->leaks));
+	bool missed = !(end >= BAR_PRECISION) || !(ever >= BAR_PRECISION) ||
+		      !(recall >= BAR_SAMPLED_RECALL);
+
+	fprintf(out,
+		"| %s | %zu | %.3f | %.3f | %.3f | %.3f | %.3f | %.2f | %.2f | %.0f | %.0f | %s "
+		"|\n",
+		name, sampled(t->leaks), end, ever,
+		share(sampled(t->found_end[c]), sampled(t->leaks)), recall,
+		share(sampled(t->found_ever[any]), sampled(t->leaks)),
+		(double)t->false_clean[c] / t->clean_s * 86400,
+		(double)t->false_leak[c] / t->leak_s * 86400,
+		quantile(t->delay[any], t->delays, 0.5), quantile(t->delay[any], t->delays, 0.9),
+		!barred	 ? ""
+		: missed ? "**missed**"
+			 : "met");
+	fflush(out);
+	return barred && missed;
 }

@@ -50,5 +50,9 @@ void site_tally_freep(struct site_tally **t);
 /* Counts a run that is over. */
 int site_tally_add(struct site_tally *t, const struct site_run *run);
 
+/* One row of how it went where blocks are sampled, and 1 when a bar was missed. */
+void site_tally_head(FILE *out);
+int site_tally_row(const struct site_tally *t, const char *name, bool barred, FILE *out);
+
 /* Tables, and 1 when a bar was missed. */
 int site_tally_print(const struct site_tally *t, FILE *out);

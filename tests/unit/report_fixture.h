@@ -109,6 +109,12 @@ static inline void fix_estimate(struct fixture *f)
 	f->sites[0].weight = 100;
 	f->sites[0].live_error_bytes = 2808000;
 	f->sites[0].allocated_error_bytes = 2808000;
+	f->sites[0].exposed_count = 11000;
+	f->sites[0].left_count = 10500;
+	f->ledger.estimated = true;
+	f->ledger.live_error_bytes = 0.1 * (double)f->ledger.live_bytes;
+	f->ledger.rows[CLASS_application].error_bytes =
+		0.2 * (double)f->ledger.rows[CLASS_application].bytes;
 }
 
 static void fix_sites(struct fixture *f)

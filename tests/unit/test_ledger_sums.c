@@ -198,6 +198,36 @@ static void what_existed_before_never_comes_back(void **state)
 	assert_sum_closes(w);
 }
 
+/* Live bytes that are estimated too high for a while take nothing for gone. */
+static void noise_of_samples_ends_nothing_for_good(void **state)
+{
+	struct world *w = *state;
+	struct snap_site *site;
+
+	w->snap.proc.rss_bytes = 100 * MB;
+	w->snap.allocator_at_attach_bytes = 40 * MB;
+	add_range(w, RANGE_ALLOCATOR, 80 * MB);
+	site = add_site(w, MT_SITE_HEAP, EXE, 40 * MB);
+	site->estimated = true;
+	site->live_error_bytes = 60 * MB;
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_preexisting), 40 * MB);
+	site->live_bytes = 90 * MB;
+	tick(w);
+	assert_int_equal(w->ledger.slack_bytes, 0);
+	assert_int_equal(bytes_of(w, CLASS_preexisting), 0);
+	assert_sum_closes(w);
+	site->live_bytes = 40 * MB;
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_preexisting), 40 * MB);
+	assert_true(w->ledger.estimated);
+	assert_true(w->ledger.live_error_bytes == 60 * MB);
+	assert_true(w->ledger.rows[CLASS_application].error_bytes == 60 * MB);
+	assert_string_equal(w->ledger.rows[CLASS_application].why,
+			    "live bytes are estimated from samples");
+	assert_sum_closes(w);
+}
+
 static void what_an_old_mapping_gains_since_is_not_from_before(void **state)
 {
 	struct world *w = *state;
@@ -396,6 +426,7 @@ int main(void)
 		TEST(sums_too_large_for_64_bits_stay_at_the_top),
 		TEST(the_rest_of_allocators_is_preexisting_then_slack),
 		TEST(what_existed_before_never_comes_back),
+		TEST(noise_of_samples_ends_nothing_for_good),
 		TEST(what_an_old_mapping_gains_since_is_not_from_before),
 		TEST(a_range_that_later_proves_to_be_an_allocators_keeps_its_past),
 		TEST(without_the_past_of_allocators_their_rest_is_unexplained),

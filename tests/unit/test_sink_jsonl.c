@@ -240,7 +240,8 @@ static void an_estimate_says_its_error_and_what_it_rests_on(void **state)
 {
 	struct fixture *f = *state;
 	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_jsonl);
-	json_auto_t *o = NULL, *exact = NULL;
+	json_auto_t *o = NULL, *exact = NULL, *sample = NULL;
+	json_t *allocator, *row;
 
 	fix_estimate(f);
 	tick(f, s);
@@ -251,6 +252,15 @@ static void an_estimate_says_its_error_and_what_it_rests_on(void **state)
 	assert_int_equal(number_of(o, "records_count"), 120);
 	assert_int_equal(number_of(o, "allocated_records_count"), 121);
 	assert_true(json_number_value(json_object_get(o, "blocks_per_record")) == 100);
+	assert_int_equal(number_of(o, "exposed_count"), 11000);
+	assert_int_equal(number_of(o, "exposed_left_count"), 10500);
+	sample = record(f, "sample", 0);
+	allocator = json_object_get(sample, "allocator");
+	assert_true(json_is_true(json_object_get(allocator, "estimated")));
+	assert_true(fabs(json_number_value(json_object_get(allocator, "live_error_ratio")) - 0.1) <
+		    1e-9);
+	row = json_object_get(json_object_get(sample, "classes"), "application");
+	assert_true(fabs(json_number_value(json_object_get(row, "error_ratio")) - 0.2) < 1e-9);
 	assert_true(json_is_false(json_object_get(exact, "estimated")));
 	assert_null(json_object_get(exact, "error_ratio"));
 	assert_null(json_object_get(exact, "records_count"));
