@@ -28,8 +28,9 @@ struct suspect_cfg suspect_defaults(void)
 		.least_growth_share = 0.3, /* half a leak may hide behind a pool that shrinks */
 		.min_count = 32,	   /* a Poisson count this large is known to 18 % */
 		.min_observations = 8,	   /* known to 35 % */
-		.min_left = 0.7, /* sound sites have up to 0.6, see model/exposure.h; a leak has 1 */
-		.min_things = 8, /* a pool of workers or connections is often this large */
+		.min_left =
+			0.7, /* sound sites have up to 0.6, see model/exposure.h; a leak has 1 */
+		.min_things = 8,    /* a pool of workers or connections is often this large */
 		.min_window_s = 14, /* thirds of 5 s: a burst of work does not fill all */
 		.collected_window_s =
 			40,	      /* collections come up to 30 s apart, the first at any time */

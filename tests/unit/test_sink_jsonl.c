@@ -236,36 +236,6 @@ static void a_library_function_under_the_allocator_stays_in_the_stack(void **sta
 			    "strdup");
 }
 
-static void an_estimate_says_its_error_and_what_it_rests_on(void **state)
-{
-	struct fixture *f = *state;
-	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_jsonl);
-	json_auto_t *o = NULL, *exact = NULL, *sample = NULL;
-	json_t *allocator, *row;
-
-	fix_estimate(f);
-	tick(f, s);
-	o = record(f, "site", 0);
-	exact = record(f, "site", 1);
-	assert_true(json_is_true(json_object_get(o, "estimated")));
-	assert_true(fabs(json_number_value(json_object_get(o, "error_ratio")) - 0.12) < 1e-9);
-	assert_int_equal(number_of(o, "records_count"), 120);
-	assert_int_equal(number_of(o, "allocated_records_count"), 121);
-	assert_true(json_number_value(json_object_get(o, "blocks_per_record")) == 100);
-	assert_int_equal(number_of(o, "exposed_count"), 11000);
-	assert_int_equal(number_of(o, "exposed_left_count"), 10500);
-	sample = record(f, "sample", 0);
-	allocator = json_object_get(sample, "allocator");
-	assert_true(json_is_true(json_object_get(allocator, "estimated")));
-	assert_true(fabs(json_number_value(json_object_get(allocator, "live_error_ratio")) - 0.1) <
-		    1e-9);
-	row = json_object_get(json_object_get(sample, "classes"), "application");
-	assert_true(fabs(json_number_value(json_object_get(row, "error_ratio")) - 0.2) < 1e-9);
-	assert_true(json_is_false(json_object_get(exact, "estimated")));
-	assert_null(json_object_get(exact, "error_ratio"));
-	assert_null(json_object_get(exact, "records_count"));
-}
-
 static void an_incomplete_stack_says_why(void **state)
 {
 	struct fixture *f = *state;
@@ -776,7 +746,6 @@ int main(void)
 		WITH_FIXTURE(every_loss_has_its_name_and_its_sum),
 		WITH_FIXTURE(a_site_leaves_allocator_frames_out_and_has_text_ids),
 		WITH_FIXTURE(a_library_function_under_the_allocator_stays_in_the_stack),
-		WITH_FIXTURE(an_estimate_says_its_error_and_what_it_rests_on),
 		WITH_FIXTURE(an_incomplete_stack_says_why),
 		WITH_FIXTURE(ages_come_from_the_histogram),
 		WITH_FIXTURE(top_bounds_the_sites_and_findings_come_first),

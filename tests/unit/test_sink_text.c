@@ -130,18 +130,6 @@ static void an_open_question_says_how_long_it_stays_open(void **state)
 			    "short. Trace about 12 s longer\n         to know.\n");
 }
 
-static void an_estimate_is_told_with_its_error(void **state)
-{
-	struct fixture *f = *state;
-
-	fix_estimate(f);
-	whole_report(f);
-	assert_non_null(strstr(fix_text(f), "~23.4 MB"));
-	assert_non_null(strstr(fix_text(f), "      about 23.4 MB (+-12 %): estimated from 120 "
-					    "recorded blocks\n"));
-	assert_non_null(strstr(fix_text(f), "95 % sure, about 23.4 MB in"));
-}
-
 static void inlined_functions_are_told_with_their_lines(void **state)
 {
 	static const struct snap_frame frames[] = {
@@ -519,7 +507,6 @@ int main(void)
 		WITH_FIXTURE(a_clean_process_ends_with_no_leak),
 		WITH_FIXTURE(an_open_question_says_how_long_it_stays_open),
 		WITH_FIXTURE(a_leak_that_stopped_is_not_in_the_verdict),
-		WITH_FIXTURE(an_estimate_is_told_with_its_error),
 		WITH_FIXTURE(inlined_functions_are_told_with_their_lines),
 		WITH_FIXTURE(further_paths_of_a_leak_show_where_they_differ),
 		WITH_FIXTURE(parts_of_a_leak_are_told_with_it),
