@@ -38,7 +38,7 @@ static size_t class_of(uint64_t held)
 
 static bool is_fresh(const struct overlap_block *b, const struct exposure_window *w)
 {
-	return b->born_ds >= w->since_ds;
+	return !w->again && b->born_ds >= w->since_ds;
 }
 
 static bool counts(const struct overlap_block *b, const struct exposure_window *w)
@@ -87,15 +87,15 @@ static struct share *share_of(const struct index *index, struct share *share, ui
 }
 
 /* Exposed things of a site, without those of the last window. */
-static double exposed_by_now(const struct site *s, const struct share *have, bool again)
+static double exposed_by_now(const struct site *s, const struct share *have)
 {
-	return fmax(s->exposed + (again ? 0 : s->waiting), have->left);
+	return fmax(s->exposed + s->waiting, have->left);
 }
 
-static void look_at_shares(struct site *const *site, size_t sites, struct share *share, bool again)
+static void look_at_shares(struct site *const *site, size_t sites, struct share *share)
 {
 	for (size_t i = 0; i < sites; i++) {
-		double exposed = exposed_by_now(site[i], &share[i], again);
+		double exposed = exposed_by_now(site[i], &share[i]);
 
 		share[i].all_left = share[i].records >= FEW && share[i].left >= ALL_LEFT * exposed;
 		share[i].some_left = !share[i].all_left && share[i].left > 0 &&
@@ -167,7 +167,7 @@ static void settle(struct site *const *site, size_t sites, const struct share *s
 	for (size_t i = 0; i < sites; i++) {
 		struct site *s = site[i];
 
-		s->exposed = exposed_by_now(s, &share[i], w->again);
+		s->exposed = exposed_by_now(s, &share[i]);
 		s->waiting = share[i].fresh;
 		s->left = share[i].left - share[i].taken;
 		left += s->left;
@@ -200,7 +200,7 @@ int exposure_settle(struct site *const *site, size_t sites, const struct overlap
 		if (s && counts(&block[i], w))
 			add_block(&block[i], w, s);
 	}
-	look_at_shares(site, sites, share, w->again);
+	look_at_shares(site, sites, share);
 	r = find_taken(&index, share, sites, block, n, w);
 	if (r < 0)
 		return r;

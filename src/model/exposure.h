@@ -20,7 +20,7 @@ struct exposure_window {
 	uint32_t since_ds, until_ds;
 	uint32_t weight_log2; /* of its births */
 	double period_s;      /* from one window to the next */
-	bool again;	      /* this window was told before; some blocks ended since */
+	bool again; /* it was told before, and probes are in for good since: some blocks ended */
 };
 
 /*

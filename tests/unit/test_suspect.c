@@ -348,6 +348,25 @@ static void what_is_sampled_is_judged_by_its_records(void **state)
 	(void)state;
 }
 
+/* Probes in windows: blocks of sound sites are lost sight of, those of a leak are all left. */
+static void what_probes_lost_sight_of_is_no_survivor(void **state)
+{
+	struct suspect_unit u = survivors(300, 60);
+	struct suspect_cfg cfg = suspect_defaults();
+	struct suspicion s;
+
+	multiply(&u, 16);
+	u.weight = 16;
+	u.exposed = 16000;
+	u.left = 8000;
+	suspect_judge(&cfg, &u, &s);
+	assert_int_equal(s.opinion, SUSPECT_NONE);
+	u.left = 15900;
+	suspect_judge(&cfg, &u, &s);
+	assert_int_equal(s.opinion, SUSPECT_SURVIVES);
+	(void)state;
+}
+
 static void survivors_without_a_past_may_be_sessions(void **state)
 {
 	struct suspect_unit early = survivors(60, 60), late = survivors(300, 60);
@@ -442,6 +461,7 @@ int main(void)
 		cmocka_unit_test(a_ring_whose_load_fell_is_no_leak),
 		cmocka_unit_test(survivors_are_weighed_with_those_too_young_to_be_old),
 		cmocka_unit_test(what_is_sampled_is_judged_by_its_records),
+		cmocka_unit_test(what_probes_lost_sight_of_is_no_survivor),
 		cmocka_unit_test(survivors_without_a_past_may_be_sessions),
 		cmocka_unit_test(what_a_collector_keeps_for_long_is_no_survivor_yet),
 		cmocka_unit_test(survivors_that_come_in_batches_count_as_few),
