@@ -26,7 +26,7 @@ struct overlap_range {
 
 /*
  * Sorts blocks by address and marks those that are dead. One pass: of blocks that overlap each
- * other three deep some are found in the next. Returns how many were marked; n is any number.
+ * other three deep some are found in the next. Returns how many were marked; n is below 2^32.
  */
 size_t overlap_find(struct overlap_block *block, size_t n);
 
