@@ -48,9 +48,9 @@ struct class_row {
 	double growth_bytes_per_s; /* NAN when not known */
 	double confidence;
 	enum how_known how;
-	const char *why;    /* HOW_UNAVAILABLE or HOW_ESTIMATE: static text; NULL otherwise */
-	double error_bytes; /* half width of the 95 % interval, as far as samples make it; 0: none
-			     */
+	const char *why; /* HOW_UNAVAILABLE or HOW_ESTIMATE: static text; NULL otherwise */
+	/* Half width of the 95 % interval, as far as samples make it; 0: none, NAN: not known. */
+	double error_bytes;
 };
 
 struct module_row {
@@ -68,7 +68,7 @@ struct ledger {
 	size_t module_count;
 	uint64_t live_bytes, live_count; /* of traced heap sites; FACT_UNKNOWN: none traced */
 	bool estimated;			 /* live figures and rates are made of samples */
-	double live_error_bytes;	 /* half width of the 95 % interval of live_bytes */
+	double live_error_bytes;	 /* the same of live_bytes */
 	uint64_t slack_bytes;		 /* FACT_UNKNOWN when not measured */
 	double alloc_per_s, free_per_s;
 };

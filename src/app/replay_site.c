@@ -162,11 +162,12 @@ static bool take_ages(const json_t *list, uint64_t ret[static MT_AGE_BUCKETS])
 	return true;
 }
 
+/* NAN: not known. */
 static double error_of(const json_t *record, const char *key, uint64_t bytes)
 {
 	double error = replay_decimal(record, key) * (double)bytes;
 
-	return bytes != FACT_UNKNOWN && error > 0 && isfinite(error) ? error : 0;
+	return bytes != FACT_UNKNOWN && error > 0 && isfinite(error) ? error : NAN;
 }
 
 /* A recording of before tells nothing of it: its figures are exact. */

@@ -5,6 +5,8 @@
 #include "model/estimate.h"
 #include "model/sat.h"
 
+#define DOUBTED_MAX 0.1 /* of what is believed to be live */
+
 double site_estimate_unit(const struct site *s)
 {
 	return fmax(estimate_unit((double)s->alloc_bytes, s->born_var),
@@ -25,11 +27,13 @@ void site_estimate(const struct site *s, double unit, struct snap_site *ret)
 		return;
 	ret->records = sat_sub(s->born_records, s->died_records);
 	ret->allocated_records = s->born_records;
-	ret->weight = fmax(estimate_weight((double)ret->live_count, (double)ret->records, bytes,
-					   s->doubted_bytes ? 0 : var),
-			   estimate_weight((double)s->alloc_count, (double)s->born_records,
-					   (double)s->alloc_bytes, s->born_var));
-	ret->live_error_bytes = hypot(estimate_error(var, unit), (double)s->doubted_old_bytes);
+	ret->weight =
+		fmax(estimate_weight((double)ret->live_count, (double)ret->records, bytes, var),
+		     estimate_weight((double)s->alloc_count, (double)s->born_records,
+				     (double)s->alloc_bytes, s->born_var));
+	ret->live_error_bytes = estimate_error(var, unit);
+	if ((double)s->doubted_old_bytes > DOUBTED_MAX * bytes)
+		ret->live_error_bytes = NAN; /* nobody knows how many of those are live */
 	ret->allocated_error_bytes = estimate_error(s->born_var, unit);
 	ret->exposed_count = rounded(s->exposed);
 	ret->left_count = rounded(s->left);

@@ -280,11 +280,14 @@ static void take_doubted(struct site *s)
 	uint64_t live = site_live_count(s), bytes = site_live_bytes(s);
 	uint64_t fresh = s->doubted_fresh < live ? s->doubted_fresh : live;
 	uint64_t old = s->doubted_old < live - fresh ? s->doubted_old : live - fresh;
+	uint64_t gone = s->doubted_bytes < bytes ? s->doubted_bytes : bytes;
 
 	take_fresh(s, fresh);
 	take_old(s, old);
+	if (bytes)
+		s->died_var += site_live_var(s) * ((double)gone / (double)bytes);
 	s->free_count += fresh + old;
-	s->free_bytes += s->doubted_bytes < bytes ? s->doubted_bytes : bytes;
+	s->free_bytes += gone;
 	s->freed_by_age[s->doubted_age] = sat_add(s->freed_by_age[s->doubted_age], fresh + old);
 }
 

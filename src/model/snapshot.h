@@ -72,7 +72,8 @@ struct snap_site {
 	bool estimated; /* some block stands for more than itself; else the next five are 0 */
 	uint64_t records, allocated_records; /* blocks that were really recorded: live, ever */
 	double weight; /* blocks that one independent observation stands for, 1 or more */
-	double live_error_bytes, allocated_error_bytes; /* half widths of 95 % intervals */
+	/* Half widths of 95 % intervals; NAN: not known. */
+	double live_error_bytes, allocated_error_bytes;
 	/* Probes in windows, see model/exposure.h: things that were live when they went out, so
 	 * far, and those of them not seen to end. 0, 0: none were. */
 	uint64_t exposed_count, left_count;

@@ -1,6 +1,7 @@
 /* What is believed of blocks whose ends may have gone unseen. */
 #include "model/exposure.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <cmocka.h>
 
 #include "memtrace/weight.h"
+#include "model/site_estimate.h"
 
 #define SITES 4
 #define ROOM 20000
@@ -92,6 +94,15 @@ static void close_window(struct world *w, bool again)
 	w->now += again ? 0 : SECOND;
 }
 
+static struct snap_site estimate_of(const struct site *s)
+{
+	struct snap_site told = { .live_bytes = site_live_bytes(s),
+				  .live_count = site_live_count(s) };
+
+	site_estimate(s, site_estimate_unit(s), &told);
+	return told;
+}
+
 static void sound_sites_hold_what_they_hold_and_leaks_grow(void **state)
 {
 	struct world *w = *state;
@@ -111,6 +122,11 @@ static void sound_sites_hold_what_they_hold_and_leaks_grow(void **state)
 	assert_int_equal(site_live_bytes(&w->site[2]), 60 * WEIGHT * 500);
 	assert_true(w->site[2].left == w->site[2].exposed);
 	assert_true(w->site[0].left < 0.15 * w->site[0].exposed);
+	/* nobody knows how many of the doubted are live; a leak's error is that of its samples */
+	assert_true(isnan(estimate_of(&w->site[0]).live_error_bytes));
+	assert_true(estimate_of(&w->site[2]).live_error_bytes < 0.4 * 60 * WEIGHT * 500);
+	assert_true(estimate_of(&w->site[2]).live_error_bytes > 0.2 * 60 * WEIGHT * 500);
+	assert_true(fabs(estimate_of(&w->site[2]).weight - WEIGHT) < 0.1);
 	for (size_t i = 0; i < SITES; i++) {
 		uint64_t ages = 0, freed = 0;
 
