@@ -232,7 +232,7 @@ static __always_inline struct mt_thread *call_open(__u64 sp, __u32 asid)
  */
 static __noinline int call_begin(struct pt_regs *regs, __u64 cookie, __u32 how)
 {
-	__u32 asid = MT_COOKIE_ASID_OF(cookie);
+	__u32 asid = asid_of(cookie);
 	struct mt_thread *t = call_open(PT_REGS_SP(regs), asid);
 
 	if (!t)
@@ -264,7 +264,7 @@ static __always_inline int is_nothing(struct pt_regs *regs, __u64 cookie)
 static __always_inline int alloc_enter(struct pt_regs *regs)
 {
 	__u64 cookie = bpf_get_attach_cookie(regs);
-	__u32 asid = MT_COOKIE_ASID_OF(cookie), taken, gap;
+	__u32 asid = asid_of(cookie), taken, gap;
 	struct mt_space *s = space_of(asid);
 	struct mt_space_cpu *c;
 
@@ -396,7 +396,7 @@ static __always_inline int alloc_done(struct pt_regs *regs, struct mt_thread *t,
 
 static __always_inline int alloc_exit(struct pt_regs *regs)
 {
-	__u32 asid = MT_COOKIE_ASID_OF(bpf_get_attach_cookie(regs));
+	__u32 asid = asid_of(bpf_get_attach_cookie(regs));
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct mt_space *s = space_of(asid);
 	struct mt_space_cpu *c;
@@ -423,7 +423,7 @@ static __always_inline int alloc_exit(struct pt_regs *regs)
 static __always_inline int alloc_whole(struct pt_regs *regs)
 {
 	__u64 cookie = bpf_get_attach_cookie(regs), size, addr;
-	__u32 asid = MT_COOKIE_ASID_OF(cookie), site;
+	__u32 asid = asid_of(cookie), site;
 	struct mt_space *s = space_of(asid);
 	struct mt_space_cpu *c;
 
@@ -466,7 +466,7 @@ static __noinline int point_forget(void)
 static __noinline int alloc_size(struct pt_regs *regs)
 {
 	__u64 cookie = bpf_get_attach_cookie(regs), size;
-	__u32 asid = MT_COOKIE_ASID_OF(cookie), gap;
+	__u32 asid = asid_of(cookie), gap;
 	struct mt_space *s = space_of(asid);
 	struct mt_space_cpu *c;
 	struct mt_thread *t;
@@ -496,7 +496,7 @@ static __noinline int alloc_size(struct pt_regs *regs)
 static __always_inline int alloc_result(struct pt_regs *regs)
 {
 	__u64 cookie = bpf_get_attach_cookie(regs), addr, size;
-	__u32 asid = MT_COOKIE_ASID_OF(cookie), tid = bpf_get_current_pid_tgid(), site, gaps;
+	__u32 asid = asid_of(cookie), tid = bpf_get_current_pid_tgid(), site, gaps;
 	struct mt_thread *t;
 
 	if (!hit_of(asid))
@@ -542,7 +542,7 @@ static __noinline int free_repeated(__u64 addr, __u64 sp)
 static __always_inline int free_enter(struct pt_regs *regs)
 {
 	__u64 cookie = bpf_get_attach_cookie(regs), addr;
-	__u32 asid = MT_COOKIE_ASID_OF(cookie);
+	__u32 asid = asid_of(cookie);
 	struct mt_space *s = space_of(asid);
 	int known, again = 0;
 

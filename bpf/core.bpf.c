@@ -31,6 +31,7 @@ const volatile struct mt_config cfg = { .wire_version = MT_WIRE_VERSION };
 __u32 next_site = 1;
 __u32 next_asid = 1;
 __u32 next_text = 1;
+__u64 strangers = 0;
 /* All CPUs read it at every event and one writes it, some hundred times a second. */
 __u64 clock_seen __attribute__((aligned(128))) = 0;
 
@@ -48,8 +49,20 @@ static __noinline __u32 space_claim(__u32 asid, __u32 tgid, __u32 like)
 	s->tgid = tgid;
 	s->gap_log2 = from ? from->gap_log2 : 0;
 	s->weight_log2 = from ? from->weight_log2 : 0;
+	s->common = from ? from->common : 0;
 	__sync_lock_test_and_set(&s->asid, asid);
 	return asid;
+}
+
+__u32 mt_common_asid(__u32 unused)
+{
+	struct mt_proc *p = proc_find(bpf_get_current_pid_tgid() >> 32);
+	struct mt_space *s = p ? space_of(p->asid) : NULL;
+
+	if (s && s->common)
+		return p->asid;
+	__sync_fetch_and_add(&strangers, 1);
+	return 0;
 }
 
 __u32 mt_new_asid(__u32 tgid, __u32 like)

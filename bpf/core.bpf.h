@@ -375,6 +375,18 @@ static __always_inline struct mt_space *space_of(__u32 asid)
 	return s && s->asid == asid && asid ? s : NULL;
 }
 
+/* Hits of probes that carry no address space, in processes that they are not meant for. */
+extern __u64 strangers;
+/* The current process's, if such probes are meant for it; else 0, and counted. */
+__u32 mt_common_asid(__u32 unused);
+
+static __always_inline __u32 asid_of(__u64 cookie)
+{
+	__u32 asid = MT_COOKIE_ASID_OF(cookie);
+
+	return asid ? asid : mt_common_asid(0);
+}
+
 /* Of an address space that is there. A preempting thread of this CPU counts there, too. */
 static __always_inline struct mt_space_cpu *space_cpu_of(__u32 asid)
 {

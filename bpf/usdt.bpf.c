@@ -114,7 +114,7 @@ SEC("?uprobe")
 int mt_usdt_alloc(struct pt_regs *ctx)
 {
 	__u64 cookie = bpf_get_attach_cookie(ctx), addr, size, weight;
-	__u32 spec = MT_COOKIE_USDT_SPEC(cookie), asid = MT_COOKIE_ASID_OF(cookie);
+	__u32 spec = MT_COOKIE_USDT_SPEC(cookie), asid = asid_of(cookie);
 	struct mt_space *space = usdt_hit(asid, true);
 
 	if (!space)
@@ -138,7 +138,7 @@ SEC("?uprobe")
 int mt_usdt_free(struct pt_regs *ctx)
 {
 	__u64 cookie = bpf_get_attach_cookie(ctx), addr;
-	__u32 asid = MT_COOKIE_ASID_OF(cookie);
+	__u32 asid = asid_of(cookie);
 
 	if (!usdt_hit(asid, false))
 		return 0;

@@ -101,7 +101,7 @@ enum mt_stack_end {
  * arguments as the function's entry has them; 0 = there is none), 13-20 bytes pushed since the
  * entry, divided by 8, 21-22 enum mt_point, 23 MT_COOKIE_REPEATS, 24-31 / 32-39 where the size /
  * the result is at a point inside the function (mt_place), 40-44 MT_COOKIE_IF, 45 MT_COOKIE_INNER,
- * 46 MT_COOKIE_OUTER, 48-63 the address space.
+ * 46 MT_COOKIE_OUTER, 48-63 the address space; 0: of all that map the file, see mt_space.common.
  */
 #define MT_COOKIE(fn, size_arg, count_arg, ptr_arg, pushed_words)                                  \
 	((__u64)(fn) | (__u64)(size_arg) << 4 | (__u64)(count_arg) << 7 | (__u64)(ptr_arg) << 10 | \
@@ -353,7 +353,8 @@ struct mt_space {
 	__u32 weight_log2; /* probes are in for 1 / 2^this of the time: blocks weigh that much more
 			    */
 	__u32 claimed;	   /* the slot is being filled or in use */
-	__u32 reserved[3];
+	__u32 common;	   /* probes that carry no address space are meant for it, too */
+	__u32 reserved[2];
 };
 
 /*

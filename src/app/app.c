@@ -403,6 +403,7 @@ static int on_timer(void *ctx, uint64_t expirations)
 
 	(void)expirations;
 	collector_poll(a->collector);
+	collector_check_common(a->collector);
 	attach_born(a);
 	scan_dirty(a);
 	now_ns = clock_monotonic_ns();
@@ -477,6 +478,8 @@ static int start_kernel_side(struct app *a, struct err *err)
 		.send_events = a->opts->events,
 		.follow = a->opts->follow,
 		.features = &a->features,
+		.expected = a->opts->pids,
+		.expected_count = a->opts->pid_count,
 	};
 	int r = keeper_start(&a->keeper, err);
 
@@ -656,6 +659,7 @@ static void finish(struct app *a)
 	collector_poll(a->collector);
 	account(a, now_ns);
 	read_cost(a, now_ns);
+	collector_detach_all(a->collector); /* the last report is made while they go on untraced */
 	if (a->opts->command == CLI_RUN && a->tracee_count && a->tracee[0]->alive)
 		log_info("process %u goes on without memtrace", a->tracee[0]->pid);
 	for (size_t i = 0; i < a->tracee_count; i++)

@@ -20,7 +20,7 @@ void collector_free(struct collector *c)
 	if (!c)
 		return;
 	keeper_listen(c->keeper, NULL, NULL);
-	collector_links_clear(c, 0, true);
+	collector_detach_all(c);
 	for (size_t i = 0; i < sizeof(c->tracepoints) / sizeof(c->tracepoints[0]); i++)
 		bpf_link__destroy(c->tracepoints[i]);
 	ring_buffer__free(c->ring);
@@ -180,6 +180,9 @@ int collector_new(const struct collector_cfg *cfg, collector_record_fn fn, void 
 	if (!c)
 		return -ENOMEM;
 	c->keeper = cfg->keeper;
+	c->features = cfg->features;
+	c->expected = cfg->expected;
+	c->expected_count = cfg->expected_count;
 	c->cpus = libbpf_num_possible_cpus();
 	if (c->cpus < 0)
 		return err_set(err, c->cpus, "cannot tell the number of CPUs");

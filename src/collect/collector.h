@@ -25,8 +25,10 @@ struct collector_cfg {
 	uint32_t max_frames;
 	bool send_events;
 	bool follow;
-	const struct features *features; /* borrowed during collector_new() */
-	struct keeper *keeper;		 /* borrowed for the collector's life */
+	struct features *features; /* borrowed for the collector's life */
+	const uint32_t *expected;  /* processes that will be traced; borrowed for its life */
+	size_t expected_count;
+	struct keeper *keeper; /* borrowed for the collector's life */
 };
 
 /* Bytes are valid during the call only. Not zero stops the delivery and is returned. */
@@ -94,6 +96,19 @@ int collector_attach(struct collector *c, uint32_t tgid, uint32_t asid, int file
 int collector_usdt_spec(struct collector *c, const struct mt_usdt_spec *spec, uint32_t *ret);
 /* Takes the allocator probes of a process out; when it returns, they are out. */
 void collector_detach(struct collector *c, uint32_t tgid);
+/* All of all processes; returns before they are out. */
+void collector_detach_all(struct collector *c);
+
+/*
+ * A probe of one process costs every other process that the file's probes are in: the kernel walks
+ * all their owners at each hit (30 ns each), and all mappings of the file when one goes in or out.
+ * So a file that many processes are probed in, and that no other process maps, has probes that are
+ * common to them. Should another process run into one, or a process be disarmed, they are
+ * exchanged for probes of each process; to be called a few times a second.
+ */
+void collector_check_common(struct collector *c);
+size_t collector_common_files(const struct collector *c); /* how many there are */
+
 /*
  * The same for a while: what was attached is remembered with its files, and goes in again with
  * collector_arm(). Neither waits: the keeper does it, and the kernel takes about 10 ms for either,

@@ -1,6 +1,7 @@
 /* What the files of the collector share; nobody else includes it. */
 #pragma once
 #include <bpf/libbpf.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "collect/collector.h"
@@ -8,8 +9,9 @@
 
 /* Probes that the keeper holds. */
 struct probe_link {
-	uint32_t id;
-	uint32_t tgid;
+	uint32_t id;   /* 0: none of its own, the process uses the file's common probes */
+	uint32_t tgid; /* 0: common probes */
+	uint32_t asid;
 	dev_t dev; /* of the file it is in */
 	ino_t inode;
 	struct probe_link *next;
@@ -34,15 +36,32 @@ struct collector_sites {
 	struct mt_site folded[]; /* sites_max of them */
 };
 
+/* A file that only traced processes map, and many do: they share its probes. */
+struct common_file {
+	dev_t dev;
+	ino_t inode;
+	int file;			/* owned */
+	struct keeper_point *points;	/* owned */
+	struct collector_probes probes; /* its pointers are into `points` */
+	struct common_file *next;
+};
+
 struct collector {
 	struct memtrace_bpf *skel;	 /* owned */
 	struct keeper *keeper;		 /* borrowed */
 	struct ring_buffer *ring;	 /* owned */
 	struct bpf_link *tracepoints[5]; /* owned */
 	struct probe_link *links;	 /* owned, newest first */
-	struct probe_state *states;	 /* owned: of processes with probes */
-	struct unwind *unwind;		 /* owned */
-	const struct mt_site *sites;	 /* mapped */
+	struct common_file *commons;	 /* owned */
+	const uint32_t *expected;	 /* borrowed */
+	size_t expected_count;
+	uint64_t strangers; /* as last seen */
+	bool strangers_grew;
+	uint64_t common_after_ns;    /* no more attempts before */
+	struct features *features;   /* borrowed */
+	struct probe_state *states;  /* owned: of processes with probes */
+	struct unwind *unwind;	     /* owned */
+	const struct mt_site *sites; /* mapped */
 	size_t sites_bytes, sites_max;
 	struct collector_sites *table;	      /* owned */
 	struct mt_space *spaces;	      /* mapped: MT_SPACES of them */
@@ -76,5 +95,19 @@ void collector_end_asid(struct collector *c, uint32_t asid);
 /* Entries and returns of all address spaces that have or had a slot which nobody took since. */
 uint64_t collector_all_hits(const struct collector *c);
 void collector_links_clear(struct collector *c, uint32_t tgid, bool all);
+/* All roles of a file for a process, or all or none for everybody (tgid 0, asid 0). */
+int collector_attach_roles(struct collector *c, uint32_t tgid, uint32_t asid, int file,
+			   const struct collector_probes *probes);
+/* Makes the probes of a file common when that pays and harms nobody. */
+void collector_make_common(struct collector *c, int file, const struct collector_probes *probes);
+/* A process joins those that share a file's probes. False: they are not shared. */
+bool collector_join_common(struct collector *c, uint32_t tgid, uint32_t asid,
+			   const struct stat *file);
+/* Probes of each process instead of common ones. */
+void collector_leave_commons(struct collector *c);
+/* Gives up what nobody uses any more; all: everything. */
+void collector_drop_commons(struct collector *c, bool all);
+/* Whether common probes are meant for the address spaces of a process. */
+void collector_set_common(struct collector *c, uint32_t tgid, bool common);
 /* Hears of the keeper's news. */
 void collector_listen(struct collector *c);

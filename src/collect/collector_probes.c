@@ -78,12 +78,20 @@ void collector_listen(struct collector *c)
 	keeper_listen(c->keeper, on_armed, c);
 }
 
+static void link_drop(struct collector *c, struct probe_link *l)
+{
+	if (l->id)
+		keeper_detach(c->keeper, l->id);
+	free(l);
+}
+
 void collector_links_clear(struct collector *c, uint32_t tgid, bool all)
 {
 	struct probe_link **at = &c->links;
 
 	states_clear(c, tgid, all);
-
+	if (c->commons)
+		collector_set_common(c, tgid, false);
 	while (*at) {
 		struct probe_link *l = *at;
 
@@ -92,9 +100,14 @@ void collector_links_clear(struct collector *c, uint32_t tgid, bool all)
 			continue;
 		}
 		*at = l->next;
-		keeper_detach(c->keeper, l->id);
-		free(l);
+		link_drop(c, l);
 	}
+	collector_drop_commons(c, all);
+}
+
+void collector_detach_all(struct collector *c)
+{
+	collector_links_clear(c, 0, true);
 }
 
 static struct bpf_program *program_of(const struct collector *c, enum probe_role role)
@@ -161,6 +174,7 @@ static int attach_role(struct collector *c, uint32_t tgid, uint32_t asid, int fi
 	if (r)
 		return r;
 	l->tgid = tgid;
+	l->asid = asid;
 	l->next = c->links;
 	c->links = steal(l);
 	return 0;
@@ -173,8 +187,7 @@ static void links_rewind(struct collector *c, const struct probe_link *mark)
 		struct probe_link *l = c->links;
 
 		c->links = l->next;
-		keeper_detach(c->keeper, l->id);
-		free(l);
+		link_drop(c, l);
 	}
 }
 
@@ -205,10 +218,25 @@ static void links_note_file(struct collector *c, const struct probe_link *mark,
 	}
 }
 
+int collector_attach_roles(struct collector *c, uint32_t tgid, uint32_t asid, int file,
+			   const struct collector_probes *probes)
+{
+	const struct probe_link *mark = c->links;
+	struct stat st;
+	int r = fstat(file, &st) ? -errno : 0;
+
+	for (enum probe_role role = 0; !r && role < PROBE_ROLES; role++)
+		r = attach_role(c, tgid, asid, file, probes, role);
+	if (r)
+		links_rewind(c, mark);
+	else
+		links_note_file(c, mark, &st);
+	return r;
+}
+
 int collector_attach(struct collector *c, uint32_t tgid, uint32_t asid, int file,
 		     const struct collector_probes *probes, struct err *err)
 {
-	const struct probe_link *mark = c->links;
 	struct stat st;
 	int r;
 
@@ -217,17 +245,19 @@ int collector_attach(struct collector *c, uint32_t tgid, uint32_t asid, int file
 	if (is_probed(c, tgid, &st))
 		return 0;
 	r = state_begin(c, tgid);
-	for (enum probe_role role = 0; !r && role < PROBE_ROLES; role++)
-		r = attach_role(c, tgid, asid, file, probes, role);
+	if (!r && collector_join_common(c, tgid, asid, &st))
+		return 0;
+	if (!r)
+		r = collector_attach_roles(c, tgid, asid, file, probes);
 	if (r) {
-		links_rewind(c, mark);
 		if (!has_links(c, tgid))
 			states_clear(c, tgid, false);
 		return err_set(err, r, "cannot attach allocator probes (%s)", strerror(-r));
 	}
-	links_note_file(c, mark, &st);
 	if (!state_of(c, tgid)->wanted)
 		keeper_disarm(c->keeper, tgid);
+	else
+		collector_make_common(c, file, probes);
 	return 0;
 }
 
@@ -245,6 +275,7 @@ void collector_disarm(struct collector *c, uint32_t tgid)
 	keeper_poll(c->keeper);
 	if (!s || !s->wanted)
 		return;
+	collector_leave_commons(c);
 	keeper_disarm(c->keeper, tgid);
 	if (s->in && now_ns > s->since_ns)
 		s->in_ns += now_ns - s->since_ns;

@@ -28,7 +28,7 @@ static bool claim(struct mt_space *s, uint32_t asid, uint32_t tgid)
 					 __ATOMIC_RELAXED))
 		return false;
 	s->tgid = tgid;
-	s->gap_log2 = s->weight_log2 = 0;
+	s->gap_log2 = s->weight_log2 = s->common = 0;
 	__atomic_store_n(&s->asid, asid, __ATOMIC_RELEASE);
 	return true;
 }
@@ -114,4 +114,11 @@ uint64_t collector_all_hits(const struct collector *c)
 			sum += read_once(&p->hits) + read_once(&p->returns);
 		}
 	return sum;
+}
+
+void collector_set_common(struct collector *c, uint32_t tgid, bool common)
+{
+	for (uint32_t i = 0; i < MT_SPACES; i++)
+		if (c->spaces[i].tgid == tgid)
+			__atomic_store_n(&c->spaces[i].common, common, __ATOMIC_RELAXED);
 }

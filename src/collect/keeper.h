@@ -30,10 +30,10 @@ struct keeper_point {
 /* Probes of one program in one file and process. */
 struct keeper_probes {
 	const struct keeper_point *point;
-	size_t count; /* at most KEEPER_POINTS_MAX */
-	uint32_t tgid;
-	int file;    /* borrowed descriptor of the mapped file */
-	int program; /* borrowed descriptor of the BPF program */
+	size_t count;  /* at most KEEPER_POINTS_MAX */
+	uint32_t tgid; /* 0: every process that maps the file, now and later; multi only */
+	int file;      /* borrowed descriptor of the mapped file */
+	int program;   /* borrowed descriptor of the BPF program */
 	bool on_return;
 	bool multi; /* one link for all: the program was loaded for that */
 };

@@ -86,7 +86,7 @@ static void set_out(struct probe_sets *s, struct probe_set *p)
 
 static bool process_lives(const struct probe_set *p)
 {
-	return !syscall(SYS_pidfd_send_signal, p->process, 0, NULL, 0);
+	return p->tgid == 0 || !syscall(SYS_pidfd_send_signal, p->process, 0, NULL, 0);
 }
 
 /* The process is looked at again afterwards: its number may just have become another's. */
@@ -133,7 +133,8 @@ static int make_room(struct probe_sets *s)
 
 int sets_attach(struct probe_sets *s, const struct keeper_request *q, int program, int file)
 {
-	int process = syscall(SYS_pidfd_open, q->tgid, 0), r = process < 0 ? -errno : 0;
+	int process = q->tgid ? syscall(SYS_pidfd_open, q->tgid, 0) : -1;
+	int r = q->tgid && process < 0 ? -errno : 0;
 	struct probe_set p = {
 		.id = q->id,
 		.tgid = q->tgid,
@@ -148,6 +149,8 @@ int sets_attach(struct probe_sets *s, const struct keeper_request *q, int progra
 
 	if (!r)
 		r = p.point ? make_room(s) : -ENOMEM;
+	if (!r && !q->tgid && !q->multi)
+		r = -EOPNOTSUPP;
 	if (!r && (program < 0 || file < 0))
 		r = -EMFILE; /* they were sent and there was no room for them here */
 	if (!r) {

@@ -17,6 +17,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -331,6 +333,187 @@ static void a_keeper_that_is_gone_is_told(void)
 	puts("  ok    a keeper that is gone is told");
 }
 
+/* --- probes that are common to many processes ---------------------------------------------------
+ */
+
+#define MANY 40
+
+struct crowd {
+	struct keeper *keeper;
+	struct collector *collector;
+	struct shared *shared; /* of each */
+	int memory, file;      /* `file`: a program that nobody else runs */
+	pid_t pid[MANY + 1];
+	uint32_t asid[MANY + 1];
+};
+
+/* This program once more, of another file: nobody but the crowd maps it. */
+static int copy_of_self(void)
+{
+	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to;
+	char name[] = "/tmp/memtrace-windows-XXXXXX";
+	struct stat st;
+
+	to = mkstemp(name);
+	require(from >= 0 && to >= 0 && fstat(from, &st) == 0);
+	require(sendfile(to, from, NULL, st.st_size) == st.st_size && fchmod(to, 0700) == 0);
+	close(to); /* a file that is open for writing is not executed */
+	to = open(name, O_RDONLY);
+	require(to >= 0 && unlink(name) == 0);
+	close(from);
+	return to;
+}
+
+static void crowd_start(struct crowd *w, size_t i)
+{
+	char memory[16], index[16], program[32];
+
+	snprintf(memory, sizeof(memory), "%d", w->memory);
+	snprintf(index, sizeof(index), "%zu", i);
+	snprintf(program, sizeof(program), "/proc/self/fd/%d", w->file);
+	w->pid[i] = fork();
+	if (w->pid[i] == 0) {
+		execl(program, "windows", "member", memory, index, NULL);
+		_exit(1);
+	}
+	for (int k = 0; k < 10000 && !w->shared[i].rounds; k++)
+		usleep(1000);
+	require(w->shared[i].rounds);
+}
+
+static void member_run(int memory, size_t i)
+{
+	struct shared *s =
+		mmap(NULL, (MANY + 1) * sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+
+	require(s != MAP_FAILED);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		for (int k = 0; k < FUNCTIONS; k++)
+			probed[k](k);
+		s[i].rounds++;
+		usleep(5000);
+	}
+}
+
+static void crowd_new(struct crowd *w, struct features *features)
+{
+	struct err err = { 0 };
+	struct collector_cfg cfg = { .boot_ns = clock_monotonic_ns(),
+				     .live_max = 65536,
+				     .sites_max = 1024,
+				     .threads_max = 1024,
+				     .ring_bytes = 1 << 20,
+				     .max_frames = MT_MAX_FRAMES,
+				     .features = features };
+
+	memset(w, 0, sizeof(*w));
+	w->memory = memfd_create("crowd", 0);
+	require(w->memory >= 0 && ftruncate(w->memory, (MANY + 1) * sizeof(*w->shared)) == 0);
+	w->shared = mmap(NULL, (MANY + 1) * sizeof(*w->shared), PROT_READ | PROT_WRITE, MAP_SHARED,
+			 w->memory, 0);
+	require(w->shared != MAP_FAILED);
+	w->file = copy_of_self();
+	require(keeper_start(&w->keeper, &err) == 0);
+	cfg.keeper = w->keeper;
+	require(features_probe(w->keeper, features, &err) == 0);
+	require(collector_new(&cfg, no_record, NULL, &w->collector, &err) == 0);
+	for (size_t i = 0; i < MANY; i++) {
+		crowd_start(w, i);
+		require(collector_add_process(w->collector, w->pid[i], &w->asid[i]) == 0);
+	}
+}
+
+static void crowd_done(struct crowd *w)
+{
+	for (size_t i = 0; i <= MANY; i++)
+		if (w->pid[i])
+			kill(w->pid[i], SIGKILL);
+	while (wait(NULL) > 0 && errno != ECHILD)
+		if (waitpid(keeper_pid(w->keeper), NULL, WNOHANG) == 0)
+			break;
+	collector_free(w->collector);
+	keeper_stop(w->keeper);
+	close(w->file);
+	close(w->memory);
+}
+
+static void crowd_attach(struct crowd *w, size_t i)
+{
+	struct world one = {
+		.collector = w->collector, .child = w->pid[i], .asid = w->asid[i], .file = w->file
+	};
+	struct err err = { 0 };
+
+	require(attach(&one, &err) == 0);
+}
+
+static uint64_t hits_of(const struct crowd *w, size_t i)
+{
+	struct collector_counts n = { 0 };
+
+	collector_counts(w->collector, w->asid[i], &n);
+	return n.hits;
+}
+
+/* Every call of every member is seen, as its own. */
+static void check_all_are_seen(const struct crowd *w)
+{
+	uint64_t rounds[MANY], before[MANY];
+
+	for (size_t i = 0; i < MANY; i++) {
+		before[i] = hits_of(w, i);
+		rounds[i] = w->shared[i].rounds;
+	}
+	for (size_t i = 0; i < MANY; i++)
+		for (int k = 0; k < 10000 && w->shared[i].rounds < rounds[i] + 20; k++)
+			usleep(1000);
+	for (size_t i = 0; i < MANY; i++) {
+		rounds[i] = w->shared[i].rounds - rounds[i] - 1;
+		require(rounds[i] >= 19 && hits_of(w, i) - before[i] >= rounds[i] * FUNCTIONS);
+	}
+}
+
+static void many_share_probes_until_a_stranger_comes(void)
+{
+	struct features features;
+	struct crowd w;
+	uint64_t seen;
+
+	crowd_new(&w, &features);
+	if (!features.has[FEATURE_uprobe_multi] || !features_probe_seccomp(w.keeper, &features)) {
+		crowd_done(&w);
+		puts("  skip  many share probes: this kernel has none that harm nobody");
+		return;
+	}
+	for (size_t i = 0; i < MANY; i++) {
+		crowd_attach(&w, i);
+		require(collector_common_files(w.collector) == (i >= 15));
+	}
+	collector_sync(w.collector);
+	check_all_are_seen(&w);
+	collector_detach(w.collector, w.pid[0]); /* it is no member any more, but traps */
+	seen = hits_of(&w, 0);
+	crowd_start(&w, MANY); /* nor is this one */
+	for (int i = 0; i < 100 && collector_common_files(w.collector); i++) {
+		collector_check_common(w.collector);
+		usleep(20000);
+	}
+	require(!collector_common_files(w.collector));
+	collector_sync(w.collector);
+	require(hits_of(&w, 0) == seen);
+	crowd_attach(&w, 0);
+	check_all_are_seen(&w);
+	require(!collector_common_files(w.collector));
+	collector_detach_all(w.collector);
+	collector_sync(w.collector);
+	seen = hits_of(&w, 1);
+	usleep(50000);
+	require(hits_of(&w, 1) == seen);
+	crowd_done(&w);
+	puts("  ok    many share probes until a stranger comes");
+}
+
 /* --- figures ------------------------------------------------------------------------------------
  */
 
@@ -461,11 +644,14 @@ int main(int argc, char **argv)
 		measure(n < 1 ? 1 : n > MEASURED ? MEASURED : n);
 		return 0;
 	}
+	if (argc == 4 && !strcmp(argv[1], "member"))
+		member_run(atoi(argv[2]), strtoul(argv[3], NULL, 10));
 	if (argc == 3 && !strcmp(argv[1], "churn"))
 		churn(argv[2]);
 	goes_out_and_in_again();
 	attached_while_out_stays_out();
 	a_process_that_is_gone_is_told();
 	a_keeper_that_is_gone_is_told();
+	many_share_probes_until_a_stranger_comes();
 	return 0;
 }
