@@ -64,6 +64,7 @@ struct app {
 	enum end_reason end_reason;
 	int output_error; /* first failure of the sink */
 	bool leak_found;
+	bool finishing; /* the kernel side goes soon, with all it holds */
 };
 
 static struct tracee *tracee_of(const struct app *a, uint32_t pid)
@@ -231,7 +232,7 @@ static void end_tracee(struct app *a, struct tracee *t, enum end_reason reason, 
 		check_output(a, a->output.sink->ops->end(a->output.sink->priv, &head, &info));
 	t->ended = true;
 	collector_remove_process(a->collector, t->pid);
-	if (a->opts->follow || a->opts->pid_count > 1)
+	if (!a->finishing && (a->opts->follow || a->opts->pid_count > 1))
 		collector_purge(a->collector, t->asid);
 	a->alive_count--;
 }
@@ -656,6 +657,7 @@ static void finish(struct app *a)
 {
 	uint64_t now_ns = clock_monotonic_ns();
 
+	a->finishing = true;
 	collector_poll(a->collector);
 	account(a, now_ns);
 	read_cost(a, now_ns);
