@@ -4,6 +4,8 @@
  *
  *   windows check          the promises; status 0, 1, or 77 where BPF cannot be had
  *   windows measure [N]    N cycles of one process: milliseconds, hits, CPU time, longest stall
+ *   windows many N [own]   N processes that nobody else's file is: attaching and detaching all;
+ *                          own: where one more process maps the file, so that each has its own
  *   windows churn FILE     cycles until it is killed; its child goes on and counts its rounds in
  *                          the first eight bytes of the file; prints the child's process id
  */
@@ -53,6 +55,7 @@ static int (*const probed[FUNCTIONS])(int) = {
 
 struct shared {
 	volatile uint64_t rounds, worst_ns;
+	volatile uint32_t pause_us; /* of a crowd */
 };
 
 struct world {
@@ -337,14 +340,16 @@ static void a_keeper_that_is_gone_is_told(void)
  */
 
 #define MANY 40
+#define MOST 1000
 
 struct crowd {
 	struct keeper *keeper;
 	struct collector *collector;
 	struct shared *shared; /* of each */
 	int memory, file;      /* `file`: a program that nobody else runs */
-	pid_t pid[MANY + 1];
-	uint32_t asid[MANY + 1];
+	size_t count;
+	pid_t pid[MOST + 1];
+	uint32_t asid[MOST + 1], expected[MOST];
 };
 
 /* This program once more, of another file: nobody but the crowd maps it. */
@@ -384,19 +389,24 @@ static void crowd_start(struct crowd *w, size_t i)
 static void member_run(int memory, size_t i)
 {
 	struct shared *s =
-		mmap(NULL, (MANY + 1) * sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+		mmap(NULL, (MOST + 1) * sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
 
 	require(s != MAP_FAILED);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;) {
+		uint64_t begun = clock_monotonic_ns(), took;
+
 		for (int k = 0; k < FUNCTIONS; k++)
 			probed[k](k);
+		took = clock_monotonic_ns() - begun;
+		if (took > s[i].worst_ns)
+			s[i].worst_ns = took;
 		s[i].rounds++;
-		usleep(5000);
+		usleep(s[0].pause_us);
 	}
 }
 
-static void crowd_new(struct crowd *w, struct features *features)
+static void crowd_new(struct crowd *w, size_t count, struct features *features)
 {
 	struct err err = { 0 };
 	struct collector_cfg cfg = { .boot_ns = clock_monotonic_ns(),
@@ -408,17 +418,19 @@ static void crowd_new(struct crowd *w, struct features *features)
 				     .features = features };
 
 	memset(w, 0, sizeof(*w));
+	w->count = count;
 	w->memory = memfd_create("crowd", 0);
-	require(w->memory >= 0 && ftruncate(w->memory, (MANY + 1) * sizeof(*w->shared)) == 0);
-	w->shared = mmap(NULL, (MANY + 1) * sizeof(*w->shared), PROT_READ | PROT_WRITE, MAP_SHARED,
+	require(w->memory >= 0 && ftruncate(w->memory, (MOST + 1) * sizeof(*w->shared)) == 0);
+	w->shared = mmap(NULL, (MOST + 1) * sizeof(*w->shared), PROT_READ | PROT_WRITE, MAP_SHARED,
 			 w->memory, 0);
 	require(w->shared != MAP_FAILED);
+	w->shared[0].pause_us = 5000;
 	w->file = copy_of_self();
 	require(keeper_start(&w->keeper, &err) == 0);
 	cfg.keeper = w->keeper;
 	require(features_probe(w->keeper, features, &err) == 0);
 	require(collector_new(&cfg, no_record, NULL, &w->collector, &err) == 0);
-	for (size_t i = 0; i < MANY; i++) {
+	for (size_t i = 0; i < w->count; i++) {
 		crowd_start(w, i);
 		require(collector_add_process(w->collector, w->pid[i], &w->asid[i]) == 0);
 	}
@@ -426,7 +438,7 @@ static void crowd_new(struct crowd *w, struct features *features)
 
 static void crowd_done(struct crowd *w)
 {
-	for (size_t i = 0; i <= MANY; i++)
+	for (size_t i = 0; i <= w->count; i++)
 		if (w->pid[i])
 			kill(w->pid[i], SIGKILL);
 	while (wait(NULL) > 0 && errno != ECHILD)
@@ -459,16 +471,16 @@ static uint64_t hits_of(const struct crowd *w, size_t i)
 /* Every call of every member is seen, as its own. */
 static void check_all_are_seen(const struct crowd *w)
 {
-	uint64_t rounds[MANY], before[MANY];
+	uint64_t rounds[MOST], before[MOST];
 
-	for (size_t i = 0; i < MANY; i++) {
+	for (size_t i = 0; i < w->count; i++) {
 		before[i] = hits_of(w, i);
 		rounds[i] = w->shared[i].rounds;
 	}
-	for (size_t i = 0; i < MANY; i++)
+	for (size_t i = 0; i < w->count; i++)
 		for (int k = 0; k < 10000 && w->shared[i].rounds < rounds[i] + 20; k++)
 			usleep(1000);
-	for (size_t i = 0; i < MANY; i++) {
+	for (size_t i = 0; i < w->count; i++) {
 		rounds[i] = w->shared[i].rounds - rounds[i] - 1;
 		require(rounds[i] >= 19 && hits_of(w, i) - before[i] >= rounds[i] * FUNCTIONS);
 	}
@@ -477,16 +489,16 @@ static void check_all_are_seen(const struct crowd *w)
 static void many_share_probes_until_a_stranger_comes(void)
 {
 	struct features features;
-	struct crowd w;
+	static struct crowd w;
 	uint64_t seen;
 
-	crowd_new(&w, &features);
+	crowd_new(&w, MANY, &features);
 	if (!features.has[FEATURE_uprobe_multi] || !features_probe_seccomp(w.keeper, &features)) {
 		crowd_done(&w);
 		puts("  skip  many share probes: this kernel has none that harm nobody");
 		return;
 	}
-	for (size_t i = 0; i < MANY; i++) {
+	for (size_t i = 0; i < w.count; i++) {
 		crowd_attach(&w, i);
 		require(collector_common_files(w.collector) == (i >= 15));
 	}
@@ -617,6 +629,57 @@ static void measure(size_t n)
 	world_done(&w);
 }
 
+/* The longest round of any, in ms, since the last call. */
+static double worst_ms(struct crowd *w)
+{
+	uint64_t worst = 0;
+
+	for (size_t i = 0; i < w->count; i++) {
+		if (w->shared[i].worst_ns > worst)
+			worst = w->shared[i].worst_ns;
+		w->shared[i].worst_ns = 0;
+	}
+	return worst / 1e6;
+}
+
+static double since_ms(uint64_t begun_ns)
+{
+	return (clock_monotonic_ns() - begun_ns) / 1e6;
+}
+
+static void measure_many(size_t n, bool stranger)
+{
+	static struct crowd w;
+	struct features features;
+	uint64_t begun;
+	double attached, out;
+
+	crowd_new(&w, n, &features);
+	w.shared[0].pause_us = 100000;
+	if (stranger)
+		crowd_start(&w, n);
+	sleep(1);
+	worst_ms(&w);
+	sleep(1);
+	printf("%zu processes, %d functions, 10 rounds/s each: longest round %.2f ms untraced", n,
+	       FUNCTIONS, worst_ms(&w));
+	begun = clock_monotonic_ns();
+	for (size_t i = 0; i < n; i++)
+		crowd_attach(&w, i);
+	attached = since_ms(begun);
+	printf(", %.2f while attached in %.0f ms (%s)", worst_ms(&w), attached,
+	       collector_common_files(w.collector) ? "common" : "each its own");
+	collector_sync(w.collector);
+	sleep(1);
+	printf(", %.2f traced", worst_ms(&w));
+	begun = clock_monotonic_ns();
+	collector_detach_all(w.collector);
+	collector_sync(w.collector);
+	out = since_ms(begun);
+	printf(", %.2f while detached in %.0f ms\n", worst_ms(&w), out);
+	crowd_done(&w);
+}
+
 static void churn(const char *rounds)
 {
 	struct err err = { 0 };
@@ -642,6 +705,11 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc > 1 && !strcmp(argv[1], "measure")) {
 		measure(n < 1 ? 1 : n > MEASURED ? MEASURED : n);
+		return 0;
+	}
+	if (argc >= 3 && !strcmp(argv[1], "many")) {
+		n = strtoul(argv[2], NULL, 10);
+		measure_many(n < 1 ? 1 : n > MOST ? MOST : n, argc > 3);
 		return 0;
 	}
 	if (argc == 4 && !strcmp(argv[1], "member"))
