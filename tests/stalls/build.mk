@@ -11,3 +11,6 @@ check-kills: $(O)/memtrace $(STALLS) targets ## kill memtrace 100 times at rando
 	@KILLS=$(or $(KILLS),100) /usr/bin/python3 tests/e2e/88-attach.py \
 		test_kills_in_traces_leave_the_target_undisturbed \
 		test_kills_while_probes_go_in_and_out_leave_the_target_undisturbed
+.PHONY: check-stalls
+check-stalls: $(O)/memtrace $(STALLS) ## delays of a server's requests while memtrace comes and goes: 5 minutes
+	@/usr/bin/python3 tests/stalls/stalls.py
