@@ -36,6 +36,9 @@ _Static_assert(sizeof(struct scan_arg) == 96, "layout of the kernel's pm_scan_ar
 #define ENTRY_SWAPPED (UINT64_C(1) << 62)
 #define ENTRY_PRESENT (UINT64_C(1) << 63)
 
+/* Of one call, which keeps the process from mapping memory as long: some ms where all is resident.
+ */
+#define SPAN_BYTES (512ull << 20)
 #define REGIONS 8192
 #define ENTRIES 8192
 #define SPAN_GAP (UINT64_C(1) << 20)
@@ -114,7 +117,7 @@ static int scan_span(int fd, uint64_t exclude, struct scan_region *regions, stru
 		struct scan_arg arg = {
 			.size = sizeof(arg),
 			.start = start,
-			.end = end,
+			.end = end - start > SPAN_BYTES ? start + SPAN_BYTES : end,
 			.vec = (uintptr_t)regions,
 			.vec_len = REGIONS,
 			.category_inverted = exclude,

@@ -13,4 +13,4 @@ check-kills: $(O)/memtrace $(STALLS) targets ## kill memtrace 100 times at rando
 		test_kills_while_probes_go_in_and_out_leave_the_target_undisturbed
 .PHONY: check-stalls
 check-stalls: $(O)/memtrace $(STALLS) ## delays of a server's requests while memtrace comes and goes: 5 minutes
-	@/usr/bin/python3 tests/stalls/stalls.py
+	@APART=1 /usr/bin/python3 tests/stalls/stalls.py
