@@ -346,6 +346,35 @@ static void a_child_is_sampled_like_its_parent(void **state)
 	assert_int_equal(s->tgid, PID + 1);
 }
 
+/* Probes without an address space: of the processes that they are meant for, and of no others. */
+static void common_probes_are_for_those_who_share_them(void **state)
+{
+	struct mt_proc p = { 0 };
+	uint32_t tgid = PID, own, child;
+
+	(void)state;
+	begin();
+	own = p.asid = asid;
+	bpf_map_update_elem(&procs, &tgid, &p, BPF_ANY);
+	asid = 0;
+	do_malloc(100, 0x1000);
+	assert_int_equal(recorded(), 0);
+	assert_int_equal(strangers, 2); /* entry and return */
+	space_of(own)->common = 1;
+	do_malloc(100, 0x1000);
+	assert_int_equal(live_bytes(1), 100);
+	fake.pid_tgid = 200ull << 32 | 200;
+	do_free(0x1000); /* not traced at all */
+	assert_int_equal(strangers, 3);
+	p.asid = child = mt_new_asid(200, own);
+	tgid = 200;
+	bpf_map_update_elem(&procs, &tgid, &p, BPF_ANY);
+	do_malloc(50, 0x1000); /* a child has inherited them */
+	assert_int_equal(strangers, 3);
+	assert_int_equal(recorded(), 2);
+	assert_int_equal(space_of(child)->common, 1);
+}
+
 static void address_spaces_do_not_mix(void **state)
 {
 	(void)state;
@@ -454,6 +483,7 @@ int main(void)
 		cmocka_unit_test(a_slot_in_use_is_not_given_out_again),
 		cmocka_unit_test(a_slot_that_changes_hands_begins_at_nothing),
 		cmocka_unit_test(a_child_is_sampled_like_its_parent),
+		cmocka_unit_test(common_probes_are_for_those_who_share_them),
 		cmocka_unit_test(address_spaces_do_not_mix),
 		cmocka_unit_test(births_and_deaths_meet_in_their_epoch),
 		cmocka_unit_test(a_ring_slot_that_comes_round_again_starts_anew),
