@@ -81,6 +81,19 @@ static struct walk walk_stack(const struct snapshot *s, const struct snap_site *
 	return w;
 }
 
+bool attrib_is_through_allocator(const struct snapshot *s, const struct snap_site *site)
+{
+	if (site->kind != MT_SITE_MMAP && site->kind != MT_SITE_BRK)
+		return false;
+	for (uint32_t i = 0; i < site->stack.count; i++) {
+		const struct snap_frame *f = &site->stack.frames[i];
+
+		if (plumbing_gives_out(frame_module(s, f), f->symbol))
+			return true;
+	}
+	return false;
+}
+
 static uint32_t find_main_exe(const struct snapshot *s)
 {
 	uint32_t i;

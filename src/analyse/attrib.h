@@ -16,5 +16,11 @@ int attrib_find_owners(const struct snapshot *s, struct owner *ret);
 /* Owner of one site by its stack alone; modules are looked up in s. Cannot fail. */
 struct owner attrib_find_owner(const struct snapshot *s, const struct snap_site *site);
 
+/*
+ * A mapping or the break that an allocator asked the kernel for, on its way to give out a block:
+ * where its blocks are traced, what it mapped is counted already. By names: false until they came.
+ */
+bool attrib_is_through_allocator(const struct snapshot *s, const struct snap_site *site);
+
 /* What a module is for, by its file name; MODULE_OTHER when no table knows it. */
 enum module_kind attrib_find_kind(const char *file_name);

@@ -12,6 +12,7 @@
 struct symbol_rule {
 	const char *symbol, *module;
 	enum plumbing is;
+	bool maps; /* asks the kernel itself */
 };
 
 struct library_rule {
@@ -20,21 +21,25 @@ struct library_rule {
 };
 
 static const struct symbol_rule symbol_rules[] = {
-#define ALLOC(symbol) { symbol, "*", PLUMBING_ALLOCATOR },
-#define WRAP(symbol, module) { symbol, module, PLUMBING_WRAPPER },
+#define ALLOC(symbol) { symbol, "*", PLUMBING_ALLOCATOR, false },
+#define MAP(symbol) { symbol, "*", PLUMBING_ALLOCATOR, true },
+#define WRAP(symbol, module) { symbol, module, PLUMBING_WRAPPER, false },
 #define LIBRARY(stem, role)
 #include "analyse/plumbing.def"
 #undef ALLOC
+#undef MAP
 #undef WRAP
 #undef LIBRARY
 };
 
 static const struct library_rule library_rules[] = {
 #define ALLOC(symbol)
+#define MAP(symbol)
 #define WRAP(symbol, module)
 #define LIBRARY(stem, role) { stem, PLUMBING_##role },
 #include "analyse/plumbing.def"
 #undef ALLOC
+#undef MAP
 #undef WRAP
 #undef LIBRARY
 };
@@ -112,7 +117,7 @@ static struct view qualified_name(const char *symbol)
 	return (struct view){ begin, plain_length(begin, p - begin) };
 }
 
-static enum plumbing find_symbol(const struct snap_module *module, const char *symbol)
+static const struct symbol_rule *find_symbol(const struct snap_module *module, const char *symbol)
 {
 	struct view name = qualified_name(symbol);
 	const char *file = module && module->name ? module->name : "";
@@ -126,9 +131,9 @@ static enum plumbing find_symbol(const struct snap_module *module, const char *s
 			continue;
 		if (glob_match(r->symbol, name.text, name.len) &&
 		    glob_match(r->module, file, strlen(file)))
-			return r->is;
+			return r;
 	}
-	return PLUMBING_NONE;
+	return NULL;
 }
 
 static enum plumbing find_library(const char *file_name)
@@ -153,6 +158,7 @@ enum plumbing plumbing_find(const struct snap_module *module, const char *symbol
 			    bool whole_allocators)
 {
 	enum plumbing is = PLUMBING_NONE;
+	const struct symbol_rule *rule;
 
 	if (module && !module->main_exe) {
 		if (module->name)
@@ -162,5 +168,16 @@ enum plumbing plumbing_find(const struct snap_module *module, const char *symbol
 		if (module->allocator && (whole_allocators || !symbol))
 			return PLUMBING_ALLOCATOR;
 	}
-	return symbol ? find_symbol(module, symbol) : PLUMBING_NONE;
+	rule = symbol ? find_symbol(module, symbol) : NULL;
+	return rule ? rule->is : PLUMBING_NONE;
+}
+
+bool plumbing_gives_out(const struct snap_module *module, const char *symbol)
+{
+	const struct symbol_rule *rule = symbol ? find_symbol(module, symbol) : NULL;
+
+	if (rule && rule->is == PLUMBING_ALLOCATOR)
+		return !rule->maps;
+	return module && module->name && !module->main_exe &&
+	       find_library(module->name) == PLUMBING_ALLOCATOR;
 }

@@ -23,5 +23,8 @@ enum plumbing {
 enum plumbing plumbing_find(const struct snap_module *module, const char *symbol,
 			    bool whole_allocators);
 
+/* Whether it is a function of an allocator that gives out blocks, in whatever library: malloc(). */
+bool plumbing_gives_out(const struct snap_module *module, const char *symbol);
+
 /* Length of the stem of a file name: up to the first '.' or '-', so libpq of libpq.so.5. */
 size_t plumbing_stem(const char *file_name);

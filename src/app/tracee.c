@@ -561,6 +561,28 @@ static int judge(struct tracee *t, const struct regrouped *told, const struct le
 	return judge_tick(t->judge, &t->run->judge_cfg, &in, findings, patterns);
 }
 
+/* Mappings that turn out, by names, to be a traced allocator's. True when there were some. */
+static bool give_up_mappings(struct tracee *t, const struct snapshot *snap)
+{
+	bool some = false;
+
+	for (size_t i = 0; snap->heap_traced && i < snap->site_count; i++)
+		if (snap->sites[i].live_count && attrib_is_through_allocator(snap, &snap->sites[i]))
+			some |= !model_set_in_allocator(t->run->model, t->pid, snap->sites[i].site);
+	return some;
+}
+
+static int take_snapshot(struct tracee *t, uint64_t now_ns, const struct snap_counters *counters,
+			 struct snapshot **ret)
+{
+	int r = model_snapshot(t->run->model, t->pid, now_ns, counters, ret);
+
+	if (r || !give_up_mappings(t, *ret))
+		return r;
+	snapshot_free(*ret);
+	return model_snapshot(t->run->model, t->pid, now_ns, counters, ret);
+}
+
 /* All of it or nothing: after a failure what was found before stands. */
 static int analyse(struct tracee *t, uint64_t now_ns, const struct snap_counters *counters,
 		   bool final)
@@ -576,7 +598,7 @@ static int analyse(struct tracee *t, uint64_t now_ns, const struct snap_counters
 	int r;
 
 	sums.symbols_refused += code_names_refused(t);
-	r = model_snapshot(t->run->model, t->pid, now_ns, &sums, &snap);
+	r = take_snapshot(t, now_ns, &sums, &snap);
 	if (r)
 		return r;
 	owners = calloc(snap->site_count + 1, sizeof(*owners));

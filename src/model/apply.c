@@ -111,7 +111,7 @@ static int apply_mapping(struct model *m, struct proc *p, const struct mt_ev_sys
 	r = apply_find_site(m, p, e, e->op == MT_SYS_BRK ? MT_SITE_BRK : MT_SITE_MMAP, &site);
 	if (r < 0)
 		return r;
-	if (site && is_allocators(p, site)) {
+	if (site && (is_allocators(p, site) || (site->in_allocator && p->heap_traced))) {
 		site = NULL;
 		flags |= MAPPED_IN_ALLOCATOR;
 	}

@@ -483,6 +483,15 @@ void mappings_drop(struct mappings *m, uint64_t start, uint64_t end, uint64_t no
 	range_kill(m, start, end, sat_sub(now_ns, 1), now_ns);
 }
 
+void mappings_give_up(struct mappings *m, const struct site *site)
+{
+	for (size_t i = 0; i < m->blocks; i++)
+		if (m->block[i].site == site) {
+			m->block[i].site = NULL;
+			m->block[i].flags |= MAPPED_IN_ALLOCATOR;
+		}
+}
+
 void mappings_add_ages(const struct mappings *m, uint64_t now_ns)
 {
 	for (size_t i = 0; i < m->blocks; i++) {

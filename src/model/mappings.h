@@ -70,6 +70,9 @@ int mappings_add_before(struct mappings *m, uint64_t start, uint64_t end, uint64
 /* [start, end) holds no anonymous memory as of now_ns: drops what is older. */
 void mappings_drop(struct mappings *m, uint64_t start, uint64_t end, uint64_t now_ns);
 
+/* All that a site mapped was an allocator's: it is no site's. Nothing is counted as freed. */
+void mappings_give_up(struct mappings *m, const struct site *site);
+
 /* Settles calls that began long before now_ns: that they failed would be known by now. */
 void mappings_settle(struct mappings *m, uint64_t now_ns);
 /* Adds the live blocks of each site to its live_by_age. */

@@ -254,6 +254,23 @@ int model_set_heap_traced(struct model *m, uint32_t pid, bool traced)
 	return 0;
 }
 
+int model_set_in_allocator(struct model *m, uint32_t pid, uint32_t site)
+{
+	struct proc *p = procs_find(m, pid);
+	struct site *s = p ? sites_find(p->space.sites, site) : NULL;
+
+	if (!s || (s->kind != MT_SITE_MMAP && s->kind != MT_SITE_BRK))
+		return -ENOENT;
+	s->in_allocator = true;
+	mappings_give_up(p->space.mappings, s);
+	s->alloc_bytes = s->alloc_count = s->free_bytes = s->free_count = 0;
+	memset(s->live_by_age, 0, sizeof(s->live_by_age));
+	memset(s->freed_by_age, 0, sizeof(s->freed_by_age));
+	series_free(s->series);
+	s->series = NULL;
+	return 0;
+}
+
 int model_set_exe(struct model *m, uint32_t pid, const char *path)
 {
 	struct proc *p = procs_find(m, pid);

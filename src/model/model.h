@@ -78,6 +78,11 @@ int model_close_window(struct model *m, uint32_t pid, const struct overlap_block
 int model_set_proc(struct model *m, uint32_t pid, const struct proc_fact *fact, uint64_t now_ns);
 /* Resident bytes that the language runtime manages itself, from now on; before: 0. */
 int model_set_managed(struct model *m, uint32_t pid, uint64_t resident_bytes);
+/*
+ * A site of mappings whose stack leads through an allocator: while that is traced, what it maps is
+ * the allocator's and no site's. What was counted of it is forgotten. -ENOENT: no such site.
+ */
+int model_set_in_allocator(struct model *m, uint32_t pid, uint32_t site);
 int model_set_heap_traced(struct model *m, uint32_t pid, bool traced);
 /* What /proc/PID/exe points to. Without it the module at the lowest address is the main one. */
 int model_set_exe(struct model *m, uint32_t pid, const char *path);

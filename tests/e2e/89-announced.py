@@ -51,6 +51,10 @@ def trace_to_its_end(target, *args):
         trace.validate()
         check_nothing_lost(trace)
         check_allocators(trace, os.path.basename(LIBRARY))
+        # what the allocator maps for its blocks is not counted beside them
+        twice = [s for s in trace.final_sites() if s["kind"] in ("mmap", "brk") and
+                 "malloc" in symbols(s)]
+        check(not twice, f"counted twice: {[symbols(s)[:8] for s in twice]}")
         check(trace.last_sample()["overhead"]["mode"] == "sample", "the mode is not sample")
         return truth, trace.final_sites(), trace
 

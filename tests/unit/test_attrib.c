@@ -184,6 +184,34 @@ static void a_static_allocator_is_told_by_its_symbols(void **state)
 	}
 }
 
+static bool through(enum mt_site_kind kind, const struct snap_frame *frames, size_t count)
+{
+	const struct snapshot s = { .modules = modules, .module_count = MODULES };
+	const struct snap_site site = { .kind = kind, .stack = { frames, count, MT_END_start } };
+
+	return attrib_is_through_allocator(&s, &site);
+}
+
+static void mappings_of_an_allocator_are_told_from_those_of_the_program(void **state)
+{
+	const struct snap_frame grown[] = { FRAME(LIBC, "sbrk"), FRAME(LIBC, "__default_morecore"),
+					    FRAME(LIBC, "sysmalloc"), FRAME(LIBC, "malloc"),
+					    FRAME(EXE, "main") };
+	const struct snap_frame own[] = { FRAME(LIBC, "mmap"), FRAME(EXE, "make_ring"),
+					  FRAME(EXE, "main") };
+	const struct snap_frame unnamed[] = { FRAME(JEMALLOC, NULL), FRAME(EXE, "main") };
+	const struct snap_frame unknown[] = { FRAME(LIBC, NULL), FRAME(EXE, NULL) };
+
+	(void)state;
+	assert_true(through(MT_SITE_BRK, grown, 5));
+	assert_true(through(MT_SITE_MMAP, grown, 5));
+	assert_false(through(MT_SITE_HEAP, grown, 5));
+	assert_false(through(MT_SITE_FD, grown, 5));
+	assert_false(through(MT_SITE_MMAP, own, 3));
+	assert_true(through(MT_SITE_MMAP, unnamed, 2));
+	assert_false(through(MT_SITE_MMAP, unknown, 2));
+}
+
 static void an_add_on_with_an_allocator_inside_still_owns_its_memory(void **state)
 {
 	struct owner o = HEAP_OWNER(FRAME(LIBC, "malloc"), FRAME(ADDON, "__rust_alloc"),
@@ -406,6 +434,7 @@ int main(void)
 		cmocka_unit_test(a_wrapper_of_one_program_is_none_elsewhere),
 		cmocka_unit_test(a_static_allocator_is_told_by_its_symbols),
 		cmocka_unit_test(an_add_on_with_an_allocator_inside_still_owns_its_memory),
+		cmocka_unit_test(mappings_of_an_allocator_are_told_from_those_of_the_program),
 		cmocka_unit_test(an_unnamed_function_of_an_allocator_module_owns_nothing),
 		cmocka_unit_test(an_allocators_own_mappings_are_not_its_own_wish),
 		cmocka_unit_test(library_templates_belong_to_who_uses_them),

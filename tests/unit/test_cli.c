@@ -413,6 +413,9 @@ static void options_that_contradict_each_other_are_refused(void **state)
 	(void)state;
 	assert_refused(PARTS("--alloc", "watch"), "-p1", "--alloc", "x", "--mode", "watch");
 	assert_refused(PARTS("--explain-probes"), "-p1", "--explain-probes", "--mode=watch");
+	assert_refused(PARTS("--preload", "watch"), "run", "--preload", "--mode=watch", "--", "x");
+	assert_refused(PARTS("--preload", "full"), "run", "--preload", "--mode=full", "--", "x");
+	assert_refused(PARTS("--preload"), "-p1", "--preload");
 	assert_refused(PARTS("--quiet", "--verbose"), "-p1", "-qv");
 }
 

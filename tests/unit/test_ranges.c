@@ -142,6 +142,37 @@ static void a_mapping_made_by_an_allocator_is_the_allocators(void **state)
 	assert_int_equal(use_of(w, BASE + 2 * P), RANGE_BEFORE);
 }
 
+/* Its names came later: what was counted of it goes, and what it maps from now on is not counted.
+ */
+static void a_mapping_that_turns_out_an_allocators_is_no_sites(void **state)
+{
+	struct world *w = *state;
+	struct snapshot *s;
+
+	world_mmap(w, 4, 0, BASE, 2 * P);
+	world_mmap(w, 5, 0, BASE + 2 * P, P);
+	one_vma(w, BASE, BASE + 4 * P, VMA_ANON);
+	measure(w);
+	assert_int_equal(use_of(w, BASE), RANGE_SITE);
+	assert_int_equal(model_set_in_allocator(w->m, PID, 99), -ENOENT);
+	assert_int_equal(model_set_in_allocator(w->m, PID, 4), 0);
+	assert_int_equal(model_set_heap_traced(w->m, PID, true), 0);
+	world_mmap(w, 4, 0, BASE + 3 * P, P);
+	measure(w);
+	assert_int_equal(use_of(w, BASE), RANGE_ALLOCATOR);
+	assert_int_equal(use_of(w, BASE + 2 * P), RANGE_SITE);
+	assert_int_equal(use_of(w, BASE + 3 * P), RANGE_ALLOCATOR);
+	s = world_snapshot(w);
+	for (size_t i = 0; i < s->site_count; i++)
+		assert_int_equal(s->sites[i].allocated_bytes, s->sites[i].site == 4 ? 0 : P);
+	snapshot_free(s);
+	/* watched only, the code that leads to the mapping is what is told */
+	assert_int_equal(model_set_heap_traced(w->m, PID, false), 0);
+	world_mmap(w, 4, 0, BASE + 3 * P, P);
+	measure(w);
+	assert_int_equal(use_of(w, BASE + 3 * P), RANGE_SITE);
+}
+
 static void memory_of_before_is_the_allocators_once_it_serves_from_there(void **state)
 {
 	struct world *w = *state;
@@ -287,6 +318,7 @@ int main(void)
 		WORLD_TEST(the_heap_is_the_allocators),
 		WORLD_TEST(the_break_of_a_known_site_is_that_site_s),
 		WORLD_TEST(a_mapping_made_by_an_allocator_is_the_allocators),
+		WORLD_TEST(a_mapping_that_turns_out_an_allocators_is_no_sites),
 		WORLD_TEST(memory_of_before_is_the_allocators_once_it_serves_from_there),
 		WORLD_TEST(a_region_ends_after_two_megabytes),
 		WORLD_TEST(a_neighbour_in_the_same_piece_does_not_take_a_site_s_mapping),
