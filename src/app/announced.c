@@ -10,6 +10,7 @@
 #include "sys/usdt.h"
 
 #define PROVIDER "otel_memory"
+#define PRELOAD "libmemtrace-preload.so"
 #define PRELOAD_PROVIDER "memtrace_preload"
 #define ALLOC_ARGS 3 /* pointer, bytes, bytes that it stands for */
 
@@ -140,4 +141,35 @@ void announced_attach(struct tracee *t, int fd, const struct elf_file *f, const 
 	snprintf(a->module, sizeof(a->module), "%s", name);
 	a->probes = probes;
 	t->allocator_count++;
+}
+
+#define HAS_MALLOC 1
+#define HAS_OPERATORS 2
+
+static int on_symbol(void *ctx, const struct elf_symbol *s)
+{
+	unsigned int *has = ctx;
+
+	if (s->dynamic && !strcmp(s->name, "malloc"))
+		*has |= HAS_MALLOC;
+	else if (s->dynamic && !strcmp(s->name, "_Znwm"))
+		*has |= HAS_OPERATORS;
+	return 0;
+}
+
+void announced_check_operators(struct tracee *t, const struct elf_file *f, const char *name)
+{
+	unsigned int has = 0;
+
+	if (!announced_is_of(t, PRELOAD) || !strcmp(name, PRELOAD))
+		return;
+	elf_each_function(f, on_symbol, &has);
+	if (has != (HAS_MALLOC | HAS_OPERATORS))
+		return;
+	log_warn("%s: its operator new does not pass through the library of --preload, what C++ "
+		 "code allocates by it is not seen",
+		 name);
+	tracee_unmeasured(t, "allocations",
+			  "%.60s: operator new does not pass through the library of --preload",
+			  name);
 }

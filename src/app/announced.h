@@ -23,5 +23,11 @@ enum announced announced_find(const struct elf_file *f);
  */
 void announced_attach(struct tracee *t, int fd, const struct elf_file *f, const char *name);
 
+/*
+ * An allocator behind the preload library whose C++ operators do not pass through its malloc():
+ * what they give out is not seen, which is noted.
+ */
+void announced_check_operators(struct tracee *t, const struct elf_file *f, const char *name);
+
 /* Whether a file of this name is one that is listened to. */
 bool announced_is_of(const struct tracee *t, const char *name);

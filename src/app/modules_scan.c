@@ -215,6 +215,7 @@ static int probe_allocators(struct tracee *t, int fd, const struct elf_file *f,
 		return 0;
 	if (t->announces) {
 		*ret_found = announced_is_of(t, module.file_name);
+		announced_check_operators(t, f, module.file_name);
 		return 0;
 	}
 	if (target_examine(f, &module, &points))

@@ -82,6 +82,16 @@ def test_operator_new_and_containers_come_through_the_library():
             check_near(found, size, ERRORS * math.sqrt(MEAN / size) + 0.03, function)
 
 
+def test_operators_that_bypass_the_library_are_told():
+    other = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"
+    with Target("preloaded_cxx", env=preloaded(LD_PRELOAD=f"{LIBRARY}:{other}")) as target:
+        target.expect("ready")
+        with Trace("-p", target.pid, "--interval", 1) as trace:
+            why = [u["why"] for u in trace.await_start()["unmeasured"] if u["what"] == "allocations"]
+            check(why == ["libjemalloc.so.2: operator new does not pass through the library of "
+                          "--preload"], f"unmeasured: {why}")
+
+
 PYTHON = r"""
 import sys
 kept = []
