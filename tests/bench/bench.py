@@ -88,10 +88,9 @@ def run_section(name, bench):
     date = datetime.date.today().isoformat()
     try:
         result = section.run(bench)
-        result["bars"] = section.bars(result) if hasattr(section, "bars") else []
     except Exception as e:  # the other sections still count
         traceback.print_exc()
-        result = {"rows": [], "bars": [], "failed": f"{type(e).__name__}: {e}"}
+        result = {"rows": [], "failed": f"{type(e).__name__}: {e}"}
     result.update(date=date, seconds=round(time.monotonic() - begun), machine=machine(),
                   quick=bench.quick)
     bench.say(f"{name}: {result['seconds']} s")
@@ -120,7 +119,8 @@ def render(results):
         parts.append(figures.rows_table(rows, HEADINGS))
     parts += [figures.rows_table(s["rows"], s["headings"]) for s in sections.values()
               if "headings" in s]
-    bars = [b for s in sections.values() for b in s["bars"]]
+    bars = [b for name, s in sections.items() if "failed" not in s
+            for b in __import__(name).bars(s)]
     if bars:
         parts.append(figures.bars_table(bars))
     notes = [n for s in sections.values() for n in s.get("notes", [])]

@@ -52,7 +52,9 @@ def one(bench, budget, limit):
 
 def traced(bench, twins, budget, limit, usual):
     pid = twins.loads[0].pid
-    seconds, named, trace = [], None, Trace("-p", pid, "--budget", budget, "--interval", 1)
+    seconds, named = [], None
+    # with an end, or it would watch until something grows
+    trace = Trace("-p", pid, "--budget", budget, "--interval", 1, "--duration", 2 * limit)
     procs.started.append(trace.process)
     tracer = type("Tracer", (), {"pids": lambda self: procs.tree(trace.process.pid)})()
     try:

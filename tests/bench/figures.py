@@ -69,7 +69,7 @@ def interval(values):
     """Mean and 95 % interval of ratios, by Student's distribution of their logarithms."""
     logs = [math.log(v) for v in values if v > 0]
     n = len(logs)
-    if n < 2:
+    if n < 3:
         return None
     mean = statistics.fmean(logs)
     t = STUDENT[n - 1] if n - 1 < len(STUDENT) else 1.96 + 2.5 / (n - 1)

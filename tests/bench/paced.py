@@ -6,7 +6,8 @@ from micro import Load
 from tracers import TRACERS, Unavailable, memleak_whole
 from use import Use, sentence
 
-ORDER = ["untraced", "full", "sample", "watch", "budget", "memleak", "heaptrack", "perf"]
+ORDER = ["untraced", "full", "sample", "watch", "auto", "budget", "memleak", "heaptrack",
+         "perf"]
 RATES = [10_000, 100_000, 1_000_000]
 STEADY_RATE = 100_000
 STEADY = ["full", "sample", "budget", "memleak"]
@@ -81,7 +82,7 @@ def steady(bench, name, uses, why):
         with Traced(name) as traced:
             traced.load.run("paced", STEADY_RATE, bench.ms(3000))
             with Use(traced.tracer) as use:
-                traced.load.run("paced", STEADY_RATE, bench.ms(15000))
+                traced.load.run("paced", STEADY_RATE, bench.ms(12000))
         uses[name] = use.told() | traced.facts
         if name == "memleak":
             uses[name]["whole_stacks"] = stacks_of_memleak()

@@ -13,10 +13,10 @@ from servers import (Folder, Load, Postgres, Redis, Session, prepare_statements,
 from tracers import HEADINGS, TRACERS, Trace, Unavailable, told
 from use import Use, sentence
 
-ORDER = ["untraced", "watch", "budget", "full", "sample", "memleak"]
-COMPILED = {"untraced": None, "watch": ("--mode", "watch"), "budget": ("--budget", "5"),
+ORDER = ["untraced", "watch", "auto", "budget", "full", "memleak"]
+COMPILED = {"untraced": None, "watch": ("--mode", "watch"), "auto": ("--budget", "5"),
             "full": ("--mode", "full", "--budget", "0")}
-SETTLE_MS = {"budget": 1000} # what a budget may take to be kept
+SETTLE_MS = {"auto": 1000, "budget": 1000} # what a budget may take to be kept
 LEAK_S = 60
 
 
@@ -37,12 +37,26 @@ class Case:
             return {n: [of(r) if isinstance(r, dict) else r for r in rounds]
                     for n, rounds in self.seen.items()} | {n: {"why": w} for n, w in self.why.items()}
         uses = {n: sentence(u) for n, u in self.uses.items()}
-        return [{"case": f"{self.name}: throughput", "unit": "/s", "is": "throughput",
+        rows = [{"case": f"{self.name}: throughput", "unit": "/s", "is": "throughput",
                  "rounds": each(lambda r: r["ops"] * 1e9 / r["wall_ns"])},
                 {"case": f"{self.name}: CPU time of one", "unit": "ns", "is": "cost",
-                 "rounds": each(lambda r: r["cpu_ns"] / r["ops"])},
+                 "rounds": each(lambda r: r["cpu_ns"] / r["ops"]), "notes": {}},
                 {"case": f"{self.name}: the tracer itself", "unit": "", "is": "text",
                  "rounds": {n: text for n, text in uses.items() if text}}]
+        self.per_allocation(rows[1])
+        return rows
+
+    def per_allocation(self, cost):
+        """Notes what is added to one allocation, as many as full tracing counted in a request."""
+        each = [u["allocations_told"] / u["requests"] for u in self.uses.get("full", [])
+                if u.get("allocations_told") and u["requests"]]
+        if not each:
+            return
+        count = figures.median(each)
+        cost["case"] += f" ({figures.number(count)} allocations)"
+        for name in ("full", "memleak"):
+            if more := figures.added(cost, name):
+                cost["notes"][name] = f"{figures.nanoseconds(figures.median(more) / count)} an allocation"
 
 
 def run(bench):
@@ -83,19 +97,21 @@ def measure(bench, service, case, name):
         case.why[name] = str(e)
         bench.say(f"{case.name}, {name}: {e}")
         return
-    use, got = Use(tracer), None
+    use, got, requests = Use(tracer), None, 0
     try:
         with tracer:
-            service.busy(bench.ms(SETTLE_MS.get(name, 300)))
+            requests += service.busy(bench.ms(SETTLE_MS.get(name, 300)))["ops"]
             with use:
                 got = service.busy(bench.ms(2000))
+            requests += got["ops"]
             if name == "heaptrack":
                 service.__exit__()  # or it would not let go
     except (RuntimeError, OSError) as e:
         bench.say(f"{case.name}, {name}: {e}")
     case.add(name, got)
     if name != "untraced":
-        case.uses.setdefault(name, []).append(use.told() | tracer.stop())
+        case.uses.setdefault(name, []).append(
+            use.told() | tracer.stop() | {"requests": requests})
 
 
 # --- a compile job ---------------------------------------------------------------------------------
@@ -224,16 +240,22 @@ def leaks(bench):
 
 # --- bars -----------------------------------------------------------------------------------------------
 
+def throughput(row, name):
+    what = f"{HEADINGS[name]}, {row['case']}, of untraced"
+    if isinstance(row["rounds"].get(name), dict):
+        return {"what": what, "why": row["rounds"][name]["why"]}
+    got = figures.ratios(row, name)
+    return {"what": what, "bar": 0.95, "is": "at least", "scale": 100, "unit": "%", "values": got,
+            "interval": got}
+
+
 def bars(result):
     found = []
     for row in result["rows"]:
         if row["is"] == "throughput" and PythonProgram.name not in row["case"]:
-            found.append({"what": f"{HEADINGS['budget']}, {row['case']}, of untraced",
-                          "bar": 0.95, "is": "at least", "scale": 100, "unit": "%",
-                          "values": figures.ratios(row, "budget"),
-                          "interval": figures.ratios(row, "budget")})
+            found += [throughput(row, name) for name in ("auto", "budget")]
     for leak in result["leaks"]:
-        what = f"{HEADINGS['budget']}, {leak['name']}: seconds until the leak is named"
+        what = f"{HEADINGS['auto']}, {leak['name']}: seconds until the leak is named"
         if "why" in leak:
             found.append({"what": what, "why": leak["why"]})
         elif leak["named_s"] is None:

@@ -37,8 +37,8 @@ class Figures(unittest.TestCase):
             hits += low <= math.exp(0.1) <= high
         self.assertAlmostEqual(hits / runs, 0.95, delta=0.02)
 
-    def test_an_interval_needs_two_rounds(self):
-        self.assertIsNone(figures.interval([1.0]))
+    def test_an_interval_needs_three_rounds(self):
+        self.assertIsNone(figures.interval([1.0, 1.1]))
 
     def test_numbers_have_few_digits_and_no_exponent(self):
         self.assertEqual([figures.number(v) for v in (0, 0.0123, 1.26, 99.6, 1234, 1e6, -3.14)],

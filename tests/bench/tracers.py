@@ -44,10 +44,11 @@ class Tracer:
 
 class Memtrace(Tracer):
     options = ()
+    top = 1000 # call sites that it tells
 
     def __init__(self, pid, library=None, options=None, interval=5):
         self.trace = Trace("-p", pid, *self.arguments(), *(options or ()), "--interval", interval,
-                           "--top", 1000)
+                           "--top", self.top)
         self.process = self.trace.process
         procs.started.append(self.process)
         self.facts = None
@@ -55,7 +56,7 @@ class Memtrace(Tracer):
             self.trace.await_start()
         except AssertionError as e:
             self.stop()
-            raise Unavailable(str(e)[-200:]) from None
+            raise Unavailable(str(e).strip().splitlines()[-1][-150:]) from None
 
     def arguments(self):
         return self.options
@@ -80,7 +81,7 @@ def told(trace):
     sites = {s["site_id"]: s for s in trace.of_type("site") if s["kind"] == "heap"}.values()
     whole = sum(s["allocated_count"] for s in sites if s["stack_complete"])
     count = sum(s["allocated_count"] for s in sites)
-    facts = {"samples": len(samples), "allocations_told": count,
+    facts = {"samples": len(samples), "allocations_told": counted(samples),
              "whole_stacks": whole / count if count else None,
              "verdict": [r["verdict"] for r in trace.of_type("end")]}
     if samples:
@@ -90,12 +91,22 @@ def told(trace):
     return facts
 
 
+def counted(samples):
+    """Allocations from the first sample to the last: rates times the seconds that they are of."""
+    total, before = 0, 0
+    for s in samples:
+        total += (s["allocator"].get("alloc_per_s") or 0) * (s["elapsed_s"] - before)
+        before = s["elapsed_s"]
+    return total
+
+
 @functools.cache
 def help_text():
     return subprocess.run([MEMTRACE, "--help"], capture_output=True, text=True).stdout
 
 
 class Full(Memtrace):
+    top = 10000
     options = ("--mode", "full", "--budget", "0")
 
 
@@ -103,13 +114,27 @@ class Watch(Memtrace):
     options = ("--mode", "watch")
 
 
-class Budget(Memtrace):
+class Auto(Memtrace):
+    """As it comes: it may watch until something grows."""
     options = ("--budget", "5")
+
+
+def can_sample():
+    return "sample: not in this version" not in " ".join(help_text().split())
+
+
+class Budget(Memtrace):
+    """With allocator probes from the beginning, so far as the budget allows."""
+
+    def arguments(self):
+        if not can_sample():
+            raise Unavailable("not in this version")
+        return ("--mode", "sample", "--budget", "5")
 
 
 class Sample(Memtrace):
     def arguments(self):
-        if "sample: not in this version" in " ".join(help_text().split()):
+        if not can_sample():
             raise Unavailable("not in this version")
         gap = ("--sample-bytes", "524288") if "--sample-bytes" in help_text() else ()
         return ("--mode", "sample", "--budget", "0", *gap)
@@ -259,12 +284,12 @@ class PerfFaults(Peer):
 
 TRACERS = {
     "untraced": Tracer, "floor": Floor, "floor+returns": FloorReturns, "full": Full,
-    "sample": Sample, "watch": Watch, "budget": Budget, "memleak": Memleak, "heaptrack": Heaptrack,
+    "sample": Sample, "watch": Watch, "auto": Auto, "budget": Budget, "memleak": Memleak, "heaptrack": Heaptrack,
     "perf": PerfFaults,
 }
 HEADINGS = {
     "untraced": "untraced", "floor": "empty probes", "floor+returns": "empty probes with returns",
     "full": "memtrace full", "sample": "memtrace sample", "watch": "memtrace watch",
-    "budget": "memtrace --budget 5", "memleak": "memleak-libbpf", "heaptrack": "heaptrack -p",
+    "auto": "memtrace auto, --budget 5", "budget": "memtrace sample, --budget 5", "memleak": "memleak-libbpf", "heaptrack": "heaptrack -p",
     "perf": "perf, page faults with stacks",
 }
