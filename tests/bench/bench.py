@@ -3,10 +3,10 @@
     bench.py [--quick | --times N] [--render] [SECTION ...]
 
 Sections: micro, paced, real, watch, budget, preload; all without any. Everything of a section is interleaved.
-Writes build/bench/results.json, with every raw figure, and build/bench/overhead.md, the table,
-which is printed too. A section that is run replaces its part of results.json; --render prints what is
-there. --quick takes few and short rounds: to see that it works, not to measure. --times N takes N times as
-many rounds.
+Writes build/bench/results.json, with every raw figure, and build/bench/overhead.md, the tables. A
+section that is run replaces its part of results.json; its tables are printed, and --render prints
+all that there is. --quick takes few and short rounds, to see that it works, not to measure, and keeps
+its figures in quick.json. --times N takes N times as many rounds.
 """
 import argparse
 import datetime
@@ -19,11 +19,11 @@ import time
 import traceback
 
 import figures
-import procs
 from tracers import BUILD, HEADINGS, MEMTRACE
 
 SECTIONS = ["micro", "paced", "real", "watch", "budget", "preload"]
 RESULTS = os.path.join(BUILD, "bench/results.json")
+QUICK = os.path.join(BUILD, "bench/quick.json")
 TABLE = os.path.join(BUILD, "bench/overhead.md")
 
 
@@ -67,19 +67,19 @@ def machine():
             "load": os.getloadavg()[0]}
 
 
-def load_results():
+def load_results(file):
     try:
-        with open(RESULTS) as f:
+        with open(file) as f:
             return json.load(f)
     except (OSError, ValueError):
         return {}
 
 
-def save(results):
-    os.makedirs(os.path.dirname(RESULTS), exist_ok=True)
-    with open(RESULTS + ".new", "w") as f:
+def save(file, results):
+    os.makedirs(os.path.dirname(file), exist_ok=True)
+    with open(file + ".new", "w") as f:
         json.dump(results, f, indent=1)
-    os.replace(RESULTS + ".new", RESULTS)
+    os.replace(file + ".new", file)
 
 
 def run_section(name, bench):
@@ -99,7 +99,7 @@ def run_section(name, bench):
 
 def describe(section):
     m = section["machine"]
-    return (f"{section['date']}, {m['cpus']} CPUs ({m['model']}{', virtual' if m['virtual'] else ''}), "
+    return (f"Measured {section['date']}, {m['cpus']} CPUs ({m['model']}{', virtual' if m['virtual'] else ''}), "
             f"{m['memory_gib']} GiB, Linux {m['kernel']}, {m['system']}, {m['memtrace']}"
             + (", a quick run that measures nothing well" if section["quick"] else ""))
 
@@ -109,8 +109,8 @@ def render(results):
     where = {}
     for name, s in sections.items():
         where.setdefault(describe(s), []).append(name)
-    parts = ["; ".join(f"Measured {text}" + (f" ({', '.join(names)})" if len(where) > 1 else "")
-                       for text, names in where.items()) + ".",
+    parts = [" ".join(text + (f" ({', '.join(names)})" if len(where) > 1 else "") + "."
+                      for text, names in where.items()),
              "Medians of interleaved rounds, in brackets the quartiles (below eight rounds the least and "
              "the most). × is a multiple of the untraced run of the same round, + what is added to one "
              "operation; shares of throughput are of the untraced one."]
@@ -139,18 +139,20 @@ def main():
     args = parser.parse_args()
     if unknown := [s for s in args.sections if s not in SECTIONS]:
         parser.error(f"{unknown[0]} is none of {' '.join(SECTIONS)}")
+    file = QUICK if args.quick else RESULTS
+    results = load_results(file) if args.sections or args.render else {}
+    chosen = args.sections or SECTIONS
     if not args.render:
         if os.geteuid() != 0:
             sys.exit("bench: needs root")
-        results = load_results() if args.sections else {}
-        for name in args.sections or SECTIONS:
-            if os.path.exists(os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")):
-                results[name] = run_section(name, Bench(args.quick, args.times))
-                save(results)
-    text = render(load_results())
-    with open(TABLE, "w") as f:
-        f.write(text)
-    print(text, end="")
+        bench = Bench(args.quick, args.times)
+        for name in chosen:
+            results[name] = run_section(name, bench)
+            save(file, results)
+    if not args.quick:
+        with open(TABLE, "w") as f:
+            f.write(render(results))
+    print(render({n: s for n, s in results.items() if n in chosen}), end="")
 
 
 if __name__ == "__main__":

@@ -64,6 +64,15 @@ class Load:
             procs.remove(self.folder)
 
 
+def per_operation(stand, loop, ms):
+    """Nanoseconds that one operation takes a thread, by the clock and of CPU time."""
+    got = stand.load.run(loop, ms)
+    if not got:
+        stand.why = "the process ended"
+        return None, None
+    return got["wall_ns"] * int(loop.split()[1]) / got["ops"], got["cpu_ns"] / got["ops"]
+
+
 class Stand:
     """One tracer on its own process; `why` when it is not there."""
 
@@ -78,13 +87,7 @@ class Stand:
             self.why = str(e)
 
     def per_operation(self, loop, ms):
-        """Nanoseconds that one operation takes a thread."""
-        got = self.load.run(loop, ms)
-        if not got:
-            self.why = "the process ended"
-            return None
-        threads = int(loop.split()[1])
-        return got["wall_ns"] * threads / got["ops"]
+        return per_operation(self, loop, ms)
 
     def end(self):
         self.load.end()  # first: heaptrack stays as long as its process
@@ -99,7 +102,7 @@ def run(bench):
             stands.append(Stand(name, like))
             bench.say(f"{name}: {stands[-1].why or 'attached'}")
         for case, loop in LOOPS:
-            rows.append({"case": case, "unit": "ns", "is": "cost", "rounds": turns(bench, stands, loop)})
+            rows.append(turns(bench, stands, case, loop))
             bench.say(case)
     finally:
         for stand in stands:
@@ -108,16 +111,19 @@ def run(bench):
     return {"rows": rows, "facts": facts}
 
 
-def turns(bench, stands, loop):
+def turns(bench, stands, case, loop):
+    """A row; its "cpu" are rounds of CPU time, which other load on the machine disturbs less."""
     here = [s for s in stands if not s.why]
-    values = {s.name: [] for s in here}
+    wall, cpu = ({s.name: [] for s in here} for _ in range(2))
     for turn in range(-1, bench.rounds(24)):
         for i in range(len(here)):
             stand = here[(i + turn) % len(here)]
-            got = None if stand.why else stand.per_operation(loop, bench.ms(100))
+            got = (None, None) if stand.why else stand.per_operation(loop, bench.ms(100))
             if turn >= 0:  # the first is to warm up
-                values[stand.name].append(got)
-    return values | {s.name: {"why": s.why} for s in stands if s not in here}
+                wall[stand.name].append(got[0])
+                cpu[stand.name].append(got[1])
+    why = {s.name: {"why": s.why} for s in stands if s not in here}
+    return {"case": case, "unit": "ns", "is": "cost", "rounds": wall | why, "cpu": cpu | why}
 
 
 def drop_same_floor(rows, facts):
@@ -126,6 +132,7 @@ def drop_same_floor(rows, facts):
     if '"returns": 0' in told:
         for row in rows:
             row["rounds"].pop("floor+returns")
+            row["cpu"].pop("floor+returns")
 
 
 def bars(result):
@@ -134,11 +141,11 @@ def bars(result):
         row = next(r for r in result["rows"] if f"one block, {threads} thread" in r["case"])
         for tracer, base, bound in (("full", "memleak", 0.2), ("full", "floor", 1.35),
                                     ("sample", "floor", 1.1)):
-            what = (f"{HEADINGS[tracer]}, {threads} thread{'s' * (threads > 1)}: time added to malloc + "
-                    f"free, of what {HEADINGS[base]} add{'s' * (base != 'floor')}")
+            what = (f"{HEADINGS[tracer]}, {threads} thread{'s' * (threads > 1)}: CPU time added to malloc "
+                    f"+ free, of what {HEADINGS[base]} add{'s' * (base != 'floor')}")
             why = [f"{HEADINGS[k]}: {row['rounds'][k]['why']}" for k in (tracer, base)
                    if isinstance(row["rounds"].get(k), dict)]
             found.append({"what": what, "why": "; ".join(why)} if why else
                          {"what": what, "bar": bound, "is": "at most",
-                          "values": figures.added_ratio(row, tracer, base)})
+                          "values": figures.added_ratio({"rounds": row["cpu"]}, tracer, base)})
     return found

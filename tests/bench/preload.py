@@ -7,7 +7,7 @@ import os
 import subprocess
 
 import figures
-from micro import LOOPS, Load, turns
+from micro import LOOPS, Load, per_operation, turns
 from tracers import BUILD, Memtrace, Unavailable, help_text
 
 NEVER = str(1 << 40) # bytes between samples: none in these loops
@@ -67,11 +67,7 @@ class Stand:
             self.why = str(e)
 
     def per_operation(self, loop, ms):
-        got = self.load.run(loop, ms)
-        if not got:
-            self.why = "the process ended"
-            return None
-        return got["wall_ns"] * int(loop.split()[1]) / got["ops"]
+        return per_operation(self, loop, ms)
 
     def end(self):
         facts = self.trace.stop() if self.trace else {}
@@ -95,7 +91,7 @@ def run(bench):
             stands.append(Stand(name))
             bench.say(f"{name}: {stands[-1].why or 'runs'}")
         for case, loop in LOOPS:
-            rows.append({"case": case, "unit": "ns", "is": "cost", "rounds": turns(bench, stands, loop)})
+            rows.append(turns(bench, stands, case, loop))
     finally:
         for stand in stands:
             facts[stand.name] = stand.end()
@@ -103,9 +99,9 @@ def run(bench):
 
 
 def bars(result):
-    what = "preload: time added to malloc + free, none sampled, 1 thread"
+    what = "preload: CPU time added to malloc + free, none sampled, 1 thread"
     row = result["rows"][0]
     if isinstance(row["rounds"]["preload"], dict):
         return [{"what": what, "why": row["rounds"]["preload"]["why"]}]
     return [{"what": what, "bar": 15, "is": "at most", "unit": "ns",
-             "values": figures.added(row, "preload")}]
+             "values": figures.added({"rounds": row["cpu"]}, "preload")}]
