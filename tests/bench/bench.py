@@ -119,11 +119,15 @@ def render(results):
         parts.append(figures.rows_table(rows, HEADINGS))
     parts += [figures.rows_table(s["rows"], s["headings"]) for s in sections.values()
               if "headings" in s]
-    bars = [b for name, s in sections.items() if "failed" not in s
-            for b in __import__(name).bars(s)]
+    bars, notes = [], []
+    for name, s in sections.items():
+        try:
+            bars += __import__(name).bars(s) if "failed" not in s else []
+        except (KeyError, TypeError, ValueError) as e: # of another version
+            notes.append(f"{name}: its figures cannot be read ({type(e).__name__}: {e}); run it again")
     if bars:
         parts.append(figures.bars_table(bars))
-    notes = [n for s in sections.values() for n in s.get("notes", [])]
+    notes += [n for s in sections.values() for n in s.get("notes", [])]
     notes += [f"{name} failed: {s['failed']}" for name, s in sections.items() if "failed" in s]
     if notes:
         parts.append("\n".join(f"- {n}" for n in notes))

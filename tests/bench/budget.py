@@ -1,6 +1,7 @@
 """Budgets: a program that makes a million allocations a second and loses 20 kB/s, under --budget 5 and
---budget 1. Its twin, untraced and with a C library of its own, runs beside it, each on its own
-CPU: what tracing costs is told second by second. How long until the leak is named.
+--budget 1. Its twin, untraced and with a C library of its own, takes turns with it on the same CPU, so
+that whatever disturbs one disturbs the other: what tracing costs is told second by second. How long
+until the leak is named.
 """
 import os
 import time
@@ -20,8 +21,8 @@ AFTER_S = 15               # with the leak named, so that there is something to 
 class Twins:
     def __init__(self):
         self.loads = [Load(own=True), Load(own=True)]
-        for i, load in enumerate(self.loads):
-            os.sched_setaffinity(load.pid, {i % os.cpu_count()})
+        for load in self.loads:
+            os.sched_setaffinity(load.pid, {0})
 
     def second(self, ms=1000):
         """CPU time of one allocation: the first's and the second's; and how many the first made."""

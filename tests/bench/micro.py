@@ -111,11 +111,11 @@ def run(bench):
     return {"rows": rows, "facts": facts}
 
 
-def turns(bench, stands, case, loop):
+def turns(bench, stands, case, loop, rounds=20):
     """A row; its "cpu" are rounds of CPU time, which other load on the machine disturbs less."""
     here = [s for s in stands if not s.why]
     wall, cpu = ({s.name: [] for s in here} for _ in range(2))
-    for turn in range(-1, bench.rounds(24)):
+    for turn in range(-1, bench.rounds(rounds)):
         for i in range(len(here)):
             stand = here[(i + turn) % len(here)]
             got = (None, None) if stand.why else stand.per_operation(loop, bench.ms(100))

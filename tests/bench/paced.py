@@ -70,7 +70,7 @@ def measure(bench, name, turn, values, why):
         with Traced(name) as traced:
             for rate in RATES:
                 traced.load.run("paced", rate, bench.ms(300))
-                got = traced.load.run("paced", rate, bench.ms(1500))
+                got = traced.load.run("paced", rate, bench.ms(1200))
                 values[rate].setdefault(name, [None] * turn).append(got)
     except Unavailable as e:
         why[name] = str(e)

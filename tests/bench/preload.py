@@ -91,7 +91,7 @@ def run(bench):
             stands.append(Stand(name))
             bench.say(f"{name}: {stands[-1].why or 'runs'}")
         for case, loop in LOOPS:
-            rows.append(turns(bench, stands, case, loop))
+            rows.append(turns(bench, stands, case, loop, 12))
     finally:
         for stand in stands:
             facts[stand.name] = stand.end()

@@ -57,6 +57,9 @@ class Memtrace(Tracer):
         except AssertionError as e:
             self.stop()
             raise Unavailable(str(e).strip().splitlines()[-1][-150:]) from None
+        except BaseException:
+            self.stop()
+            raise
 
     def arguments(self):
         return self.options

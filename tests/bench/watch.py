@@ -6,7 +6,7 @@ import figures
 from services import SERVICES, Missing, RedisService
 from tracers import HEADINGS, TRACERS
 
-LEAST_PAIRS, MOST_PAIRS = 8, 14
+LEAST_PAIRS, MOST_PAIRS = 6, 10
 WIDE = 0.005 # half of an interval that says enough about one percent
 DELAYS = 5
 
