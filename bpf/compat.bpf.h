@@ -17,7 +17,7 @@
 /* The number of the system call that these saved registers belong to. */
 static __always_inline __u32 syscall_number(struct pt_regs *regs)
 {
-	return BPF_CORE_READ(regs, syscallno);
+	return regs->syscallno;
 }
 
 /* The stack pointer at the entry of the function that has just returned: a return pops nothing. */
@@ -73,7 +73,7 @@ static __always_inline int is_call(const __u8 *b)
 
 static __always_inline __u32 syscall_number(struct pt_regs *regs)
 {
-	return BPF_CORE_READ(regs, orig_ax);
+	return regs->orig_ax; /* of a tracepoint's argument: no helper is needed */
 }
 
 static __always_inline __u64 sp_at_entry(struct pt_regs *regs)

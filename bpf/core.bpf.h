@@ -223,6 +223,12 @@ struct mt_syscalls_map {
 	__type(key, __u32);
 	__type(value, struct mt_syscall);
 };
+struct mt_faults_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32); /* tgid */
+	__type(value, struct mt_faults);
+};
 
 struct mt_memo_texts_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -249,11 +255,14 @@ extern struct mt_code_map code_pages SEC(".maps");
 extern struct mt_syscalls_map syscalls SEC(".maps");
 extern struct mt_plumbing_map plumbing SEC(".maps");
 extern struct mt_memo_texts_map memo_texts SEC(".maps");
+extern struct mt_faults_map faults SEC(".maps");
 
 extern const volatile struct mt_config cfg;
 
 /* The number of the next change of code; see struct mt_proc. */
 extern __u32 next_text;
+/* System calls are followed: changes of code are noted as they happen. */
+extern __u32 hooks_in;
 /* The code of the current process changes in [start, end); all of another process's. */
 int mt_text_changed(__u64 start, __u64 end);
 int mt_text_all_changed(__u32 tgid);

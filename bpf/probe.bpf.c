@@ -10,6 +10,8 @@
 __u64 entry_hits = 0;
 __u64 return_hits = 0;
 __u64 vma_found = 0;
+__u64 fault_at = 0;   /* the address that is to be touched */
+__u64 fault_seen = 0; /* bit 0: by user space, bit 1: by the kernel on its behalf */
 
 static long vma_seen(struct task_struct *task, struct vm_area_struct *vma, void *ctx)
 {
@@ -43,6 +45,22 @@ int probe_find_vma(struct pt_regs *ctx)
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(probe_tp, struct pt_regs *regs, long ret)
 {
+	return 0;
+}
+
+SEC("?tp_btf/page_fault_user")
+int BPF_PROG(probe_fault_user, unsigned long address, struct pt_regs *regs, unsigned long error)
+{
+	if (address >> 12 == fault_at >> 12 && (error & 3) == 2)
+		fault_seen |= 1;
+	return 0;
+}
+
+SEC("?tp_btf/page_fault_kernel")
+int BPF_PROG(probe_fault_kernel, unsigned long address, struct pt_regs *regs, unsigned long error)
+{
+	if (address >> 12 == fault_at >> 12 && (error & 3) == 2)
+		fault_seen |= 2;
 	return 0;
 }
 

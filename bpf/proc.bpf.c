@@ -93,7 +93,8 @@ static __always_inline int thread_made(struct task_struct *parent, struct task_s
 	if (!p)
 		return 0;
 	asid = p->asid;
-	site = creator_site(asid);
+	/* a stack needs changes of code to be noted */
+	site = *(volatile __u32 *)&hooks_in ? creator_site(asid) : MT_SITE_NONE;
 	e = task_event(parent->tgid, parent->pid, MT_KIND_thread);
 	if (!e)
 		return 0;
@@ -136,6 +137,7 @@ static __noinline int process_stale(__u32 tgid)
 		count(MT_CNT_stale_procs);
 	}
 	bpf_map_delete_elem(&plumbing, &tgid);
+	bpf_map_delete_elem(&faults, &tgid);
 	return 0;
 }
 
@@ -214,8 +216,10 @@ int BPF_PROG(mt_exit, struct task_struct *task)
 	last = BPF_CORE_READ(task, signal, live.counter) == 0;
 	if (last && bpf_map_delete_elem(&procs, &tgid))
 		return 0; /* two last threads: the other one told */
-	if (last)
+	if (last) {
 		bpf_map_delete_elem(&plumbing, &tgid);
+		bpf_map_delete_elem(&faults, &tgid);
+	}
 	if (last && !borrowed)
 		mt_end_asid(asid);
 	if (borrowed)

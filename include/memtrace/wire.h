@@ -85,6 +85,7 @@ enum mt_site_kind {
 	MT_SITE_FD = 4,
 	MT_SITE_SOCKET = 5,
 	MT_SITE_THREAD = 6,
+	MT_SITE_FAULT = 7, /* who touched memory first; told as heap or mmap */
 };
 
 /* Why a stack ends where it ends. */
@@ -327,6 +328,47 @@ static inline __u32 mt_bucket_of(__u64 key, __u32 bits)
 	return (key * 0x9e3779b97f4a7c15ull >> 32) >> (32 - bits);
 }
 
+/* A page that was not there was touched; only of those that are looked at, see mt_faults. */
+#define MT_FAULTF_WRITE 1
+struct mt_ev_fault {
+	struct mt_hdr hdr;
+	__u64 addr; /* of a page; without MT_FAULTF_WRITE of MT_FAULT_AROUND bytes */
+	__u32 tid;
+	__u32 asid;
+	__u32 site;
+	__u16 weight_log2; /* it stands for 2^this such pages */
+	__u16 flags;
+};
+
+/*
+ * The page-fault tier of one process, by tgid; an entry switches it on. A page is looked at when
+ * the lowest skip_log2 bits of the hash of its address are 0: always the same ones, so that one
+ * that is given back and touched again is not another page. Above `most` in a period, they are
+ * halved.
+ */
+#define MT_FAULT_PERIOD_SHIFT 30 /* nanoseconds: about a second */
+#define MT_FAULT_SKIP_MAX 20u
+#define MT_FAULT_AROUND 65536u /* what the kernel maps around a page of a file */
+struct mt_faults {
+	__u32 asid;
+	__u32 skip_log2, least_skip_log2;
+	__u32 period, taken, most;
+	__u64 seen;    /* pages that were touched for the first time, looked at or not */
+	__u64 exec_vm; /* pages of code, while system calls are not followed */
+};
+
+/* What user space asks the programs to do, by running one. */
+enum mt_control_op {
+	MT_CONTROL_TEXT = 1, /* all code of a process may have changed */
+	MT_CONTROL_SKIP = 2, /* mt_faults.least_skip_log2 */
+};
+struct mt_control {
+	__u32 op;
+	__u32 tgid;
+	__u32 value;
+	__u32 reserved;
+};
+
 #define MT_PLUMBING_RANGES 4
 #define MT_BARE_RANGES 2
 #define MT_PROCF_BORROWED 1 /* shares the address space of its parent (vfork) */
@@ -462,6 +504,9 @@ _Static_assert(sizeof(struct mt_ev_sys) == 16 + 16 + 48 + 16 + MT_EXTRA_BYTES, "
 _Static_assert(sizeof(struct mt_ev_region) == 32, "wire");
 _Static_assert(sizeof(struct mt_ev_task) == 16 + 8 + 32 + MT_COMM_BYTES, "wire");
 _Static_assert(sizeof(struct mt_ev_alloc) == 56, "wire");
+_Static_assert(sizeof(struct mt_ev_fault) == 40, "wire");
+_Static_assert(sizeof(struct mt_faults) == 40, "wire");
+_Static_assert(sizeof(struct mt_control) == 16, "wire");
 _Static_assert(sizeof(struct mt_site) == 704, "wire");
 _Static_assert(sizeof(struct mt_config) == 48, "wire");
 _Static_assert(sizeof(struct mt_bucket) == 192, "wire");

@@ -23,6 +23,7 @@ void collector_free(struct collector *c)
 	collector_detach_all(c);
 	for (size_t i = 0; i < sizeof(c->tracepoints) / sizeof(c->tracepoints[0]); i++)
 		bpf_link__destroy(c->tracepoints[i]);
+	collector_watch_done(c);
 	ring_buffer__free(c->ring);
 	unwind_free(c->unwind);
 	free(c->usdt_spec);
@@ -90,6 +91,11 @@ static void choose_programs(struct memtrace_bpf *s, const struct features *f)
 	bpf_program__set_autoload(s->progs.mt_exec, true);
 	bpf_program__set_autoload(s->progs.mt_exit, true);
 	bpf_program__set_autoload(s->progs.mt_end_block, true);
+	if (f->has[FEATURE_page_faults]) {
+		bpf_program__set_autoload(s->progs.mt_fault_user, true);
+		bpf_program__set_autoload(s->progs.mt_fault_kernel, true);
+	}
+	bpf_program__set_autoload(s->progs.mt_control, true);
 	if (f->has[FEATURE_task_file_iter])
 		bpf_program__set_autoload(s->progs.mt_fdtable, true);
 	if (f->has[FEATURE_uprobe] || multi) {
@@ -188,6 +194,7 @@ int collector_new(const struct collector_cfg *cfg, collector_record_fn fn, void 
 		return err_set(err, c->cpus, "cannot tell the number of CPUs");
 	c->sites_max = cfg->sites_max;
 	c->multi = cfg->features->has[FEATURE_uprobe_multi];
+	c->has_faults = cfg->features->has[FEATURE_page_faults];
 	c->has_fd_iter = cfg->features->has[FEATURE_task_file_iter];
 	r = load(c, cfg, err);
 	if (r)
@@ -213,8 +220,8 @@ int collector_new(const struct collector_cfg *cfg, collector_record_fn fn, void 
 int collector_start(struct collector *c, struct err *err)
 {
 	struct bpf_program *programs[] = { c->skel->progs.mt_exit, c->skel->progs.mt_exec,
-					   c->skel->progs.mt_fork, c->skel->progs.mt_sys_exit,
-					   c->skel->progs.mt_sys_enter };
+					   c->skel->progs.mt_fork };
+	int r;
 
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
 		c->tracepoints[i] = bpf_program__attach(programs[i]);
@@ -222,7 +229,8 @@ int collector_start(struct collector *c, struct err *err)
 			return err_set(err, -errno, "cannot attach %s (%s)",
 				       bpf_program__name(programs[i]), strerror(errno));
 	}
-	return 0;
+	r = collector_set_hooks(c, true);
+	return r ? err_set(err, r, "cannot attach to system calls (%s)", strerror(-r)) : 0;
 }
 
 int collector_add_process(struct collector *c, uint32_t tgid, uint32_t *ret_asid)
@@ -289,6 +297,7 @@ void collector_remove_process(struct collector *c, uint32_t tgid)
 	/* the entry first: taking probes out lasts, and they should have no work meanwhile */
 	bpf_map__delete_elem(c->skel->maps.procs, &tgid, sizeof(tgid), 0);
 	bpf_map__delete_elem(c->skel->maps.plumbing, &tgid, sizeof(tgid), 0);
+	collector_drop_faults(c, tgid);
 	unwind_remove_process(c->unwind, tgid);
 	collector_links_clear(c, tgid, false);
 }

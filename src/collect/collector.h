@@ -128,10 +128,26 @@ struct collector_armed {
 };
 int collector_armed(struct collector *c, uint32_t tgid, struct collector_armed *ret);
 
-/* The page-fault tier of a process: page faults become growth with the code that faulted. */
+/*
+ * The page-fault tier of a process: pages that it touches for the first time are told, with the
+ * code that does it. -EOPNOTSUPP where the kernel cannot tell, -ESRCH: the process is not traced.
+ */
 int collector_set_faults(struct collector *c, uint32_t tgid, bool on);
-/* System calls are followed (at first they are); without them mappings and descriptors are read. */
+/* At least so many pages are skipped for each that is told: all but 1 in 2^skip_log2. */
+int collector_set_fault_skip(struct collector *c, uint32_t tgid, uint32_t skip_log2);
+/* Pages that a process touched for the first time since its faults were followed; 0 when not. */
+uint64_t collector_faults_seen(const struct collector *c, uint32_t tgid);
+
+/*
+ * System calls are followed (at first they are). They cost every system call of the machine about
+ * 0.2 us, so that watching without allocator probes leaves them out but for a while: mappings and
+ * descriptors are read instead, and who makes them is not seen. When they come back, everything
+ * that was remembered of code is read anew.
+ */
 int collector_set_hooks(struct collector *c, bool on);
+bool collector_has_hooks(const struct collector *c);
+/* All code of a process may have changed, as far as user space saw. */
+int collector_note_code(struct collector *c, uint32_t tgid);
 
 int collector_fd(const struct collector *c); /* readable when records wait */
 int collector_poll(struct collector *c);     /* delivers what waits; records, or -errno */

@@ -50,7 +50,11 @@ struct collector {
 	struct memtrace_bpf *skel;	 /* owned */
 	struct keeper *keeper;		 /* borrowed */
 	struct ring_buffer *ring;	 /* owned */
-	struct bpf_link *tracepoints[5]; /* owned */
+	struct bpf_link *tracepoints[3]; /* owned */
+	struct bpf_link *hooks[2];	 /* owned: system calls; NULL while they are not followed */
+	struct bpf_link *fault_hooks[2]; /* owned; NULL while no process's faults are followed */
+	uint32_t *faults_of;		 /* owned: processes whose faults are */
+	size_t faults_count, faults_room;
 	struct probe_link *links;	 /* owned, newest first */
 	struct common_file *commons;	 /* owned */
 	const uint32_t *expected;	 /* borrowed */
@@ -73,9 +77,14 @@ struct collector {
 	struct mt_usdt_spec *usdt_spec; /* owned: as they are in the map */
 	uint32_t usdt_spec_count;
 	bool multi;
-	bool has_fd_iter;
+	bool has_fd_iter, has_faults;
 	int cpus;
 };
+
+/* The page-fault tier of a process that is gone. */
+void collector_drop_faults(struct collector *c, uint32_t tgid);
+/* Everything that collector_watch.c attached. */
+void collector_watch_done(struct collector *c);
 
 /* Takes the probes of a process out, or all there are; returns before that is done. */
 /* How many blocks the live set holds where. */

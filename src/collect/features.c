@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -206,6 +207,41 @@ static bool loads_and_attaches(const char *program)
 	return l != NULL;
 }
 
+/* A page of ours is written by this program, the next by the kernel for it. */
+static uint64_t faults_made(struct probe_bpf *s)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	volatile char *p = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	auto_close int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	uint64_t seen;
+
+	if (p == MAP_FAILED)
+		return 0;
+	madvise((void *)p, 2 * page, MADV_NOHUGEPAGE);
+	s->bss->fault_at = (uintptr_t)p;
+	*p = 1;
+	s->bss->fault_at = (uintptr_t)p + page;
+	seen = read(zero, (void *)(p + page), 1) == 1 ? s->bss->fault_seen : 0;
+	munmap((void *)p, 2 * page);
+	return seen;
+}
+
+static bool sees_faults(void)
+{
+	auto_clean(probe_bpf_freep) struct probe_bpf *user = load_one("probe_fault_user", false);
+	auto_clean(probe_bpf_freep) struct probe_bpf *kernel =
+		load_one("probe_fault_kernel", false);
+	auto_clean(link_freep) struct bpf_link *lu = NULL;
+	auto_clean(link_freep) struct bpf_link *lk = NULL;
+
+	if (!user || !kernel)
+		return false;
+	lu = bpf_program__attach(user->progs.probe_fault_user);
+	lk = bpf_program__attach(kernel->progs.probe_fault_kernel);
+	return lu && lk && (faults_made(user) & 1) && (faults_made(kernel) & 2);
+}
+
 static double timed_calls(void)
 {
 	struct timespec a, b;
@@ -291,6 +327,7 @@ int features_probe(struct keeper *k, struct features *ret, struct err *err)
 		     hits_all_threads(k, "probe_return", true, true));
 	note(ret, FEATURE_find_vma, find_vma_works(k));
 	note(ret, FEATURE_task_file_iter, loads_and_attaches("probe_iter"));
+	note(ret, FEATURE_page_faults, sees_faults());
 	if (!ret->has[FEATURE_find_vma])
 		return err_set(err, -EOPNOTSUPP,
 			       "this kernel lacks bpf_find_vma and bpf_loop (Linux 5.17 has both)");
