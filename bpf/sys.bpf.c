@@ -230,6 +230,16 @@ static __noinline int note_mapped(struct pt_regs *regs, __u32 op, __u64 start)
 	return mt_text_changed(start, end);
 }
 
+/* Not atomic: it is a rate that is wanted, of every system call of the machine. */
+static __always_inline void count_call(void)
+{
+	__u32 counter = MT_CNT_syscalls;
+	__u64 *v = bpf_map_lookup_elem(&counters, &counter);
+
+	if (v)
+		++*v;
+}
+
 SEC("?tp_btf/sys_enter")
 int BPF_PROG(mt_sys_enter, struct pt_regs *regs, long nr)
 {
@@ -256,6 +266,7 @@ int BPF_PROG(mt_sys_exit, struct pt_regs *regs, long ret)
 	int failed = ret < 0 && ret > -4096;
 	struct mt_proc *p;
 
+	count_call();
 	if (!row)
 		return 0;
 	p = proc_find(bpf_get_current_pid_tgid() >> 32);

@@ -55,7 +55,7 @@ static bool frame_is_managed(const struct snap_frame *f)
 static struct walk walk_stack(const struct snapshot *s, const struct snap_site *site)
 {
 	struct walk w = { NO_FRAME, NO_FRAME, NO_FRAME, false };
-	bool whole_allocators = site->kind != MT_SITE_HEAP;
+	bool whole_allocators = site->kind != MT_SITE_HEAP || site->touched;
 	uint32_t i;
 
 	for (i = 0; i < site->stack.count; i++) {
@@ -173,6 +173,10 @@ static bool is_stack_mapping(const struct snap_site *site, const struct owner *o
 /* What a system call made needs no stack to be classified; the owner still says who called. */
 static void set_class(const struct snapshot *s, const struct snap_site *site, struct owner *o)
 {
+	if (site->touched == TOUCHED_FILE || site->touched == TOUCHED_SHM) {
+		o->class = site->touched == TOUCHED_FILE ? CLASS_mapped_files : CLASS_shared_memory;
+		return;
+	}
 	switch (site->kind) {
 	case MT_SITE_FD: o->class = CLASS_file_handles; break;
 	case MT_SITE_SOCKET: o->class = CLASS_network_connections; break;

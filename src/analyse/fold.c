@@ -27,7 +27,9 @@ static uint64_t mix_text(uint64_t hash, const char *text)
 static uint64_t key_of(const struct snapshot *snap, const struct snap_site *site,
 		       const struct owner *owner)
 {
-	uint64_t hash = fold_mix(1, site->kind);
+	/* what was touched is another view of what was asked for: never added up with it */
+	uint64_t hash = fold_mix(1, site->touched ? MT_SITE_FAULT + (uint64_t)site->touched
+						  : (uint64_t)site->kind);
 	const struct snap_module *module;
 	const struct snap_frame *outer;
 

@@ -357,10 +357,23 @@ static int judge_group(struct tick *t, struct group *g)
 	return 0;
 }
 
+/*
+ * Who asked for more of the break is whoever happened to find it full: where it is known who fills
+ * it, that alone is judged.
+ */
+static bool knows_who_fills_heap(const struct snapshot *snap)
+{
+	for (size_t i = 0; i < snap->site_count; i++)
+		if (snap->sites[i].touched == TOUCHED_HEAP && snap->sites[i].live_count)
+			return true;
+	return false;
+}
+
 static int judge_sites(struct tick *t)
 {
 	auto_free struct fold_member *members = NULL;
 	struct recent *recent = &t->j->recent;
+	bool filled = knows_who_fills_heap(t->snap);
 	int res = fold_sites(t->snap, t->owners, &members);
 
 	recent_begin(recent);
@@ -371,6 +384,8 @@ static int judge_sites(struct tick *t)
 		for (n = 0; i + n < t->snap->site_count && members[i + n].key == g.key; n++)
 			fold_add_totals(&t->snap->sites[members[i + n].site], &g.totals);
 		g.count = n;
+		if (filled && g.kind == MT_SITE_BRK)
+			continue;
 		if (g.totals.freed_count >= t->cfg->suspect.survival.min_freed)
 			res = recent_add(recent, g.key, t->now_s, g.totals.allocated_count,
 					 g.totals.freed_by_age, g.recent, &g.recent_count);

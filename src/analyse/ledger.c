@@ -42,7 +42,10 @@ static struct class_row owned_row(const struct snapshot *s, const struct ledger_
 	if (!c->weight && !s->heap_traced)
 		return unavailable("allocations are not traced");
 	if (!s->heap_traced)
-		return estimate(c->bytes, confidence, "mappings only: allocations are not traced");
+		return estimate(c->bytes, confidence,
+				t->touched_bytes ? "mappings, and pages touched since: allocations "
+						   "are not traced"
+						 : "mappings only: allocations are not traced");
 	if (!c->from_heap)
 		return known(c->bytes, confidence);
 	if (t->estimated) {
@@ -67,7 +70,8 @@ static struct class_row preexisting_row(const struct snapshot *s, const struct l
 		return known(c->bytes, 1);
 	if (!s->heap_traced)
 		return estimate(c->bytes, 0.8,
-				"allocations are not traced: all that allocators hold counts");
+				"allocations are not traced: what allocators held at attach and "
+				"is not known to be gone");
 	return estimate(c->bytes, 0.7,
 			"in allocators: what was resident at attach and is not known to be gone");
 }
@@ -243,6 +247,7 @@ int ledger_build(const struct snapshot *s, const struct owner *owners, struct le
 		r = ledger_sums_ranges(s, owners, st, &t);
 		if (r < 0)
 			return r;
+		ledger_sums_touched(s, owners, l.external_bytes, &t);
 		fill_resident(s, &t, &l);
 		r = ledger_sums_modules(s, &t, &l.modules, &l.module_count);
 		if (r < 0)

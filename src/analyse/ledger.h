@@ -9,6 +9,9 @@
  *  - allocator ranges hold R bytes; L are live in traced heap sites, A were resident at attach.
  *    Owners get min(L, R), in proportion to their live bytes when L > R; of the rest, preexisting
  *    keeps what is left of A, never more than it kept before; what remains is allocator_slack;
+ *  - where allocations are not traced, of what allocators hold beyond A, and of anonymous memory
+ * that nobody was seen to map, owners get what their code touched first (the page-fault tier), in
+ *    proportion and at most what there is;
  *  - `unexplained` is external minus all of these, and closes the sum;
  *  - when they are together more than external (the process changed between two readings), they
  *    are cut until they fit, estimates first, in this order: allocator_slack, preexisting,

@@ -179,6 +179,8 @@ void ledger_sums_sites(const struct snapshot *s, const struct owner *owners, str
 		enum resource_class class = site_class(s, &owners[i]);
 		struct module_sum *m;
 
+		if (site->touched)
+			continue; /* the ranges hold it; see ledger_sums_touched() */
 		if (site->kind == MT_SITE_HEAP) {
 			t->live_bytes = ledger_sums_plus(t->live_bytes, site->live_bytes);
 			t->live_count = ledger_sums_plus(t->live_count, site->live_count);
@@ -206,7 +208,7 @@ static void share_heap(const struct snapshot *s, const struct owner *owners, uin
 	size_t i;
 
 	for (i = 0; t->live_bytes && i < s->site_count; i++) {
-		if (s->sites[i].kind != MT_SITE_HEAP)
+		if (s->sites[i].kind != MT_SITE_HEAP || s->sites[i].touched)
 			continue;
 		seen = ledger_sums_plus(seen, s->sites[i].live_bytes);
 		upto = ledger_sums_share(bytes, seen, t->live_bytes);
@@ -235,15 +237,13 @@ static void split_allocator(const struct snapshot *s, const struct owner *owners
 	double gone;
 
 	t->gone_bytes = st->gone_bytes;
-	if (!s->heap_traced) {
-		before->bytes = ledger_sums_plus(before->bytes, held);
-		before->from_heap = held > 0;
+	if (s->heap_traced) /* else nobody knows what is live */
+		share_heap(s, owners, min_bytes(t->live_bytes, held), t);
+	rest = s->heap_traced ? held - min_bytes(t->live_bytes, held) : held;
+	if (at_attach == FACT_UNKNOWN && s->heap_traced)
 		return;
-	}
-	share_heap(s, owners, min_bytes(t->live_bytes, held), t);
-	rest = held - min_bytes(t->live_bytes, held);
 	if (at_attach == FACT_UNKNOWN)
-		return;
+		at_attach = held;
 	/*
 	 * A grows while more of the old ranges prove to be allocators', so what is remembered is
 	 * not the smallest remainder but the largest part of A that was seen to be gone. What is
@@ -255,7 +255,9 @@ static void split_allocator(const struct snapshot *s, const struct owner *owners
 	kept = at_attach > t->gone_bytes ? at_attach - t->gone_bytes : 0;
 	kept = min_bytes(kept, rest);
 	before->bytes = ledger_sums_plus(before->bytes, kept);
-	before->from_heap = true;
+	before->from_heap = s->heap_traced || kept;
+	if (!s->heap_traced)
+		return; /* what came since is whose pages it is, or unexplained */
 	t->class[CLASS_allocator_slack].bytes = rest - kept;
 	t->rest_split = true;
 }
@@ -271,6 +273,29 @@ int ledger_sums_ranges(const struct snapshot *s, const struct owner *owners,
 	keep_to_before(st, t);
 	split_allocator(s, owners, st, t);
 	return 0;
+}
+
+void ledger_sums_touched(const struct snapshot *s, const struct owner *owners,
+			 uint64_t external_bytes, struct ledger_sums *t)
+{
+	uint64_t total = 0, parts = 0, room, seen = 0, given = 0, upto;
+
+	for (size_t i = 0; i < sizeof(cut_order) / sizeof(cut_order[0]); i++)
+		parts = ledger_sums_plus(parts, t->class[cut_order[i]].bytes);
+	room = external_bytes > parts ? external_bytes - parts : 0;
+	for (size_t i = 0; i < s->site_count; i++)
+		if (s->sites[i].touched)
+			total = ledger_sums_plus(total, s->sites[i].unplaced_bytes);
+	room = min_bytes(room, total);
+	for (size_t i = 0; i < s->site_count && room; i++) {
+		if (!s->sites[i].touched)
+			continue;
+		seen = ledger_sums_plus(seen, s->sites[i].unplaced_bytes);
+		upto = ledger_sums_share(room, min_bytes(seen, total), total);
+		add_owned(s, t, &owners[i], upto - given);
+		given = upto;
+	}
+	t->touched_bytes = given;
 }
 
 uint64_t ledger_sums_close(uint64_t external_bytes, struct ledger_sums *t)

@@ -31,6 +31,7 @@ struct ledger_sums {
 	uint64_t allocs, frees;		 /* calls since tracing began, of heap sites */
 	uint64_t gone_bytes;		 /* the next ledger_state.gone_bytes */
 	uint64_t before_bytes;		 /* the next ledger_state.before_bytes */
+	uint64_t touched_bytes;		 /* given to owners by who touched the pages first */
 	bool rest_split;		 /* what is not live was split: preexisting and slack */
 };
 
@@ -52,6 +53,13 @@ void ledger_sums_sites(const struct snapshot *s, const struct owner *owners, str
 /* Adds what the ranges hold; after ledger_sums_sites(). -ENOMEM. */
 int ledger_sums_ranges(const struct snapshot *s, const struct owner *owners,
 		       const struct ledger_state *st, struct ledger_sums *t);
+
+/*
+ * Gives what nobody accounts for to the owners of sites that touched it first, in proportion, and
+ * at most what they touched; after ledger_sums_ranges().
+ */
+void ledger_sums_touched(const struct snapshot *s, const struct owner *owners,
+			 uint64_t external_bytes, struct ledger_sums *t);
 
 /* Makes the parts fit into external and returns what they leave, which is unexplained. */
 uint64_t ledger_sums_close(uint64_t external_bytes, struct ledger_sums *t);

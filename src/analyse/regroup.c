@@ -74,7 +74,7 @@ static struct member member_of(const struct work *w, size_t i)
 		m.apart = site->id_final ? 0 : i + 1;
 		return m;
 	}
-	m.key = fold_mix(4, site->kind);
+	m.key = fold_mix(fold_mix(4, site->kind), site->touched);
 	for (size_t k = 0; k <= snap_outer_frame(&site->stack, w->owners[i].frame); k++)
 		if (!site->stack.frames[k].inlined)
 			m.key = mix_frame(m.key, w->snap, &site->stack.frames[k]);

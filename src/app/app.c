@@ -19,6 +19,7 @@
 #include "app/preload.h"
 #include "app/start_info.h"
 #include "app/tracee.h"
+#include "app/watching.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -50,6 +51,7 @@ struct app {
 	struct run run;
 	struct launch launch;
 	struct cost cost;
+	struct watching watching;
 
 	struct tracee *tracee[TRACEES_MAX]; /* owned */
 	size_t tracee_count, alive_count;
@@ -346,6 +348,8 @@ static void tick_all(struct app *a, uint64_t now_ns, bool report)
 			step_down(a, t, "the process that holds memtrace's probes was killed");
 		hold_budget(a, t, now_ns);
 	}
+	watching_look(&a->watching, &a->run, a->tracee, a->tracee_count,
+		      a->counters.v[MT_CNT_syscalls], now_ns);
 }
 
 /* Runs that follow children last long: nothing of a process is kept when it was reported. */
@@ -643,6 +647,7 @@ static int start(struct app *a, struct err *err)
 	if (r)
 		return err_set(err, r, "cannot start (%s)", strerror(-r));
 	now = clock_monotonic_ns();
+	watching_begin(&a->watching, now);
 	cost_begin(&a->cost, a->run.proc, keeper_pid(a->keeper), now);
 	a->tick_ns = a->opts->interval_s * 1e9;
 	if (a->tick_ns > TICK_MAX_NS)

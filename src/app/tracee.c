@@ -280,6 +280,24 @@ static void read_residency(struct tracee *t)
 	t->run->features->has[FEATURE_pagemap_scan] = info.source == RESIDENCY_SCAN;
 }
 
+/* Which pages that were touched first are still there. After the ranges. */
+static void read_pages(struct tracee *t, uint64_t now_ns)
+{
+	struct residency_cfg cfg = { .root = t->run->proc };
+	struct residency_info info;
+	struct residency *pages;
+	unsigned int skip;
+	size_t n;
+
+	if (model_pages(t->run->model, t->pid, &pages, &n, &skip) || n == 0)
+		return;
+	if (residency_read(&cfg, t->pid, pages, n, &info))
+		return;
+	model_set_pages(t->run->model, t->pid, pages, n, now_ns);
+	if (skip != t->fault_skip && collector_set_fault_skip(t->run->collector, t->pid, skip) == 0)
+		t->fault_skip = skip;
+}
+
 /* What is mapped, resident, open and running. Costs milliseconds per resident GB. */
 static void inventory(struct tracee *t)
 {
@@ -288,6 +306,7 @@ static void inventory(struct tracee *t)
 	tracee_scan(t);
 	read_threads(t, start);
 	read_residency(t);
+	read_pages(t, start);
 	read_fds(t);
 	took = clock_monotonic_ns() - start;
 	t->inventory_due_ns = start + took * INVENTORY_SHARE;
@@ -343,6 +362,47 @@ void tracee_tell_code(struct tracee *t)
 	collector_set_code(t->run->collector, t->pid, t->asid, &code);
 }
 
+/* Of what is mapped as code. */
+static uint64_t hash_code(const struct vma_table *maps)
+{
+	uint64_t h = 1;
+
+	for (size_t i = 0; i < maps->count; i++) {
+		const struct vma *v = &maps->vma[i];
+
+		if (!v->executable)
+			continue;
+		h = (h ^ v->start) * 0x9e3779b97f4a7c15u;
+		h = (h ^ v->end ^ v->inode) * 0x9e3779b97f4a7c15u;
+		h = (h ^ v->file_offset ^ h >> 32) * 0x9e3779b97f4a7c15u;
+	}
+	return h;
+}
+
+/*
+ * Reads the map, dated by *ret_text. While system calls are not followed nobody notes that code
+ * changes: the reading does, and is then made again under the number of that change.
+ */
+static int read_maps(struct tracee *t, struct vma_table *maps, uint32_t *ret_text)
+{
+	uint64_t before = t->code_hash;
+	int r;
+
+	t->text = collector_text(t->run->collector, t->pid);
+	*ret_text = collector_next_text(t->run->collector); /* first: it dates the mappings */
+	r = maps_read(t->run->proc, t->pid, maps);
+	if (r)
+		return r;
+	t->code_hash = hash_code(maps);
+	if (t->code_hash == before || collector_has_hooks(t->run->collector))
+		return 0;
+	collector_note_code(t->run->collector, t->pid);
+	maps_done(maps);
+	t->text = collector_text(t->run->collector, t->pid);
+	*ret_text = collector_next_text(t->run->collector);
+	return maps_read(t->run->proc, t->pid, maps);
+}
+
 int tracee_scan(struct tracee *t)
 {
 	uint64_t now_ns = clock_monotonic_ns(), wait_ns;
@@ -351,9 +411,7 @@ int tracee_scan(struct tracee *t)
 	int r;
 
 	t->maps_dirty = false;
-	t->text = collector_text(t->run->collector, t->pid);
-	text = collector_next_text(t->run->collector); /* first: it dates the mappings */
-	r = maps_read(t->run->proc, t->pid, &maps);
+	r = read_maps(t, &maps, &text);
 	if (r)
 		return r;
 	add_unwind_tables(t, &maps, text);
@@ -367,6 +425,20 @@ int tracee_scan(struct tracee *t)
 	return r;
 }
 
+static void note_watch(struct tracee *t)
+{
+	tracee_unmeasured(t, "allocations", "mode watch: allocators are not probed");
+	tracee_unmeasured(
+		t, "mappings",
+		"mode watch: system calls are followed for a while only, where that costs "
+		"more than 0.3 %% of the target's CPU");
+	if (!t->run->features->has[FEATURE_page_faults])
+		tracee_unmeasured(
+			t, "faults",
+			"this kernel does not tell page faults: classes of memory have no "
+			"code");
+}
+
 static void note_missing(struct tracee *t)
 {
 	tracee_unmeasured(t, "managed_heap",
@@ -377,7 +449,7 @@ static void note_missing(struct tracee *t)
 				  "this kernel has no descriptor iterator: peers and "
 				  "socket memory are not known");
 	if (t->run->opts->mode == MODE_WATCH)
-		tracee_unmeasured(t, "allocations", "mode watch: allocators are not probed");
+		note_watch(t);
 	else if (t->heap_wanted && !t->heap_traced)
 		tracee_unmeasured(t, "allocations",
 				  "no allocator was found in the process's files (static and "
@@ -453,6 +525,11 @@ void tracee_executed(struct tracee *t, uint32_t asid)
 	memset(t->bare, 0, sizeof(t->bare));
 	memset(&t->java, 0, sizeof(t->java));
 	t->heap_traced = t->announces = false;
+	collector_set_faults(t->run->collector, t->pid, false);
+	t->faults_in = false;
+	t->faults_until_ns = 0;
+	t->growing = (struct growing_answer){ .grows = false };
+	memset(&t->growing_past, 0, sizeof(t->growing_past));
 	t->maps_dirty = true;
 	free(t->cmdline);
 	t->cmdline = NULL;
@@ -625,8 +702,19 @@ static int analyse(struct tracee *t, uint64_t now_ns, const struct snap_counters
 	return 0;
 }
 
+static void look_for_growth(struct tracee *t)
+{
+	struct growing_cfg cfg = growing_defaults();
+	struct analysis a;
+
+	if (tracee_analysis(t, &a))
+		t->growing = growing_add(&t->growing_past, &cfg, &a);
+}
+
 int tracee_tick(struct tracee *t, uint64_t now_ns, const struct snap_counters *counters, bool final)
 {
+	int r;
+
 	if (t->alive && read_fact(t, now_ns) == -ESRCH) {
 		t->alive = false;
 		model_set_exited(t->run->model, t->pid);
@@ -639,7 +727,10 @@ int tracee_tick(struct tracee *t, uint64_t now_ns, const struct snap_counters *c
 		java_look(t, NULL);
 	code_names_update(t, now_ns);
 	name_frames(t, final ? FINAL_BUDGET_NS : NAMES_BUDGET_NS, final);
-	return analyse(t, now_ns, counters, final);
+	r = analyse(t, now_ns, counters, final);
+	if (!r)
+		look_for_growth(t);
+	return r;
 }
 
 bool tracee_analysis(const struct tracee *t, struct analysis *ret)

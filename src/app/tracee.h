@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "analyse/analysis.h"
+#include "analyse/growing.h"
 #include "analyse/judge.h"
 #include "analyse/ledger.h"
 #include "analyse/regroup.h"
@@ -92,10 +93,17 @@ struct tracee {
 	uint64_t debug_refused;	      /* debug files that could not be used, as last told */
 	bool fetch_told;	      /* that nothing can be fetched */
 	uint64_t inventory_due_ns;    /* not before: keeps the inventory's cost small */
+	unsigned int fault_skip;      /* collector_set_fault_skip(), as last set */
 	uint64_t scan_due_ns;	      /* the same of a scan for new code */
 	int vdso_fd;		      /* owned: a copy of its [vdso]; -1 before */
 	struct perfmap_file *perfmap; /* owned; NULL while there is no generated code */
 	uint64_t perfmap_seen_ns;     /* the change of it that was last looked at */
+
+	struct growing growing_past;
+	struct growing_answer growing; /* as of the last tick */
+	bool faults_in;		       /* the page-fault tier */
+	uint64_t faults_until_ns;
+	uint64_t code_hash; /* of what was mapped as code, as last read */
 
 	struct ledger_state ledger_state;
 	struct judge *judge;	   /* owned */

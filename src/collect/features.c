@@ -211,8 +211,8 @@ static bool loads_and_attaches(const char *program)
 static uint64_t faults_made(struct probe_bpf *s)
 {
 	long page = sysconf(_SC_PAGESIZE);
-	volatile char *p = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile char *p =
+		mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	auto_close int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
 	uint64_t seen;
 

@@ -29,6 +29,9 @@ static size_t least_size(unsigned int kind, size_t *ret_most)
 	case MT_KIND_thread_exit:
 		*ret_most = sizeof(struct mt_ev_task);
 		return sizeof(struct mt_ev_task);
+	case MT_KIND_fault:
+		*ret_most = sizeof(struct mt_ev_fault);
+		return sizeof(struct mt_ev_fault);
 	case MT_KIND_code: *ret_most = sizeof(struct mt_ev_code); return sizeof(struct mt_ev_code);
 	case MT_KIND_alloc:
 	case MT_KIND_free:
@@ -42,7 +45,7 @@ static bool site_is_sane(const struct mt_ev_site *s, size_t len)
 {
 	return s->frames <= MT_MAX_FRAMES &&
 	       len >= HEAD_OF(struct mt_ev_site, pc) + s->frames * sizeof(s->pc[0]) &&
-	       s->site_kind >= MT_SITE_HEAP && s->site_kind <= MT_SITE_THREAD &&
+	       s->site_kind >= MT_SITE_HEAP && s->site_kind <= MT_SITE_FAULT &&
 	       s->end < MT_END_MAX && s->site != MT_SITE_NONE;
 }
 
@@ -50,6 +53,12 @@ static bool sys_is_sane(const struct mt_ev_sys *s, size_t len)
 {
 	return s->op < MT_SYS_MAX && s->extra_len <= MT_EXTRA_BYTES &&
 	       len >= HEAD_OF(struct mt_ev_sys, extra) + s->extra_len;
+}
+
+/* A weight that the programs do not give would be believed for a million pages. */
+static bool fault_is_sane(const struct mt_ev_fault *f)
+{
+	return f->weight_log2 <= MT_FAULT_SKIP_MAX;
 }
 
 int decode_event(const void *bytes, size_t len, struct event *ret)
@@ -73,6 +82,8 @@ int decode_event(const void *bytes, size_t len, struct event *ret)
 	if (ev.kind == MT_KIND_site && !site_is_sane(&ev.site, hdr.size))
 		return -EBADMSG;
 	if (ev.kind == MT_KIND_sys && !sys_is_sane(&ev.sys, hdr.size))
+		return -EBADMSG;
+	if (ev.kind == MT_KIND_fault && !fault_is_sane(&ev.fault))
 		return -EBADMSG;
 	*ret = ev;
 	return 0;

@@ -16,5 +16,6 @@ struct event {
 		struct mt_ev_code code;
 		struct mt_ev_task task;
 		struct mt_ev_alloc alloc;
+		struct mt_ev_fault fault;
 	};
 };

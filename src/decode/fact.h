@@ -35,6 +35,7 @@ struct residency {
 	uint64_t start, end;	 /* in */
 	uint64_t resident_bytes; /* out */
 	uint64_t swapped_bytes;	 /* out */
+	uint64_t huge_bytes; /* out: of the resident ones, in huge pages; FACT_UNKNOWN: not told */
 };
 
 struct proc_fact {

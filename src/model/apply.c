@@ -20,7 +20,7 @@ static int apply_site(struct model *m, const struct mt_ev_site *e)
 	struct site *s;
 	int r;
 
-	if (!p || e->site_kind < MT_SITE_HEAP || e->site_kind > MT_SITE_THREAD)
+	if (!p || e->site_kind < MT_SITE_HEAP || e->site_kind > MT_SITE_FAULT)
 		return 0;
 	r = procs_get_site(m, p, e->site, (enum mt_site_kind)e->site_kind, e->hdr.time_ns, &s);
 	if (r < 0 || !s || (s->frame && s->alloc_count))
@@ -210,6 +210,25 @@ static int apply_task(struct model *m, enum mt_kind kind, const struct mt_ev_tas
 	return 0;
 }
 
+static int apply_fault(struct model *m, const struct mt_ev_fault *e)
+{
+	struct proc *p = procs_find_asid(m, e->asid);
+	struct page_touch touch = {
+		.addr = e->addr,
+		.write = e->flags & MT_FAULTF_WRITE,
+		.weight_log2 = e->weight_log2,
+		.time_ns = e->hdr.time_ns,
+	};
+	int r;
+
+	if (!p)
+		return 0;
+	r = procs_get_site(m, p, e->site, MT_SITE_FAULT, e->hdr.time_ns, &touch.site);
+	if (r < 0 || (touch.site && touch.site->kind != MT_SITE_FAULT))
+		return r;
+	return pages_add(p->space.pages, &touch);
+}
+
 int apply_event(struct model *m, const struct event *ev)
 {
 	struct proc *p;
@@ -222,6 +241,7 @@ int apply_event(struct model *m, const struct event *ev)
 		if (!p)
 			return 0;
 		return ranges_add_region(p->space.ranges, ev->region.addr, ev->hdr.time_ns);
+	case MT_KIND_fault: return apply_fault(m, &ev->fault);
 	case MT_KIND_fork:
 	case MT_KIND_thread:
 	case MT_KIND_exec:

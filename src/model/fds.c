@@ -30,6 +30,7 @@ struct entry {
 	struct peer *peer; /* owned; NULL unless a connect was seen */
 	uint64_t opened_ns;
 	uint64_t changed_ns; /* by events; kept after a close */
+	uint64_t inode;	     /* of the last reading; 0: not read since it was opened */
 	uint32_t fact;	     /* 1-based index of the last reading, 0: none */
 	uint8_t kind;	     /* enum fd_kind */
 	bool live;
@@ -382,10 +383,14 @@ int fds_set_facts(struct fds *t, const struct fd_fact *fact, size_t n, uint64_t 
 			r = made;
 		if (made < 0 || e->changed_ns >= now_ns)
 			continue;
+		/* closed and opened again while nobody looked */
+		if (e->live && e->inode && fact[i].inode && e->inode != fact[i].inode)
+			entry_close(t, fact[i].fd, e, now_ns);
 		if (!e->live) {
 			*e = (struct entry){ .live = true };
 			entry_count(t, fact[i].fd, 1);
 		}
+		e->inode = fact[i].inode;
 		e->fact = (uint32_t)i + 1;
 	}
 	facts_sweep(t, now_ns);

@@ -24,7 +24,7 @@ static void limits_complete(struct model_limits *l)
 		{ &l->processes, 1024 }, { &l->sites, 65536 },	 { &l->mappings, 65536 },
 		{ &l->ranges, 65536 },	 { &l->regions, 16384 }, { &l->fds, 65536 },
 		{ &l->threads, 65536 },	 { &l->frames, 65536 },	 { &l->modules, 4096 },
-		{ &l->series, 2048 },	 { &l->points, 128 },
+		{ &l->series, 2048 },	 { &l->points, 128 },	 { &l->pages, 65536 },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -392,4 +392,27 @@ int model_set_residency(struct model *m, uint32_t pid, const struct residency *r
 	struct proc *p = procs_find(m, pid);
 
 	return p ? ranges_set_residency(p->space.ranges, r, n) : -ESRCH;
+}
+
+int model_pages(struct model *m, uint32_t pid, struct residency **ret, size_t *ret_n,
+		unsigned int *ret_skip)
+{
+	struct proc *p = procs_find(m, pid);
+	int r;
+
+	if (!p)
+		return -ESRCH;
+	r = pages_asked(p->space.pages, ret, ret_n);
+	if (r == 0)
+		*ret_skip = pages_wanted_skip(p->space.pages);
+	return r;
+}
+
+int model_set_pages(struct model *m, uint32_t pid, const struct residency *r, size_t n,
+		    uint64_t now_ns)
+{
+	struct proc *p = procs_find(m, pid);
+
+	return p ? pages_settle(p->space.pages, r, n, p->space.ranges, p->space.mappings, now_ns)
+		 : -ESRCH;
 }

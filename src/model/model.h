@@ -32,6 +32,7 @@ struct model_limits {
 	size_t modules;	  /* default 4096 */
 	size_t series;	  /* sites with a history, of all processes; default 2048 */
 	size_t points;	  /* in one history; default 128 */
+	size_t pages;	  /* that were seen to be touched first; default 65536 */
 };
 
 struct model_cfg {
@@ -108,6 +109,15 @@ int model_set_fds(struct model *m, uint32_t pid, const struct fd_fact *fact, siz
 int model_ranges(struct model *m, uint32_t pid, struct residency **ret, size_t *ret_n);
 /* -ENODATA when none of them was asked for. */
 int model_set_residency(struct model *m, uint32_t pid, const struct residency *r, size_t n);
+
+/*
+ * Pages that were seen to be touched first (pages.h), to be read like ranges and handed to
+ * model_set_pages(), after the ranges were. ret_skip: for collector_set_fault_skip().
+ */
+int model_pages(struct model *m, uint32_t pid, struct residency **ret, size_t *ret_n,
+		unsigned int *ret_skip);
+int model_set_pages(struct model *m, uint32_t pid, const struct residency *r, size_t n,
+		    uint64_t now_ns);
 
 /* A file whose code is mapped. Borrowed text, valid until the process is removed or executes. */
 struct module_request {

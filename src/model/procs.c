@@ -6,6 +6,7 @@
 
 static void space_done(struct space *s)
 {
+	pages_free(s->pages);
 	threads_free(s->threads);
 	ranges_free(s->ranges);
 	mappings_free(s->mappings);
@@ -34,6 +35,8 @@ static int space_init(struct space *s, uint32_t asid, const struct model_cfg *cf
 		r = ranges_new(&ranges, &made.ranges);
 	if (r == 0)
 		r = threads_new(l->threads, &made.threads);
+	if (r == 0)
+		r = pages_new(l->pages, cfg->page_bytes, &made.pages);
 	if (r < 0)
 		return r;
 	*s = made;
@@ -137,7 +140,7 @@ int procs_add(struct model *m, uint32_t pid, uint32_t asid, uint64_t now_ns, str
 static void space_add_refused(const struct space *s, struct snap_counters *c)
 {
 	c->ranges_refused += mappings_refused(s->mappings) + ranges_refused(s->ranges) +
-			     modules_refused(s->modules);
+			     modules_refused(s->modules) + pages_refused(s->pages);
 	c->symbols_refused += stacks_refused(s->stacks);
 	c->tasks_refused += threads_refused(s->threads);
 }

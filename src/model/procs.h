@@ -11,6 +11,7 @@
 #include "model/mappings.h"
 #include "model/model.h"
 #include "model/modules.h"
+#include "model/pages.h"
 #include "model/ranges.h"
 #include "model/series.h"
 #include "model/sites.h"
@@ -26,6 +27,7 @@ struct space {
 	struct mappings *mappings;
 	struct ranges *ranges;
 	struct threads *threads;
+	struct pages *pages;
 	bool vmas_known;
 };
 

@@ -10,6 +10,7 @@
 
 #include "memtrace/wire.h"
 #include "model/series.h"
+#include "model/snapshot.h"
 
 struct site {
 	uint64_t id;	 /* as of the last snapshot; 0 before the first */
@@ -34,6 +35,9 @@ struct site {
 	unsigned int doubted_age; /* bucket of the age at which they are taken to have died */
 	uint64_t first_seen_ns, last_alloc_ns;
 	bool in_allocator;     /* what it maps is an allocator's, whose blocks are traced */
+	struct { /* of pages.h: what is live, by what it is; what nobody else accounts for */
+		uint64_t bytes[TOUCHED_USES], unplaced_bytes;
+	} touched;
 	struct series *series; /* owned; NULL when the site matters too little */
 };
 

@@ -174,6 +174,24 @@ static int build_series(struct build *b, const struct series *from, struct snap_
 	return 0;
 }
 
+/* Where most of what a site of faults holds lies. */
+static enum touched touched_most(const struct site *site)
+{
+	enum touched most = TOUCHED_ANON;
+
+	for (int i = TOUCHED_NONE + 1; i < TOUCHED_USES; i++)
+		if (site->touched.bytes[i] > site->touched.bytes[most])
+			most = (enum touched)i;
+	return most;
+}
+
+static void tell_touched(const struct site *site, struct snap_site *out)
+{
+	out->touched = touched_most(site);
+	out->kind = out->touched == TOUCHED_HEAP ? MT_SITE_HEAP : MT_SITE_MMAP;
+	out->unplaced_bytes = site->touched.unplaced_bytes;
+}
+
 static int build_site(struct build *b, struct site *site, struct snap_site *ret)
 {
 	struct snap_site out = {
@@ -197,6 +215,8 @@ static int build_site(struct build *b, struct site *site, struct snap_site *ret)
 	out.id = site->id;
 	out.id_final = site->id_final;
 	site_estimate(site, b->unit, &out);
+	if (site->kind == MT_SITE_FAULT)
+		tell_touched(site, &out);
 	memcpy(out.live_by_age, site->live_by_age, sizeof(out.live_by_age));
 	memcpy(out.freed_by_age, site->freed_by_age, sizeof(out.freed_by_age));
 	r = build_stack(b, site, &out.stack);
@@ -221,6 +241,7 @@ static void count_ages(const struct build *b)
 	}
 	mappings_add_ages(s->mappings, b->now_ns);
 	threads_add_ages(s->threads, b->now_ns);
+	pages_add_ages(s->pages, b->now_ns);
 	fds_add_ages(b->p->fds, b->now_ns);
 }
 
@@ -248,9 +269,13 @@ static int build_sites(struct build *b, struct site *lost)
 	b->unit = largest_unit(sites);
 	if (lost && lost->alloc_count)
 		r = build_site(b, lost, &out[n++]);
-	for (size_t i = 0; i < sites_count(sites) && r == 0; i++)
-		if (sites_at(sites, i)->alloc_count)
-			r = build_site(b, sites_at(sites, i), &out[n++]);
+	for (size_t i = 0; i < sites_count(sites) && r == 0; i++) {
+		struct site *site = sites_at(sites, i);
+
+		/* where allocations are recorded, who touched their pages is nothing more */
+		if (site->alloc_count && !(site->kind == MT_SITE_FAULT && b->p->heap_traced))
+			r = build_site(b, site, &out[n++]);
+	}
 	b->s->sites = out;
 	b->s->site_count = n;
 	return r;

@@ -61,6 +61,16 @@ struct snap_series {
 	size_t count;
 };
 
+/* What lies where pages were touched for the first time. */
+enum touched {
+	TOUCHED_NONE = 0,
+	TOUCHED_HEAP, /* the break, or where allocators serve from */
+	TOUCHED_ANON,
+	TOUCHED_FILE,
+	TOUCHED_SHM,
+	TOUCHED_USES
+};
+
 struct snap_site {
 	uint64_t id;   /* site_id: stable over runs, restarts and hosts */
 	bool id_final; /* false: it can change, modules or names of the stack are not known yet */
@@ -81,6 +91,14 @@ struct snap_site {
 	uint64_t live_by_age[MT_AGE_BUCKETS];
 	uint64_t freed_by_age[MT_AGE_BUCKETS]; /* cumulative */
 	double first_seen_s, last_alloc_s;     /* since tracing began */
+	/*
+	 * Not NONE: a site of the page-fault tier. Its kind is MT_SITE_HEAP or MT_SITE_MMAP, its
+	 * blocks are pages that its code touched first and that are still there, and it may be
+	 * another view of what other sites hold, but for unplaced_bytes of it. All of it are
+	 * estimates.
+	 */
+	enum touched touched;
+	uint64_t unplaced_bytes;
 	struct snap_series live_bytes_series;
 	struct snap_series live_count_series;
 	struct snap_stack stack;

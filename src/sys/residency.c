@@ -29,6 +29,7 @@ _Static_assert(sizeof(struct scan_arg) == 96, "layout of the kernel's pm_scan_ar
 #define SCAN_PRESENT (1u << 3)
 #define SCAN_SWAPPED (1u << 4)
 #define SCAN_PFNZERO (1u << 5)
+#define SCAN_HUGE (1u << 6)
 #define SCAN_GUARD (1u << 8) /* 6.15 and later */
 
 #define ENTRY_PFN ((UINT64_C(1) << 55) - 1)
@@ -73,7 +74,7 @@ static bool in_order(const struct residency *ranges, size_t count)
 }
 
 /* 0 for all, so that regions can be added up; unknown for what will not be asked about. */
-static void reset_ranges(struct residency *ranges, size_t count)
+static void reset_ranges(struct residency *ranges, size_t count, bool huge_told)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct residency *r = &ranges[i];
@@ -81,6 +82,7 @@ static void reset_ranges(struct residency *ranges, size_t count)
 		/* The kernel's half holds no memory of a process: [vsyscall] is 0, not unknown. */
 		r->resident_bytes = in_reach(r) || r->start >= KERNEL_HALF ? 0 : FACT_UNKNOWN;
 		r->swapped_bytes = r->resident_bytes;
+		r->huge_bytes = huge_told ? r->resident_bytes : FACT_UNKNOWN;
 	}
 }
 
@@ -107,6 +109,8 @@ static void credit_region(struct todo *t, const struct scan_region *region)
 			t->ranges[i].resident_bytes += bytes;
 		else if (region->categories & SCAN_SWAPPED)
 			t->ranges[i].swapped_bytes += bytes;
+		if (region->categories & SCAN_HUGE)
+			t->ranges[i].huge_bytes += bytes;
 	}
 }
 
@@ -123,7 +127,7 @@ static int scan_span(int fd, uint64_t exclude, struct scan_region *regions, stru
 			.category_inverted = exclude,
 			.category_mask = exclude,
 			.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
-			.return_mask = SCAN_PRESENT | SCAN_SWAPPED,
+			.return_mask = SCAN_PRESENT | SCAN_SWAPPED | SCAN_HUGE,
 		};
 		int n = ioctl(fd, SCAN_IOCTL, &arg);
 		uint64_t reached;
@@ -157,7 +161,7 @@ static int scan_ranges(int fd, uint64_t exclude, struct residency *ranges, size_
 	regions = malloc(REGIONS * sizeof(*regions));
 	if (!regions)
 		return -ENOMEM;
-	reset_ranges(ranges, count);
+	reset_ranges(ranges, count, true);
 	for (size_t i = 0; i < count && in_reach(&ranges[i]); i = next) {
 		uint64_t end = ranges[i].end;
 
@@ -242,7 +246,7 @@ static int read_ranges(const struct residency_cfg *cfg, int fd, struct residency
 	entries = malloc(ENTRIES * sizeof(*entries));
 	if (!entries)
 		return -ENOMEM;
-	reset_ranges(ranges, count);
+	reset_ranges(ranges, count, false);
 	for (size_t i = 0; i < count && in_reach(&ranges[i]); i++) {
 		uint64_t bytes = ranges[i].end - ranges[i].start;
 

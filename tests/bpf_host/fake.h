@@ -53,6 +53,7 @@ static struct {
 	struct mm_struct mm;
 	struct uprobe_task utask;
 	struct task_struct task;
+	struct pt_regs regs;  /* the user's, of the current task */
 	void *garbage[65536]; /* poisoned values, freed at reset */
 	size_t garbage_count;
 } fake;
@@ -234,6 +235,12 @@ uint64_t bpf_get_attach_cookie(void *ctx)
 struct task_struct *bpf_get_current_task_btf(void)
 {
 	return &fake.task;
+}
+
+long bpf_task_pt_regs(struct task_struct *task)
+{
+	(void)task;
+	return (long)(intptr_t)&fake.regs;
 }
 
 static inline void fake_poke(uint64_t addr, uint64_t word)

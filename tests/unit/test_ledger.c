@@ -27,15 +27,70 @@ static void before_heap_tracing_allocators_hold_only_the_past(void **state)
 
 	w->snap.heap_traced = false;
 	w->snap.proc.rss_bytes = 50 * MB;
+	w->snap.allocator_at_attach_bytes = 40 * MB;
 	add_range(w, RANGE_ALLOCATOR, 50 * MB);
 	tick(w);
-	assert_int_equal(bytes_of(w, CLASS_preexisting), 50 * MB);
+	assert_int_equal(bytes_of(w, CLASS_preexisting), 40 * MB);
+	assert_int_equal(bytes_of(w, CLASS_unexplained), 10 * MB);
 	assert_int_equal(w->ledger.rows[CLASS_application].how, HOW_UNAVAILABLE);
 	assert_int_equal(bytes_of(w, CLASS_application), FACT_UNKNOWN);
 	assert_int_equal(w->ledger.rows[CLASS_allocator_slack].how, HOW_UNAVAILABLE);
 	assert_int_equal(w->ledger.slack_bytes, FACT_UNKNOWN);
 	assert_int_equal(w->ledger.live_bytes, FACT_UNKNOWN);
 	assert_true(isnan(w->ledger.alloc_per_s));
+	assert_sum_closes(w);
+}
+
+static struct snap_site *add_touched(struct world *w, enum mt_site_kind kind, uint32_t module,
+				     uint64_t unplaced_bytes)
+{
+	struct snap_site *site = add_site(w, kind, module, unplaced_bytes);
+
+	site->touched = kind == MT_SITE_HEAP ? TOUCHED_HEAP : TOUCHED_ANON;
+	site->unplaced_bytes = unplaced_bytes;
+	return site;
+}
+
+static void what_nobody_accounts_for_is_whose_code_touched_it_first(void **state)
+{
+	struct world *w = *state;
+
+	w->snap.heap_traced = false;
+	w->snap.proc.rss_bytes = 50 * MB;
+	w->snap.allocator_at_attach_bytes = 40 * MB;
+	add_range(w, RANGE_ALLOCATOR, 46 * MB);
+	add_range(w, RANGE_OTHER, 4 * MB);
+	add_touched(w, MT_SITE_HEAP, EXE, 5 * MB);
+	add_touched(w, MT_SITE_MMAP, LIBZ, 1 * MB);
+	w->owners[1].class = CLASS_native_modules;
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_preexisting), 40 * MB);
+	assert_int_equal(bytes_of(w, CLASS_application), 5 * MB);
+	assert_int_equal(bytes_of(w, CLASS_native_modules), 1 * MB);
+	assert_int_equal(bytes_of(w, CLASS_unexplained), 4 * MB);
+	assert_int_equal(w->ledger.rows[CLASS_application].how, HOW_ESTIMATE);
+	assert_int_equal(w->ledger.live_bytes, FACT_UNKNOWN);
+	assert_sum_closes(w);
+}
+
+/* Estimates may be too high, and what other sites account for is not counted once more. */
+static void who_touched_memory_never_gets_more_than_there_is(void **state)
+{
+	struct world *w = *state;
+	struct snap_site *mapper;
+
+	w->snap.heap_traced = false;
+	w->snap.proc.rss_bytes = 10 * MB;
+	w->snap.allocator_at_attach_bytes = 0;
+	mapper = add_site(w, MT_SITE_MMAP, EXE, 6 * MB);
+	add_range(w, RANGE_SITE, 6 * MB)->site = mapper->site;
+	add_range(w, RANGE_OTHER, 4 * MB);
+	add_touched(w, MT_SITE_MMAP, EXE, 30 * MB);
+	add_touched(w, MT_SITE_MMAP, EXE, 10 * MB)->unplaced_bytes = 0;
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_application), 10 * MB);
+	assert_int_equal(bytes_of(w, CLASS_unexplained), 0);
+	assert_int_equal(w->ledger.rows[CLASS_application].count, 2); /* mappings, not pages */
 	assert_sum_closes(w);
 }
 
@@ -168,6 +223,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(external_is_resident_and_swapped_memory),
 		TEST(before_heap_tracing_allocators_hold_only_the_past),
+		TEST(what_nobody_accounts_for_is_whose_code_touched_it_first),
+		TEST(who_touched_memory_never_gets_more_than_there_is),
 		TEST(without_residency_nothing_is_placed_and_nothing_is_zero),
 		TEST(rates_and_growth_come_from_the_state),
 		TEST(a_tick_without_residency_is_not_growth_of_the_unexplained),

@@ -44,6 +44,7 @@ struct uprobe_task {
 };
 struct mm_struct {
 	struct uprobes_state uprobes_state;
+	unsigned long exec_vm;
 	struct {
 		void *vdso;
 	} context;
@@ -51,6 +52,7 @@ struct mm_struct {
 struct task_struct {
 	struct mm_struct *mm;
 	struct uprobe_task *utask;
+	int pagefault_disabled;
 };
 struct super_block {
 	__u32 s_dev;

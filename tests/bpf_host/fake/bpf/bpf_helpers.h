@@ -39,6 +39,7 @@ uint64_t bpf_get_current_pid_tgid(void);
 uint32_t bpf_get_smp_processor_id(void);
 uint64_t bpf_get_attach_cookie(void *ctx);
 struct task_struct *bpf_get_current_task_btf(void);
+long bpf_task_pt_regs(struct task_struct *task);
 long bpf_probe_read_user(void *to, uint32_t size, const void *from);
 long bpf_loop(uint32_t n, void *fn, void *ctx, uint64_t flags);
 long bpf_find_vma(struct task_struct *task, uint64_t addr, void *fn, void *ctx, uint64_t flags);

@@ -9,3 +9,8 @@
 #define PT_REGS_SP(r) ((r)->sp)
 #define PT_REGS_FP(r) ((r)->bp)
 #define PT_REGS_IP(r) ((r)->ip)
+#define PT_REGS_SP_CORE(r) ((r)->sp)
+#define PT_REGS_FP_CORE(r) ((r)->bp)
+#define PT_REGS_IP_CORE(r) ((r)->ip)
+/* A typed tracepoint is a function of its arguments. */
+#define BPF_PROG(name, ...) name(__VA_ARGS__)

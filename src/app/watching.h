@@ -1,0 +1,27 @@
+/*
+ * What is looked at only for a while, where allocators are not probed. The page-fault tier of a
+ * process goes in when something of it grows, and stays while it does: its cost is bounded. System
+ * calls are followed at first, and on while that costs next to nothing; where it costs more they
+ * are followed only while something grows, in windows where all of the machine would feel it.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct run;
+struct tracee;
+
+struct watching {
+	uint64_t in_ns;		/* when the hooks went in */
+	uint64_t not_before_ns; /* they stay out until then */
+	uint64_t looked_ns, looked_calls;
+	double target_ratio, machine_ratio; /* what they cost, of the targets' CPU time, ... */
+	uint32_t cpus;			    /* ... and of all that these have */
+};
+
+void watching_begin(struct watching *w, uint64_t now_ns);
+
+/* Once per tick, after the tracees' own. calls: system calls that were followed so far. */
+void watching_look(struct watching *w, const struct run *run, struct tracee *const *tracee,
+		   size_t count, uint64_t calls, uint64_t now_ns);
