@@ -110,16 +110,29 @@ static uint64_t page_bytes_weighed(const struct page *p)
 	return sat_mul(p->bytes, page_weight(p));
 }
 
+/* What a page adds to the variance of its site's bytes, see mt_held_var(). */
+static double page_var(const struct page *p)
+{
+	double weight = (double)page_weight(p), bytes = (double)p->bytes;
+
+	return bytes * bytes * weight * (weight - 1);
+}
+
 static void page_born(struct page *p, uint64_t bytes)
 {
 	p->bytes = bytes;
+	p->site->born_records++;
+	p->site->born_var += page_var(p);
 	site_born(p->site, page_bytes_weighed(p), page_weight(p), p->born_ns);
 }
 
 static void page_died(const struct page *p, uint64_t now_ns)
 {
-	if (p->bytes)
-		site_died(p->site, page_bytes_weighed(p), page_weight(p), p->born_ns, now_ns);
+	if (!p->bytes)
+		return;
+	p->site->died_records++;
+	p->site->died_var += page_var(p);
+	site_died(p->site, page_bytes_weighed(p), page_weight(p), p->born_ns, now_ns);
 }
 
 void pages_add_ages(const struct pages *t, uint64_t now_ns)

@@ -111,9 +111,9 @@ static void what_makes_no_new_page_is_not_told(void **state)
 {
 	(void)state;
 	begin(100);
-	touch(BASE, WRITE | FAULT_PROT);	 /* it is there: copied on write */
-	touch(BASE, FAULT_CODE);		 /* code */
-	touch(0xffff888000000000ull, WRITE);	 /* the kernel's own */
+	touch(BASE, WRITE | FAULT_PROT);     /* it is there: copied on write */
+	touch(BASE, FAULT_CODE);	     /* code */
+	touch(0xffff888000000000ull, WRITE); /* the kernel's own */
 	fake.task.pagefault_disabled = 1;
 	touch(BASE, WRITE); /* a look that must not fault */
 	assert_int_equal(fake.sent, 0);

@@ -1,4 +1,5 @@
-/* The page-fault tier in the model: pages by who touched them first, as the page tables find them. */
+/* The page-fault tier in the model: pages by who touched them first, as the page tables find them.
+ */
 #include "model_world.h"
 
 #include <errno.h>
