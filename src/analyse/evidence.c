@@ -40,9 +40,11 @@ static struct text bytes_text(double bytes)
 	return t;
 }
 
-static const char *things_name(enum mt_site_kind kind)
+static const char *things_name(const struct evidence *e)
 {
-	switch (kind) {
+	if (e->touched)
+		return "pages";
+	switch (e->kind) {
 	case MT_SITE_FD: return "descriptors";
 	case MT_SITE_SOCKET: return "sockets";
 	case MT_SITE_THREAD: return "threads";
@@ -53,9 +55,11 @@ static const char *things_name(enum mt_site_kind kind)
 }
 
 /* What happens to such things at the end of their lives. */
-static const char *ended_text(enum mt_site_kind kind)
+static const char *ended_text(const struct evidence *e)
 {
-	switch (kind) {
+	if (e->touched)
+		return "given back";
+	switch (e->kind) {
 	case MT_SITE_FD:
 	case MT_SITE_SOCKET: return "closed";
 	case MT_SITE_THREAD: return "ended";
@@ -84,7 +88,7 @@ int evidence_add(struct finding *f, const char *format, ...)
 static int add_lifetimes(const struct evidence *e, struct finding *f)
 {
 	const struct suspicion *s = e->s;
-	const char *things = things_name(e->kind);
+	const char *things = things_name(e);
 	const char *were = e->kind == MT_SITE_THREAD ? "have" : "were";
 
 	switch (s->opinion) {
@@ -92,14 +96,14 @@ static int add_lifetimes(const struct evidence *e, struct finding *f)
 		return evidence_add(f, "%s of %s %s that reached an age of %.0f s %s never %s",
 				    count_text(s->old_count).s,
 				    count_text(s->old_count + s->old_freed).s, things, s->cut_s,
-				    were, ended_text(e->kind));
+				    were, ended_text(e));
 	case SUSPECT_KEPT:
 		return evidence_add(f,
 				    "%s of %s %s %s %s: a leak or unbounded cache, or lives "
 				    "longer than %.0f s",
 				    e->freed_count > 0 ? count_text(e->freed_count).s : "none",
-				    count_text(e->allocated_count).s, things, were,
-				    ended_text(e->kind), s->window_s);
+				    count_text(e->allocated_count).s, things, were, ended_text(e),
+				    s->window_s);
 	default:
 		return evidence_add(f, "judged by the curve alone: %s",
 				    e->process_level ? "no call site of this memory is known"
@@ -115,8 +119,8 @@ static int add_growth(const struct evidence *e, struct finding *f)
 		return evidence_add(f,
 				    "grew by %s %s, %.2f a second over %.0f s, 95 %% interval "
 				    "%.2f to %.2f",
-				    count_text(s->growth_count).s, things_name(e->kind),
-				    s->count_per_s, s->window_s, s->low_per_s, s->high_per_s);
+				    count_text(s->growth_count).s, things_name(e), s->count_per_s,
+				    s->window_s, s->low_per_s, s->high_per_s);
 	return evidence_add(f, "grew %s/s over %.0f s, 95 %% interval %s/s to %s/s",
 			    bytes_text(s->bytes_per_s).s, s->window_s, bytes_text(s->low_per_s).s,
 			    bytes_text(s->high_per_s).s);
@@ -173,6 +177,10 @@ int evidence_write(const struct evidence *e, struct finding *f)
 				 "does not slow down: the last third grew %.2f times as much as "
 				 "the first",
 				 e->s->third_ratio);
+	if (r == 0 && e->touched)
+		r = evidence_add(f,
+				 "told by page faults: this code touched the pages first; a mode "
+				 "with allocator probes says who asked for them");
 	if (r == 0 && e->paths > 1)
 		r = evidence_add(f, "%zu call paths of one owner taken together", e->paths);
 	return r == 0 ? add_process(e, f) : r;

@@ -7,6 +7,7 @@
 struct evidence {
 	const struct suspicion *s;
 	enum mt_site_kind kind;
+	bool touched; /* pages by who touched them first, not what was asked for */
 	double allocated_count, freed_count; /* since tracing began */
 	size_t paths;			     /* call paths of one owner judged together */
 	bool process_level;		     /* the whole process, no site is known */

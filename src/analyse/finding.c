@@ -107,6 +107,8 @@ int finding_write(const struct finding_input *in, struct finding *ret)
 	struct evidence e = {
 		.s = in->s,
 		.kind = in->kind,
+		.touched = in->largest_count &&
+			   in->in->snap->sites[in->largest[0]].touched != TOUCHED_NONE,
 		.allocated_count = in->totals->allocated_count,
 		.freed_count = in->totals->freed_count,
 		.paths = in->paths,

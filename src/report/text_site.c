@@ -153,6 +153,8 @@ void text_add_who(struct strbuf *b, const struct analysis *a, const struct snap_
 
 const char *text_count_noun(const struct snap_site *site)
 {
+	if (site && site->touched)
+		return "pages";
 	switch (site ? site->kind : MT_SITE_HEAP) {
 	case MT_SITE_MMAP:
 	case MT_SITE_BRK: return "mappings";
