@@ -26,6 +26,7 @@ struct mt_memo_texts_map memo_texts SEC(".maps");
 struct mt_faults_map faults SEC(".maps");
 
 const volatile struct mt_config cfg = { .wire_version = MT_WIRE_VERSION };
+const volatile __u8 followed[MT_SYSCALLS] = { 0 };
 
 /* Next numbers to give out; user space takes address spaces and texts from
  * the same. */

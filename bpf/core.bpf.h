@@ -258,6 +258,7 @@ extern struct mt_memo_texts_map memo_texts SEC(".maps");
 extern struct mt_faults_map faults SEC(".maps");
 
 extern const volatile struct mt_config cfg;
+extern const volatile __u8 followed[MT_SYSCALLS];
 
 /* The number of the next change of code; see struct mt_proc. */
 extern __u32 next_text;

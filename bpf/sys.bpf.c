@@ -128,6 +128,12 @@ static __noinline int sys_send(struct sys_call *c, struct mt_syscall *row, __u32
 	return 0;
 }
 
+/* Asked at every system call of the machine: a load and a test. */
+static __always_inline int is_followed(__u64 nr, __u8 what)
+{
+	return followed[nr & (MT_SYSCALLS - 1)] & what;
+}
+
 static __always_inline struct mt_syscall *row_of(__u32 nr)
 {
 	struct mt_syscall *row = bpf_map_lookup_elem(&syscalls, &nr);
@@ -243,10 +249,13 @@ static __always_inline void count_call(void)
 SEC("?tp_btf/sys_enter")
 int BPF_PROG(mt_sys_enter, struct pt_regs *regs, long nr)
 {
-	struct mt_syscall *row = row_of(nr);
 	struct sys_call c = { .regs = regs, .nr = nr };
+	struct mt_syscall *row;
 	struct mt_proc *p;
 
+	if (!is_followed(nr, MT_FOLLOW_ENTRY))
+		return 0;
+	row = row_of(nr);
 	if (!row || !row->entry)
 		return 0;
 	p = proc_find(bpf_get_current_pid_tgid() >> 32);
@@ -260,13 +269,16 @@ int BPF_PROG(mt_sys_enter, struct pt_regs *regs, long nr)
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(mt_sys_exit, struct pt_regs *regs, long ret)
 {
-	__u32 nr = syscall_number(regs);
-	struct mt_syscall *row = row_of(nr);
+	__u64 nr = syscall_number(regs);
+	struct mt_syscall *row;
 	struct sys_call c = { .regs = regs, .ret = ret, .nr = nr };
 	int failed = ret < 0 && ret > -4096;
 	struct mt_proc *p;
 
 	count_call();
+	if (!is_followed(nr, MT_FOLLOW_EXIT))
+		return 0;
+	row = row_of(nr);
 	if (!row)
 		return 0;
 	p = proc_find(bpf_get_current_pid_tgid() >> 32);

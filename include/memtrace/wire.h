@@ -456,6 +456,11 @@ struct mt_layout {
 	struct mt_mapping map[MT_LAYOUT_MAPPINGS]; /* by address */
 };
 
+/* By number, what of a system call is followed: nearly all end there. */
+#define MT_SYSCALLS 512u
+#define MT_FOLLOW_ENTRY 1
+#define MT_FOLLOW_EXIT 2
+
 /* What to do at a system call; indexed by its number, filled from syscalls.def. */
 struct mt_syscall {
 	__u8 op;

@@ -13,7 +13,6 @@
 #include "collect/syscall_numbers.h"
 
 #define SCRATCH_PER_CPU 4
-#define SYSCALL_ROWS 512
 
 void collector_free(struct collector *c)
 {
@@ -63,7 +62,7 @@ static void set_sizes(struct memtrace_bpf *s, const struct collector_cfg *cfg, i
 	bpf_map__set_max_entries(s->maps.events, cfg->ring_bytes);
 	bpf_map__set_max_entries(s->maps.scratch, SCRATCH_PER_CPU * cpus);
 	bpf_map__set_max_entries(s->maps.busy, SCRATCH_PER_CPU * cpus);
-	bpf_map__set_max_entries(s->maps.syscalls, SYSCALL_ROWS);
+	bpf_map__set_max_entries(s->maps.syscalls, MT_SYSCALLS);
 	s->rodata->cfg.boot_ns = cfg->boot_ns;
 	s->rodata->cfg.site_capacity = cfg->sites_max;
 	s->rodata->cfg.thread_capacity = cfg->threads_max;
@@ -110,12 +109,10 @@ static void choose_programs(struct memtrace_bpf *s, const struct features *f)
 }
 
 /* Rows whose number this architecture has; others are skipped where the table is expanded. */
-static int fill_syscalls(struct collector *c)
-{
-	static const struct {
-		int nr;
-		struct mt_syscall row;
-	} rows[] = {
+static const struct syscall_row {
+	int nr;
+	struct mt_syscall row;
+} syscall_rows[] = {
 #define SYSCALL(name, op_, entry_, site, arg, len) \
 	{ SYS_##name,                              \
 	  { .op = MT_SYS_##op_,                    \
@@ -125,15 +122,29 @@ static int fill_syscalls(struct collector *c)
 	    .extra_len = (len) } },
 #include "memtrace/syscalls.def"
 #undef SYSCALL
-	};
+};
+#define SYSCALL_ROWS (sizeof(syscall_rows) / sizeof(syscall_rows[0]))
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		uint32_t nr = rows[i].nr;
+static void choose_syscalls(struct memtrace_bpf *s)
+{
+	for (size_t i = 0; i < SYSCALL_ROWS; i++) {
+		uint32_t nr = syscall_rows[i].nr;
 
-		if (nr >= SYSCALL_ROWS)
-			continue;
-		if (bpf_map__update_elem(c->skel->maps.syscalls, &nr, sizeof(nr), &rows[i].row,
-					 sizeof(rows[i].row), BPF_ANY))
+		if (nr < MT_SYSCALLS)
+			s->rodata->followed[nr] =
+				MT_FOLLOW_EXIT | (syscall_rows[i].row.entry ? MT_FOLLOW_ENTRY : 0);
+	}
+}
+
+static int fill_syscalls(struct collector *c)
+{
+	for (size_t i = 0; i < SYSCALL_ROWS; i++) {
+		const struct syscall_row *r = &syscall_rows[i];
+		uint32_t nr = r->nr;
+
+		if (nr < MT_SYSCALLS &&
+		    bpf_map__update_elem(c->skel->maps.syscalls, &nr, sizeof(nr), &r->row,
+					 sizeof(r->row), BPF_ANY))
 			return -errno;
 	}
 	return 0;
@@ -153,6 +164,7 @@ static int load(struct collector *c, const struct collector_cfg *cfg, struct err
 	set_sizes(c->skel, cfg, c->cpus);
 	c->bucket_bits = c->skel->rodata->cfg.bucket_bits;
 	choose_programs(c->skel, cfg->features);
+	choose_syscalls(c->skel);
 	r = memtrace_bpf__load(c->skel);
 	if (r)
 		return err_set(err, r == -EPERM || r == -ENOMEM ? r : -EOPNOTSUPP,
