@@ -22,7 +22,7 @@ void site_estimate(const struct site *s, double unit, struct snap_site *ret)
 {
 	double bytes = (double)ret->live_bytes, var = site_live_var(s);
 
-	ret->estimated = site_is_estimated(s);
+	ret->estimated = site_is_estimated(s) || s->kind == MT_SITE_FAULT;
 	if (!ret->estimated)
 		return;
 	ret->records = sat_sub(s->born_records, s->died_records);
