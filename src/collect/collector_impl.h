@@ -55,9 +55,9 @@ struct collector {
 	struct bpf_link *fault_hooks[2]; /* owned; NULL while no process's faults are followed */
 	uint32_t *faults_of;		 /* owned: processes whose faults are */
 	size_t faults_count, faults_room;
-	struct probe_link *links;	 /* owned, newest first */
-	struct common_file *commons;	 /* owned */
-	const uint32_t *expected;	 /* borrowed */
+	struct probe_link *links;    /* owned, newest first */
+	struct common_file *commons; /* owned */
+	const uint32_t *expected;    /* borrowed */
 	size_t expected_count;
 	uint64_t strangers; /* as last seen */
 	bool strangers_grew;
