@@ -373,13 +373,9 @@ static int parse_word(struct parser *p)
 static void finish(struct parser *p)
 {
 	struct opts *o = &p->o;
-	size_t i;
 
 	if (o->command == CLI_NONE)
 		o->command = CLI_TRACE;
-	for (i = 0; i < p->row_count; i++)
-		if (p->rows[i].at == offsetof(struct opts, budget_pct))
-			o->budget_given = o->given >> i & 1;
 	if (o->output && !strcmp(o->output, "-"))
 		o->output = NULL;
 	if (o->file && !strcmp(o->file, "-"))

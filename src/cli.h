@@ -41,8 +41,8 @@ struct opts {
 	double duration_s; /* 0: until stopped */
 
 	enum trace_mode mode;
-	double budget_pct;		     /* of the target's CPU time; 0: no bound */
-	bool budget_given;		     /* the user chose budget_pct, it is not the default */
+	double budget_pct;     /* of the target's CPU time; 0: no bound */
+	uint64_t sample_bytes; /* mean gap between samples, a power of two; 0: not given */
 	const char *allocs[OPTS_ALLOCS_MAX]; /* --alloc, not parsed here */
 	size_t alloc_count;
 	bool explain_probes;

@@ -41,16 +41,23 @@ static const struct opt opt_table[] = {
 #undef GROUP
 #define GROUP "How to measure"
 	{ "mode", 0, OPT_MODE, AT(mode), "MODE", GROUP,
-	  "watch: no allocator probes; full: every allocation; auto: full, until a given --budget "
-	  "is "
-	  "exceeded, then watch; sample: not in this version",
+	  "watch: no allocator probes; sample: allocations picked at random, by size; full: every "
+	  "allocation, while the budget lasts; auto: every allocation while it fits into the "
+	  "budget, "
+	  "else a sample, else probes now and then; a run without end that writes JSON lines "
+	  "watches until something grows",
 	  "auto", TRACING },
 	{ "budget", 0, OPT_PERCENT, AT(budget_pct), "PERCENT", GROUP,
-	  "bound on what tracing costs, in percent of the process's CPU time; 0: no bound. When "
-	  "given, "
-	  "allocator probes are taken out once their estimated cost stays above it; the default is "
-	  "only reported",
+	  "bound on what tracing costs, in percent of the process's CPU time, which counts as a "
+	  "tenth of a CPU at least; 0: no bound. Held by wider gaps between samples, then by "
+	  "probes "
+	  "that are in for a share of the time, then by none",
 	  "5", TRACING, 0, 100 },
+	{ "sample-bytes", 0, OPT_POW2SIZE, AT(sample_bytes), "N", GROUP,
+	  "one sample for so many allocated bytes, on average; a power of two; otherwise the "
+	  "budget "
+	  "chooses",
+	  NULL, TRACING, 0x1p10, 0x1p26 },
 	{ "alloc", 0, OPT_ALLOCS, 0, "SPEC", GROUP,
 	  "trace an allocator that memtrace does not know, such as "
 	  "'libpool.so:pool_get(size=arg1):pool_put(ptr=arg1)'; may be repeated, up to 32 times",
@@ -182,7 +189,7 @@ const char *cli_accepted(const struct opt *row, char *buf, size_t size)
 		break;
 	case OPT_POW2SIZE:
 		snprintf(buf, size, "a power of two from %.0fK to %.0fM, such as %s",
-			 row->min / 0x1p10, row->max / 0x1p20, row->preset);
+			 row->min / 0x1p10, row->max / 0x1p20, row->preset ? row->preset : "64K");
 		break;
 	case OPT_BYTES:
 		snprintf(buf, size, "a number of bytes, such as 512M, 2G or 1500000000");

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "app/cost.h"
+#include "app/holding.h"
 #include "app/launch.h"
 #include "app/output.h"
 #include "app/preload.h"
@@ -32,8 +33,8 @@
 #define TICK_MAX_NS 2000000000ull /* judged at least this often */
 #define THREADS_MAX_SEEN 16384	  /* threads that may be inside an allocator */
 #define MAX_FRAMES MT_MAX_FRAMES
-#define TRACEES_MAX 1024    /* the kernel side has room for twice as many: MT_PROCS_MAX */
-#define OVER_BUDGET_TICKS 3 /* in a row, before the probes are taken out */
+#define TRACEES_MAX 1024	     /* the kernel side has room for twice as many: MT_PROCS_MAX */
+#define HOLD_OFF_MAX_NS 300000000ull /* no longer does a tick wait for a window */
 
 enum stage { STAGE_OPTIONS, STAGE_HOST, STAGE_PROCESSES };
 
@@ -52,6 +53,8 @@ struct app {
 	struct launch launch;
 	struct cost cost;
 	struct watching watching;
+	struct holding holding;
+	struct loop_source *hold_timer; /* the loop's */
 
 	struct tracee *tracee[TRACEES_MAX]; /* owned */
 	size_t tracee_count, alive_count;
@@ -62,6 +65,7 @@ struct app {
 
 	struct snap_counters counters;
 	struct judge_cfg judge_cfg;
+	uint64_t held_off_ns; /* since when work waits for windows; 0: it does not */
 	uint64_t started_ns, account_due_ns, tick_due_ns, report_due_ns, tick_ns;
 	enum end_reason end_reason;
 	int output_error; /* first failure of the sink */
@@ -254,6 +258,11 @@ static int add_tracee(struct app *a, uint32_t pid, uint32_t parent, uint32_t asi
 	if (r)
 		return r;
 	t->parent_pid = parent;
+	r = holding_add(&a->holding, t);
+	if (r) {
+		tracee_free(t);
+		return err_set(err, r, "cannot trace process %u (%s)", pid, strerror(-r));
+	}
 	a->tracee[a->tracee_count++] = t;
 	a->alive_count++;
 	tracee_head(t, clock_monotonic_ns(), clock_realtime_ns(), &head);
@@ -282,38 +291,9 @@ static void attach_born(struct app *a)
 	a->born_count = 0;
 }
 
-static void step_down(struct app *a, struct tracee *t, const char *reason)
+static void on_held(void *ctx, struct tracee *t, enum process_event event, const char *reason)
 {
-	tracee_step_down(t, reason);
-	log_warn("process %u: %s; allocator probes are out, watching only", t->pid, reason);
-	tell_process(a, t, PROCESS_DETACH, reason);
-}
-
-static void hold_budget(struct app *a, struct tracee *t, uint64_t now_ns)
-{
-	struct overhead_info o;
-	char reason[TRACEE_TEXT_BYTES];
-
-	cost_info(&a->cost, t, false, now_ns, &o);
-	if (a->opts->budget_pct == 0 || !t->heap_traced ||
-	    !(o.target_cpu_ratio_est * 100 > a->opts->budget_pct)) {
-		t->over_budget_ticks = 0;
-		return;
-	}
-	snprintf(reason, sizeof(reason),
-		 "probes cost an estimated %.0f %% of the target's CPU, the budget is %g %%",
-		 o.target_cpu_ratio_est * 100, a->opts->budget_pct);
-	if (!a->opts->budget_given) { /* told, not enforced: see README, Limits */
-		if (!t->mode_reason[0])
-			log_warn("process %u is slowed down: %s; give --budget to enforce it",
-				 t->pid, reason);
-		snprintf(t->mode_reason, sizeof(t->mode_reason),
-			 "over the budget of %g %%, which --budget would enforce",
-			 a->opts->budget_pct);
-		return;
-	}
-	if (++t->over_budget_ticks >= OVER_BUDGET_TICKS)
-		step_down(a, t, reason);
+	tell_process(ctx, t, event, reason);
 }
 
 static void account(struct app *a, uint64_t now_ns)
@@ -331,7 +311,7 @@ static void read_cost(struct app *a, uint64_t now_ns)
 	struct symbolizer_stats names;
 
 	symbolizer_get_stats(a->symbolizer, &names);
-	cost_read(&a->cost, a->run.proc, now_ns, a->counters.v[MT_CNT_hits], &names);
+	cost_read(&a->cost, a->run.proc, now_ns, &names);
 }
 
 static void tick_all(struct app *a, uint64_t now_ns, bool report)
@@ -342,11 +322,12 @@ static void tick_all(struct app *a, uint64_t now_ns, bool report)
 
 		if (t->ended || !t->alive)
 			continue;
+		holding_tick(t, now_ns);
 		if (tracee_tick(t, now_ns, &a->counters, false) == 0 && report)
 			tell_tick(a, t, now_ns);
 		if (t->heap_traced && !keeper_is_alive(a->keeper))
-			step_down(a, t, "the process that holds memtrace's probes was killed");
-		hold_budget(a, t, now_ns);
+			holding_give_up(&a->holding, t,
+					"the process that holds memtrace's probes was killed");
 	}
 	watching_look(&a->watching, &a->run, a->tracee, a->tracee_count,
 		      a->counters.v[MT_CNT_syscalls], now_ns);
@@ -399,6 +380,41 @@ static void scan_dirty(struct app *a)
 	}
 }
 
+/* Looks at those whose time has come, and sets the timer for the next. */
+static int on_hold(void *ctx, uint64_t expirations)
+{
+	struct app *a = ctx;
+	uint64_t now_ns = clock_monotonic_ns(), next_ns = now_ns + POLL_NS;
+
+	(void)expirations;
+	for (size_t i = 0; i < a->tracee_count; i++) {
+		struct tracee *t = a->tracee[i];
+
+		if (t->ended)
+			continue;
+		if (holding_due_ns(t) <= now_ns)
+			holding_look(&a->holding, t);
+		if (holding_due_ns(t) < next_ns)
+			next_ns = holding_due_ns(t);
+	}
+	now_ns = clock_monotonic_ns();
+	return loop_set_timer(a->hold_timer, next_ns > now_ns ? next_ns - now_ns : 1, 0);
+}
+
+/* A short window is open somewhere: what takes time is put off to its end. */
+static bool is_held_off(struct app *a, uint64_t now_ns)
+{
+	bool busy = false;
+
+	for (size_t i = 0; i < a->tracee_count && !busy; i++)
+		busy = !a->tracee[i]->ended && holding_is_busy(a->tracee[i], now_ns);
+	if (!busy)
+		a->held_off_ns = 0;
+	else if (!a->held_off_ns)
+		a->held_off_ns = now_ns;
+	return busy && now_ns - a->held_off_ns < HOLD_OFF_MAX_NS;
+}
+
 /* Ten times a second: events, then whatever is due. */
 static int on_timer(void *ctx, uint64_t expirations)
 {
@@ -410,6 +426,8 @@ static int on_timer(void *ctx, uint64_t expirations)
 	collector_poll(a->collector);
 	collector_check_common(a->collector);
 	attach_born(a);
+	if (is_held_off(a, clock_monotonic_ns()))
+		return 0;
 	scan_dirty(a);
 	now_ns = clock_monotonic_ns();
 	report = now_ns >= a->report_due_ns;
@@ -538,6 +556,8 @@ static int start_loop(struct app *a)
 		r = loop_add_fd(a->loop, collector_fd(a->collector), EPOLLIN, on_ring, a, NULL);
 	if (!r)
 		r = loop_add_timer(a->loop, POLL_NS, POLL_NS, on_timer, a, NULL);
+	if (!r)
+		r = loop_add_timer(a->loop, 1, 0, on_hold, a, &a->hold_timer);
 	if (!r && a->opts->duration_s > 0)
 		r = loop_add_timer(a->loop, (uint64_t)(a->opts->duration_s * 1e9), 0, on_duration,
 				   a, NULL);
@@ -627,9 +647,6 @@ static int start(struct app *a, struct err *err)
 		r = severity_parse(a->opts->severity, &a->judge_cfg.severity, err);
 	if (r)
 		return err_set(err, r, "cannot start (%s)", strerror(-r));
-	if (a->opts->mode == MODE_SAMPLE)
-		return err_set(err, -EINVAL,
-			       "--mode sample is not in this version; full, watch and auto are");
 	if (!r)
 		r = output_open(&a->output, a->opts, err);
 	if (r)
@@ -642,6 +659,7 @@ static int start(struct app *a, struct err *err)
 		r = start_loop(a);
 	if (r)
 		return err_set(err, r, "cannot start (%s)", strerror(-r));
+	holding_start(&a->holding, &a->run, on_held, a);
 	a->stage = STAGE_PROCESSES;
 	r = start_processes(a, err);
 	if (r)
@@ -663,6 +681,8 @@ static void finish(struct app *a)
 	uint64_t now_ns = clock_monotonic_ns();
 
 	a->finishing = true;
+	for (size_t i = 0; i < a->tracee_count; i++)
+		holding_pause(a->tracee[i]);
 	collector_poll(a->collector);
 	account(a, now_ns);
 	read_cost(a, now_ns);

@@ -1,7 +1,6 @@
 /*
- * The estimate: calls a second times what one costs here. A probe hit is the trap, measured at
- * start on a function of memtrace's own, and the program behind it; programs were measured at 150
- * to 700 ns, so 400 stand for one. An allocation is hit at its entry and at its return.
+ * What tracing costs the target is the governor's to know: calls times what one costs here, during
+ * the last second; over a whole run it is summed up.
  */
 #include "app/cost.h"
 
@@ -10,7 +9,6 @@
 
 #include "sys/procfs.h"
 
-#define PROGRAM_NS 400.0
 #define LEAST_SECONDS 0.2 /* between two readings: rates over less say nothing */
 
 /* Of memtrace and its keeper. */
@@ -34,7 +32,6 @@ void cost_begin(struct cost *c, const char *proc, uint32_t keeper, uint64_t now_
 	struct procfs_self self;
 
 	memset(c, 0, sizeof(*c));
-	c->hits_per_s = NAN;
 	c->cpu_ratio = NAN;
 	c->rss_bytes = FACT_UNKNOWN;
 	c->begun_ns = c->before_ns = now_ns;
@@ -55,7 +52,7 @@ static void add_reader(const char *proc, const struct symbolizer_stats *names,
 		self->rss_bytes += status.rss_anon_bytes; /* what it maps is page cache */
 }
 
-void cost_read(struct cost *c, const char *proc, uint64_t now_ns, uint64_t hits,
+void cost_read(struct cost *c, const char *proc, uint64_t now_ns,
 	       const struct symbolizer_stats *names)
 {
 	struct procfs_self self;
@@ -64,64 +61,84 @@ void cost_read(struct cost *c, const char *proc, uint64_t now_ns, uint64_t hits,
 	if (seconds < LEAST_SECONDS || read_own(proc, c->keeper, &self))
 		return;
 	add_reader(proc, names, &self);
-	c->hits_per_s = (hits - c->before_hits) / seconds;
 	c->cpu_ratio = (self.cpu_ns - c->before_cpu_ns) / 1e9 / seconds;
 	c->rss_bytes = self.rss_bytes;
-	c->hits = hits;
-	c->before_hits = hits;
 	c->before_cpu_ns = self.cpu_ns;
 	c->before_ns = now_ns;
 }
 
 static const char *mode_of(const struct tracee *t)
 {
-	return !t->heap_traced ? "watch" : t->announces ? "sample" : "full";
+	if (!tracee_is_traced(t))
+		return "watch";
+	if (t->announces)
+		return "sample";
+	return t->governor && governor_plan(t->governor)->step != GOVERN_FULL ? "sample" : "full";
 }
 
-/* Probe hits of this process alone, from the calls that its ledger counted; NAN when not known. */
-static double hits_of(const struct tracee *t, double *ret_ns_per_s)
+static const char *reason_of(const struct tracee *t)
 {
-	const struct features *f = t->run->features;
-	double allocs = t->ledger.alloc_per_s, frees = t->ledger.free_per_s;
+	const char *planned = t->governor ? governor_plan(t->governor)->reason : "";
 
-	*ret_ns_per_s =
-		allocs * (f->entry_return_ns + 2 * PROGRAM_NS) + frees * (f->entry_ns + PROGRAM_NS);
-	return 2 * allocs + frees;
+	if (t->mode_reason[0])
+		return t->mode_reason;
+	return planned[0] ? planned : NULL;
+}
+
+/* CPUs that the target used, over its whole trace or lately. */
+static double cpus_of(const struct tracee *t, bool total)
+{
+	if (!total)
+		return t->cpu_ratio;
+	return t->cpu_before_at_ns > t->cpu_first_at_ns
+		       ? (double)(t->cpu_before_ns - t->cpu_first_ns) /
+				 (t->cpu_before_at_ns - t->cpu_first_at_ns)
+		       : NAN;
+}
+
+static void tell_plan(const struct tracee *t, struct overhead_info *ret)
+{
+	const struct governor_plan *p = governor_plan(t->governor);
+
+	ret->budget_ratio = t->run->opts->budget_pct > 0 ? t->run->opts->budget_pct / 100 : NAN;
+	ret->sample_bytes = p->gap_log2 ? 1ull << p->gap_log2 : FACT_UNKNOWN;
+	ret->window_ratio = p->window_ratio;
+	ret->target_cpu_ratio_est = p->cost_ratio;
+}
+
+/* Over the whole run. */
+static void tell_total(const struct cost *c, const struct tracee *t, uint64_t now_ns,
+		       struct overhead_info *ret)
+{
+	double run_s = (now_ns - c->begun_ns) / 1e9, traced_s = (now_ns - t->begun_ns) / 1e9;
+	double cpus = cpus_of(t, true);
+
+	if (run_s > 0)
+		ret->tracer_cpu_ratio = (c->before_cpu_ns - c->begun_cpu_ns) / 1e9 / run_s;
+	if (traced_s <= 0)
+		return;
+	ret->probe_hits_per_s = t->held.hits / traced_s;
+	ret->probe_cpu_ratio = t->held.cost_s / traced_s;
+	ret->target_cpu_ratio_est = cpus > 0 ? fmin(t->held.cost_s / traced_s / cpus, 1) : NAN;
 }
 
 void cost_info(const struct cost *c, const struct tracee *t, bool total, uint64_t now_ns,
 	       struct overhead_info *ret)
 {
-	const struct features *f = t->run->features;
-	double seconds = (now_ns - c->begun_ns) / 1e9, ns_per_s = NAN;
-	double hits = t->snap ? hits_of(t, &ns_per_s) : NAN, cpus = t->cpu_ratio;
-	bool alone = t->run->opts->pid_count <= 1 && !t->run->opts->follow;
-
 	*ret = (struct overhead_info){
 		.tracer_cpu_ratio = c->cpu_ratio,
 		.tracer_rss_bytes = c->rss_bytes,
-		.probe_hits_per_s = alone ? c->hits_per_s : hits,
-		.probe_cpu_ratio = NAN,
+		.probe_hits_per_s = t->held.hits_per_s,
+		.probe_cpu_ratio = t->held.cost_per_s,
 		.target_cpu_ratio_est = NAN,
+		.budget_ratio = NAN,
+		.window_ratio = NAN,
+		.sample_bytes = FACT_UNKNOWN,
 		.mode = mode_of(t),
-		.reason = t->mode_reason[0] ? t->mode_reason : NULL,
+		.reason = reason_of(t),
 	};
-	if (total && seconds > 0) {
-		ret->tracer_cpu_ratio = (c->before_cpu_ns - c->begun_cpu_ns) / 1e9 / seconds;
-		if (alone)
-			ret->probe_hits_per_s = c->hits / seconds;
-		if (t->cpu_before_at_ns > t->cpu_first_at_ns)
-			cpus = (double)(t->cpu_before_ns - t->cpu_first_ns) /
-			       (t->cpu_before_at_ns - t->cpu_first_at_ns);
-	}
-	if (alone && hits > 0) /* the ledger knows the mixture, the counter how many */
-		ns_per_s *= ret->probe_hits_per_s / hits;
-	else if (alone)
-		ns_per_s = ret->probe_hits_per_s * (f->entry_return_ns / 2 + PROGRAM_NS);
-	if (f->entry_return_ns > 0)
-		ret->probe_cpu_ratio = ns_per_s / 1e9;
-	if (f->entry_return_ns > 0 && cpus > 0)
-		ret->target_cpu_ratio_est = ns_per_s / 1e9 / cpus;
-	if (ret->target_cpu_ratio_est > 1)
-		ret->target_cpu_ratio_est = 1;
+	if (t->governor)
+		tell_plan(t, ret);
+	if (total)
+		tell_total(c, t, now_ns, ret);
 }

@@ -4,18 +4,16 @@
 #include "report/sink.h"
 
 struct cost {
-	uint64_t begun_ns, begun_cpu_ns;		/* of the whole run */
-	uint64_t before_ns, before_cpu_ns, before_hits; /* of the last reading */
-	uint64_t hits;
-	double hits_per_s; /* NAN before the second reading */
-	double cpu_ratio;
+	uint64_t begun_ns, begun_cpu_ns;   /* of the whole run */
+	uint64_t before_ns, before_cpu_ns; /* of the last reading */
+	double cpu_ratio;		   /* NAN before the second reading */
 	uint64_t rss_bytes;
 	uint32_t keeper; /* the process that holds the probes */
 };
 
 void cost_begin(struct cost *c, const char *proc, uint32_t keeper, uint64_t now_ns);
 /* names: what naming costs besides. */
-void cost_read(struct cost *c, const char *proc, uint64_t now_ns, uint64_t hits,
+void cost_read(struct cost *c, const char *proc, uint64_t now_ns,
 	       const struct symbolizer_stats *names);
 
 /* Of one tracee now; total: over the whole run. */

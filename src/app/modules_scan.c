@@ -318,7 +318,7 @@ int modules_scan(struct tracee *t)
 				r = -ENOMEM;
 	}
 	if (t->heap_traced != before)
-		model_set_heap_traced(t->run->model, t->pid, t->heap_traced);
+		tracee_tell_traced(t);
 	return r ? r : n;
 }
 

@@ -12,7 +12,8 @@
 struct option_texts {
 	char interval[OPTION_TEXT], duration[OPTION_TEXT], top[OPTION_TEXT], budget[OPTION_TEXT];
 	char live_max[OPTION_TEXT], sites_max[OPTION_TEXT];
-	struct start_option list[8];
+	char sample[OPTION_TEXT];
+	struct start_option list[9];
 	size_t count;
 };
 
@@ -35,6 +36,11 @@ static void fill_options(const struct opts *opts, struct option_texts *o)
 	put_option(o, "duration", o->duration);
 	put_option(o, "top", o->top);
 	put_option(o, "budget", o->budget);
+	if (opts->sample_bytes) {
+		snprintf(o->sample, sizeof(o->sample), "%llu",
+			 (unsigned long long)opts->sample_bytes);
+		put_option(o, "sample-bytes", o->sample);
+	}
 	put_option(o, "live-max", o->live_max);
 	put_option(o, "sites-max", o->sites_max);
 	put_option(o, "follow", opts->follow ? "yes" : "no");

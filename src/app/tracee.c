@@ -15,6 +15,7 @@
 
 #include "analyse/attrib.h"
 #include "app/code_names.h"
+#include "app/holding.h"
 #include "app/java.h"
 #include "app/modules_scan.h"
 #include "base/cleanup.h"
@@ -72,6 +73,7 @@ void tracee_free(struct tracee *t)
 	if (!t->ended && t->allocator_count) /* it went while it was attached */
 		collector_purge(t->run->collector, t->asid);
 	analysis_clear(t);
+	governor_free(t->governor);
 	code_names_drop(t);
 	close_fd(&t->vdso_fd);
 	judge_free(t->judge);
@@ -418,6 +420,7 @@ int tracee_scan(struct tracee *t)
 	r = model_set_vmas(t->run->model, t->pid, maps.vma, maps.count, now_ns);
 	if (!r)
 		r = modules_scan(t);
+	holding_settle(t);
 	java_look(t, &maps);
 	maps_done(&maps);
 	wait_ns = (clock_monotonic_ns() - now_ns) * SCAN_SHARE;
@@ -490,7 +493,7 @@ int tracee_new(const struct run *run, uint32_t pid, uint32_t asid, struct tracee
 	if (r)
 		return err_set(err, r, "cannot read the memory map of process %u (%s)", t->pid,
 			       strerror(-r));
-	model_set_heap_traced(run->model, t->pid, t->heap_traced);
+	tracee_tell_traced(t);
 	inventory(t);
 	note_missing(t);
 	*ret = steal(t);
@@ -744,6 +747,16 @@ bool tracee_analysis(const struct tracee *t, struct analysis *ret)
 				  .patterns = &t->patterns,
 				  .limits = &t->bound };
 	return true;
+}
+
+bool tracee_is_traced(const struct tracee *t)
+{
+	return t->heap_traced && (!t->governor || governor_plan(t->governor)->step != GOVERN_WATCH);
+}
+
+void tracee_tell_traced(const struct tracee *t)
+{
+	model_set_heap_traced(t->run->model, t->pid, tracee_is_traced(t));
 }
 
 void tracee_step_down(struct tracee *t, const char *reason)

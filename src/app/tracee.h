@@ -16,6 +16,7 @@
 #include "cli.h"
 #include "collect/collector.h"
 #include "collect/target.h"
+#include "govern/governor.h"
 #include "model/model.h"
 #include "report/sink.h"
 #include "runtime/hotspot.h"
@@ -53,6 +54,24 @@ struct tracee_unmeasured {
 	char why[TRACEE_TEXT_BYTES];
 };
 
+/* How far the governor's plan is done; see holding.h. */
+struct held {
+	bool looked;
+	bool in;	 /* probes were asked to be in */
+	bool grows;	 /* as of the last tick */
+	bool decided;	 /* the same: a verdict stands */
+	uint64_t cpu_ns; /* of the process, at the last look */
+	uint64_t in_ns;	 /* that all probes were in, until then */
+	uint32_t asid;	 /* whose counts these are */
+	struct collector_counts counts;
+	uint32_t sampled_asid, gap_log2, weight_log2;
+	uint64_t hits;	   /* of all kinds, since the beginning ... */
+	double cost_s;	   /* ... and what they cost, in CPU seconds */
+	double hits_per_s; /* between the last two ticks; NAN before */
+	double cost_per_s;
+	uint64_t tick_ns, tick_hits;
+};
+
 struct tracee {
 	const struct run *run; /* borrowed */
 	uint32_t pid, asid, parent_pid;
@@ -63,9 +82,10 @@ struct tracee {
 	bool heap_wanted;  /* allocator probes may go in */
 	bool heap_traced;  /* at least one allocator is probed */
 	bool announces;	   /* it announces its allocations, and that is what is probed */
-	bool stepped_down; /* the probes were taken out to hold the budget */
+	bool stepped_down; /* the probes were taken out for good */
 	char mode_reason[TRACEE_TEXT_BYTES];
-	uint32_t over_budget_ticks;
+	struct governor *governor; /* owned; NULL: nothing is held */
+	struct held held;
 
 	struct tracee_allocator allocator[TRACEE_ALLOCATORS_MAX];
 	size_t allocator_count;
@@ -141,7 +161,12 @@ int tracee_tick(struct tracee *t, uint64_t now_ns, const struct snap_counters *c
 /* The result of the last tick; *ret borrows from the tracee. False before the first tick. */
 bool tracee_analysis(const struct tracee *t, struct analysis *ret);
 
-/* Takes the allocator probes out, for a reason that the reports repeat. */
+/* Whether the live set is kept up: allocators are probed, now and then at least. */
+bool tracee_is_traced(const struct tracee *t);
+/* Tells the model of that. */
+void tracee_tell_traced(const struct tracee *t);
+
+/* Takes the allocator probes out for good, for a reason that the reports repeat. */
 void tracee_step_down(struct tracee *t, const char *reason);
 
 void tracee_head(const struct tracee *t, uint64_t now_ns, uint64_t realtime_ns,

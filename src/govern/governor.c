@@ -43,8 +43,9 @@ struct governor {
 struct governor_rules governor_defaults(void)
 {
 	return (struct governor_rules){
-		/* 5 % of it are 0.05 % of a core: nobody can tell */
-		.least_cpu = 0.01,
+		/* 5 % of it are half a percent of a core: nobody can tell, and most programs are
+		 * then traced exactly */
+		.least_cpu = 0.1,
 		/* looks come late and rates are estimates */
 		.margin = 0.9,
 		/* a load that varies by half does not make it flap */
@@ -373,10 +374,12 @@ static void fill(struct governor *g)
 	p->weight_log2 = windows ? g->windows.weight_log2 : 0;
 	p->window_ratio = !windows ? p->probes_in : g->windows.share;
 	spend_get(&g->spend, windows ? g->windows.horizon_s : 1, &sum);
-	p->cost_ratio = 0;
-	if (sum.seconds > 0)
+	p->cost_ratio = p->cost_per_s = 0;
+	if (sum.seconds > 0) {
+		p->cost_per_s = (sum.trap_s + sum.record_s) / sum.seconds;
 		p->cost_ratio = (sum.trap_s + sum.record_s) /
 				fmax(sum.cpu_s, g->cfg.rules.least_cpu * sum.seconds);
+	}
 	p->cost_ratio = fmin(p->cost_ratio, 1);
 	say(g, p->reason);
 }
@@ -404,9 +407,10 @@ static void note(struct governor *g, const struct governor_seen *seen)
 	g->now_ns = now;
 	trap = fmin(trap, most);
 	record = fmin(record, most);
+	g->plan.cost_s += trap + record;
 	spend_add(&g->spend, now, trap, record, fmin(cpu, most));
 	if (g->plan.step == GOVERN_WINDOWS)
-		windows_note(&g->windows, seen->probes_in, dt, trap, record);
+		windows_note(&g->windows, fmin(seen->in_s, dt), trap, record);
 	horizon = g->plan.step == GOVERN_WINDOWS ? g->windows.horizon_s : 1;
 	spend_get(&g->spend, horizon, &sum);
 	g->cpus = g->cfg.rules.least_cpu;

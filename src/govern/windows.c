@@ -14,6 +14,8 @@
 #define MOST_OPEN 0.8	 /* of a horizon */
 #define LEAST_IN_S 0.002 /* rates over less say nothing */
 #define MEANT 0.9	 /* of what is allowed: lengths are estimates */
+#define FRINGE_S 0.01	 /* that probes take to go in and out, until it is known */
+#define LATE_S 0.1	 /* they did not go in: enough */
 #define AFFORD_S 0.02	 /* between two looks at whether a window fits again */
 #define WEIGHT_LOG2_MAX 16
 
@@ -40,7 +42,7 @@ void windows_init(struct windows *w, const struct governor_cfg *cfg)
 void windows_enter(struct windows *w, const struct spend_sum *rates, uint64_t now_ns)
 {
 	w->open = false;
-	w->in_s = w->trap_s = w->record_s = 0;
+	w->in_s = w->trap_s = w->record_s = w->fringe_s = 0;
 	if (rates && rates->seconds > 0) {
 		w->trap_rate = rates->trap_s / rates->seconds;
 		w->record_rate = rates->record_s / rates->seconds;
@@ -48,6 +50,7 @@ void windows_enter(struct windows *w, const struct spend_sum *rates, uint64_t no
 	} else { /* not known: the first window tells */
 		w->trap_rate = w->record_rate = w->peak_rate = 0;
 	}
+	w->fringe_peak_s = w->peak_rate * FRINGE_S;
 	w->horizon_s = 1;
 	w->share = 0;
 	w->kept = 1;
@@ -62,26 +65,33 @@ void windows_leave(struct windows *w)
 	w->horizon_s = 1;
 }
 
-void windows_note(struct windows *w, bool in, double seconds, double trap_s, double record_s)
+void windows_note(struct windows *w, double in_s, double trap_s, double record_s)
 {
+	if (!(w->open && in_s > 0)) {
+		w->fringe_s += trap_s + record_s;
+		return;
+	}
+	w->in_s += in_s;
 	w->trap_s += trap_s;
 	w->record_s += record_s;
-	if (in)
-		w->in_s += seconds;
+}
+
+static double arm_s(const struct windows *w)
+{
+	return w->cfg->costs.arm_ns > 0 ? w->cfg->costs.arm_ns / 1e9 : 0;
 }
 
 /* How long and how often, for what probes cost while they are in. */
 static bool choose_length(struct windows *w, double allowed)
 {
 	const struct governor_rules *r = &w->cfg->rules;
-	double arm = w->cfg->costs.arm_ns > 0 ? w->cfg->costs.arm_ns / 1e9 : 0;
-	double rate = fmax(w->peak_rate, 1e-9), horizon = 1;
+	double extra = arm_s(w) + w->fringe_peak_s, rate = fmax(w->peak_rate, 1e-9), horizon = 1;
 
 	allowed *= MEANT;
-	if ((allowed - arm) / rate < r->useful_s)
-		horizon = fmin((r->useful_s * rate + arm) / fmax(allowed, 1e-9), r->pause_max_s);
+	if ((allowed - extra) / rate < r->useful_s)
+		horizon = fmin((r->useful_s * rate + extra) / fmax(allowed, 1e-9), r->pause_max_s);
 	w->horizon_s = fmax(horizon, 1);
-	w->length_s = fmin(fmin((allowed * w->horizon_s - arm) / rate, r->window_max_s),
+	w->length_s = fmin(fmin((allowed * w->horizon_s - extra) / rate, r->window_max_s),
 			   MOST_OPEN * w->horizon_s);
 	return w->length_s >= r->shortest_s;
 }
@@ -106,6 +116,7 @@ static void end_cycle(struct windows *w, uint64_t now_ns)
 		return;
 	share = fmin(w->in_s / period, 1);
 	w->share = w->count > 1 ? w->share + (share - w->share) / LATELY : share;
+	w->fringe_peak_s = fmax(w->fringe_s, w->fringe_peak_s * FADE);
 	w->kept += (fmax(share / w->planned, 0.1) - w->kept) / LATELY;
 }
 
@@ -139,7 +150,7 @@ static void open_window(struct windows *w, uint64_t now_ns)
 {
 	end_cycle(w, now_ns);
 	choose_weight(w);
-	w->in_s = w->trap_s = w->record_s = 0;
+	w->in_s = w->trap_s = w->record_s = w->fringe_s = 0;
 	w->open = true;
 	w->opened_ns = now_ns;
 	w->count++;
@@ -161,15 +172,17 @@ static bool is_used_up(const struct windows *w, const struct spend *spend, doubl
 	double cost = w->trap_s + w->record_s;
 	double rate = w->in_s >= LEAST_IN_S ? cost / w->in_s : w->peak_rate;
 
-	return (now_ns - w->opened_ns) / 1e9 + w->cfg->rules.look_open_s / 2 >= w->length_s ||
-	       spent(w, spend) + rate * w->cfg->rules.look_open_s > allowed * w->horizon_s;
+	return w->in_s + w->cfg->rules.look_open_s / 2 >= w->length_s ||
+	       (now_ns - w->opened_ns) / 1e9 >= w->length_s + LATE_S ||
+	       spent(w, spend) + rate * w->cfg->rules.look_open_s + w->fringe_peak_s >
+		       allowed * w->horizon_s;
 }
 
 bool windows_look(struct windows *w, const struct spend *spend, double allowed, uint64_t now_ns,
 		  uint64_t *ret_look_ns)
 {
 	const struct governor_rules *r = &w->cfg->rules;
-	double arm = w->cfg->costs.arm_ns > 0 ? w->cfg->costs.arm_ns / 1e9 : 0;
+	double cost;
 	bool fits;
 
 	if (w->open) {
@@ -188,7 +201,8 @@ bool windows_look(struct windows *w, const struct spend *spend, double allowed, 
 	}
 	if (!fits)
 		return false;
-	if (spent(w, spend) + arm + w->length_s * w->peak_rate > allowed * w->horizon_s) {
+	cost = arm_s(w) + w->fringe_peak_s + w->length_s * w->peak_rate;
+	if (spent(w, spend) + cost > allowed * w->horizon_s) {
 		*ret_look_ns = now_ns + ns_of(AFFORD_S);
 		return true;
 	}

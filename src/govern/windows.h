@@ -18,6 +18,8 @@ struct windows {
 	bool open;
 	uint64_t opened_ns, due_ns;
 	double in_s, trap_s, record_s; /* of this cycle: probes in, and what they cost */
+	double fringe_s;	       /* what they cost while they went in and out */
+	double fringe_peak_s;	       /* the dearest of late, fading */
 	double trap_rate, record_rate; /* costs per second with probes in, of recent windows */
 	double peak_rate;	       /* the dearest of them, fading */
 	double last_rate[WINDOWS_LAST];
@@ -32,8 +34,8 @@ struct windows {
 void windows_init(struct windows *w, const struct governor_cfg *cfg);
 /* From now on; rates: what probes cost per second while they are in, NULL when not known. */
 void windows_enter(struct windows *w, const struct spend_sum *rates, uint64_t now_ns);
-/* What happened since the last look. */
-void windows_note(struct windows *w, bool in, double seconds, double trap_s, double record_s);
+/* What happened since the last look; in_s: how long all probes were in. */
+void windows_note(struct windows *w, double in_s, double trap_s, double record_s);
 /*
  * Opens or closes, and says when to look again. allowed: CPU seconds per second. False when not
  * even the shortest window fits into the budget.

@@ -80,10 +80,15 @@ struct overhead_info {
 	double tracer_cpu_ratio; /* CPUs, so 0.01 is one percent of one CPU */
 	uint64_t tracer_rss_bytes;
 	double probe_hits_per_s;
-	double target_cpu_ratio_est; /* share of the target's CPU time that the probes cost */
-	const char *mode;	     /* in force now: "watch", "sample" or "full" */
+	/* Share of the target's CPU time that the probes cost; it counts as a tenth of a CPU at
+	 * least. */
+	double target_cpu_ratio_est;
+	const char *mode;	/* in force now: "watch", "sample" or "full" */
 	const char *reason;	/* why this mode, one sentence; NULL when there is nothing to say */
 	double probe_cpu_ratio; /* what the probes cost the target, in CPUs */
+	double budget_ratio;	/* that must not be exceeded; NAN: no bound */
+	uint64_t sample_bytes;	/* between samples, on average; FACT_UNKNOWN: every block */
+	double window_ratio;	/* share of the time that allocator probes are in */
 };
 
 /* One resource event with what the event itself does not know. */

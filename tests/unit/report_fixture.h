@@ -284,7 +284,14 @@ static void fix_infos(struct fixture *f)
 					.pid = 4242,
 					.comm = "server",
 					.cgroup = "/system.slice/server.service" };
-	f->overhead = (struct overhead_info){ 0.004, 18000000, 1204, 0.0012, "full", NULL };
+	f->overhead = (struct overhead_info){ .tracer_cpu_ratio = 0.004,
+					      .tracer_rss_bytes = 18000000,
+					      .probe_hits_per_s = 1204,
+					      .target_cpu_ratio_est = 0.0012,
+					      .mode = "full",
+					      .budget_ratio = 0.05,
+					      .window_ratio = 1,
+					      .sample_bytes = FACT_UNKNOWN };
 	f->allocators[0] = (struct start_allocator){ "glibc", "libc.so.6", 12 };
 	f->options[0] = (struct start_option){ "interval", "5 s" };
 	f->options[1] = (struct start_option){ "budget", "5 %" };

@@ -162,18 +162,18 @@ static void every_option_arrives(void **state)
 	assert_int_equal(o.verbose, 2);
 }
 
-static void a_budget_of_the_user_is_known_from_the_default(void **state)
+static void a_gap_between_samples_is_a_power_of_two(void **state)
 {
 	struct opts o;
 	struct err e;
 
 	(void)state;
 	assert_int_equal(parse(&o, &e, "-p", "1"), 0);
-	assert_false(o.budget_given);
-	assert_int_equal(parse(&o, &e, "-p", "1", "--budget", "5"), 0);
-	assert_true(o.budget_given);
-	assert_int_equal(parse(&o, &e, "-p", "1", "--budget=0"), 0);
-	assert_true(o.budget_given && o.budget_pct == 0);
+	assert_true(o.sample_bytes == 0);
+	assert_int_equal(parse(&o, &e, "-p", "1", "--mode", "sample", "--sample-bytes", "64K"), 0);
+	assert_true(o.mode == MODE_SAMPLE && o.sample_bytes == 65536);
+	assert_int_equal(parse(&o, &e, "-p", "1", "--sample-bytes=1024"), 0);
+	assert_int_equal(parse(&o, &e, "-p", "1", "--sample-bytes=64M"), 0);
 }
 
 static void a_report_takes_a_file_and_formats(void **state)
@@ -297,6 +297,9 @@ static void values_outside_their_bounds_are_refused(void **state)
 	assert_refused(PARTS("--top", "10001"), "-p", "1", "--top", "10001");
 	assert_refused(PARTS("--ring-bytes", "5M"), "-p", "1", "--ring-bytes", "5M");
 	assert_refused(PARTS("--ring-bytes", "32K"), "-p", "1", "--ring-bytes", "32K");
+	assert_refused(PARTS("--sample-bytes", "1000"), "-p", "1", "--sample-bytes", "1000");
+	assert_refused(PARTS("--sample-bytes", "512"), "-p", "1", "--sample-bytes", "512");
+	assert_refused(PARTS("--sample-bytes", "128M"), "-p", "1", "--sample-bytes", "128M");
 	assert_refused(PARTS("--live-max", "'0'"), "-p", "1", "--live-max", "0");
 	assert_refused(PARTS("--mode", "'fast'", "watch"), "-p", "1", "--mode", "fast");
 }
@@ -541,7 +544,7 @@ int main(void)
 		cmocka_unit_test(a_pid_is_traced),
 		cmocka_unit_test(every_form_of_giving_a_value_works),
 		cmocka_unit_test(every_option_arrives),
-		cmocka_unit_test(a_budget_of_the_user_is_known_from_the_default),
+		cmocka_unit_test(a_gap_between_samples_is_a_power_of_two),
 		cmocka_unit_test(a_report_takes_a_file_and_formats),
 		cmocka_unit_test(an_analysis_takes_files_and_its_own_options),
 		cmocka_unit_test(every_mode_has_its_name),

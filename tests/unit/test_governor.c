@@ -40,14 +40,16 @@ struct world {
 	size_t loads;
 	double threads;
 	double late_ms; /* looks come up to this much late */
+	uint32_t going; /* milliseconds that probes take to go in or out */
 	double noise;	/* what one hit costs varies by this share */
 	double block_bytes;
 	bool grows, decided;
 
 	uint64_t now_ns, seed;
 	double backlog;
-	bool in;
-	uint64_t in_ms; /* milliseconds with probes in */
+	bool in;	   /* asked for */
+	uint32_t going_ms; /* until that is done */
+	uint64_t in_ms;	   /* milliseconds with probes in */
 	struct governor *g;
 	struct governor_seen seen;
 	float cost[SECONDS_MAX * 1000], cpu[SECONDS_MAX * 1000];
@@ -82,7 +84,8 @@ static void run_ms(struct world *w)
 	double gap = p->gap_log2 ? exp2(p->gap_log2) : 0;
 	double chance = gap > 0 ? 1 - exp(-w->block_bytes / gap) : 1;
 	double hit = HIT_NS * (1 + w->noise * (draw(w) - 0.5));
-	double cost = w->in ? 2 * hit + chance * RECORD_NS : 0, done, room = w->threads * 1e6;
+	bool hits = w->in != (w->going_ms > 0), all = w->in && !w->going_ms;
+	double cost = hits ? 2 * hit + chance * RECORD_NS : 0, done, room = w->threads * 1e6;
 
 	room -= l->idle_cpu * 1e6;
 	w->backlog += l->pairs_per_s / 1000;
@@ -92,12 +95,15 @@ static void run_ms(struct world *w)
 	w->cpu[w->ms] = (done * (l->pair_ns + cost) + l->idle_cpu * 1e6) / 1e9;
 	w->seen.target_cpu_s += w->cpu[w->ms];
 	w->pairs += done;
-	if (w->in) {
+	if (hits) {
 		w->seen.hits += 2 * done;
 		w->seen.records += done * chance;
-		w->weighted += done * exp2(p->weight_log2);
 	}
-	w->in_ms += w->in;
+	if (all)
+		w->weighted += done * exp2(p->weight_log2);
+	w->seen.in_s += all / 1000.0;
+	w->in_ms += all;
+	w->going_ms -= w->going_ms > 0;
 	w->ms++;
 	w->now_ns += MS;
 }
@@ -108,13 +114,14 @@ static void look(struct world *w)
 	bool was_in = w->in;
 
 	w->seen.now_ns = w->now_ns;
-	w->seen.probes_in = w->in;
 	w->seen.grows = w->grows;
 	w->seen.decided = w->decided;
 	p = governor_look(w->g, &w->seen);
 	memset(&w->seen, 0, sizeof(w->seen));
 	w->look_ms = w->ms;
 	w->in = p->probes_in;
+	if (w->in != was_in)
+		w->going_ms = w->going;
 	if (w->in && !was_in && w->ms)
 		w->cost[w->ms - 1] += ARM_NS / 1e9;
 	if (p->step != w->step)
@@ -160,6 +167,7 @@ static struct world *begin(const struct governor_cfg *cfg, const struct load *lo
 	w->loads = loads;
 	w->threads = 1;
 	w->late_ms = 2;
+	w->going = 4;
 	w->noise = 0.2;
 	w->block_bytes = 128;
 	w->now_ns = BEGIN_NS;
@@ -557,7 +565,7 @@ static void counts_and_clocks_that_jump_do_no_harm(void **state)
 
 static void the_cost_that_is_told_is_the_one_that_was(void **state)
 {
-	static const struct load heavy[] = { { 0, 1e6, 300, 0 } };
+	static const struct load heavy[] = { { 0, 1e6, 900, 0 } };
 	struct governor_cfg cfg = cfg_of(0.05);
 	double told, a, b;
 	RUN(w, &cfg, heavy);

@@ -1,0 +1,265 @@
+#include "app/holding.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "sys/cpuclock.h"
+#include "sys/procfs.h"
+
+/* Where calibration fails: what is usual, and a bit more. */
+#define USUAL_TRAP_NS 1000
+#define USUAL_PROGRAM_NS 400
+#define USUAL_RETURN_NS 600
+/* Stacks of programs are deeper than the one that was measured. */
+#define LEAST_RECORD_NS 800
+#define FAULT_NS 1000
+/* Putting probes in and taking them out stops the target for about as long. */
+#define ARM_NS 100000
+#define LEAST_SECONDS 0.2   /* between two ticks: rates over less say nothing */
+#define BUSY_NS 20000000ull /* the next look is as soon as in a short window */
+
+void holding_start(struct holding *h, const struct run *run, holding_told_fn told, void *ctx)
+{
+	struct err err = { 0 };
+	int r;
+
+	*h = (struct holding){ .run = run, .told = told, .ctx = ctx };
+	r = calibrate(run->collector, &h->cost, &err);
+	if (r)
+		log_debug("calibration: %s (%s)", err.text, strerror(-r));
+	log_debug("calibration: hit %.0f ns, return %.0f ns, record %.0f ns", h->cost.hit_ns,
+		  h->cost.return_ns, h->cost.record_ns);
+}
+
+/* Never below the calibration. */
+static struct governor_costs costs_of(const struct holding *h)
+{
+	double trap = h->run->features->entry_ns > 0 ? h->run->features->entry_ns : USUAL_TRAP_NS;
+
+	return (struct governor_costs){
+		.hit_ns = h->cost.hit_ns > 0 ? h->cost.hit_ns : trap + USUAL_PROGRAM_NS,
+		.return_ns = h->cost.return_ns >= 0 ? h->cost.return_ns : USUAL_RETURN_NS,
+		.record_ns =
+			h->cost.record_ns > LEAST_RECORD_NS ? h->cost.record_ns : LEAST_RECORD_NS,
+		.fault_ns = FAULT_NS,
+		.arm_ns = ARM_NS,
+	};
+}
+
+/* At the shell somebody waits: probes go in at once. A fleet has time. */
+static bool is_fleet(const struct opts *o)
+{
+	return o->mode == MODE_AUTO && o->command == CLI_TRACE && o->json && o->duration_s == 0;
+}
+
+static uint32_t log2_of(uint64_t bytes)
+{
+	uint32_t n = 0;
+
+	while (bytes >>= 1)
+		n++;
+	return n;
+}
+
+int holding_add(const struct holding *h, struct tracee *t)
+{
+	const struct opts *o = h->run->opts;
+	struct governor_cfg cfg = {
+		.budget = o->budget_pct / 100,
+		.full = o->mode == MODE_FULL,
+		.sample = o->mode == MODE_SAMPLE,
+		.watch = o->mode == MODE_WATCH,
+		.escalates = is_fleet(o),
+		.gap_log2 = o->sample_bytes ? log2_of(o->sample_bytes) : 0,
+		.seed = t->begun_ns ^ (uint64_t)t->pid << 32,
+		.costs = costs_of(h),
+		.rules = governor_defaults(),
+	};
+	int r = governor_new(&cfg, clock_monotonic_ns(), &t->governor);
+
+	t->held = (struct held){
+		.in = true, .hits_per_s = NAN, .cost_per_s = NAN, .tick_ns = t->begun_ns
+	};
+	if (!r)
+		holding_look(h, t);
+	return r;
+}
+
+/* --- what was seen ---------------------------------------------------------------------------- */
+
+static double cpu_since(struct tracee *t)
+{
+	struct procfs_stat stat;
+	uint64_t cpu_ns, before = t->held.cpu_ns;
+
+	if (cpuclock_read(t->pid, &cpu_ns)) {
+		if (procfs_read_stat(t->run->proc, t->pid, &stat))
+			return 0;
+		cpu_ns = stat.cpu_ns;
+	}
+	t->held.cpu_ns = cpu_ns;
+	return before && cpu_ns > before ? (cpu_ns - before) / 1e9 : 0;
+}
+
+static void see_counts(struct tracee *t, struct governor_seen *seen)
+{
+	struct collector_counts now, *before = &t->held.counts;
+
+	if (collector_counts(t->run->collector, t->asid, &now))
+		return;
+	if (t->held.asid != t->asid) { /* another program: it begins at 0 */
+		t->held.asid = t->asid;
+		*before = (struct collector_counts){ 0 };
+	}
+	seen->hits = now.hits - before->hits;
+	seen->returns = now.returns - before->returns;
+	seen->records = now.samples - before->samples;
+	seen->faults = now.faults - before->faults;
+	t->held.hits += seen->hits + seen->returns;
+	*before = now;
+}
+
+static void see_armed(struct tracee *t, struct governor_seen *seen)
+{
+	struct collector_armed armed;
+
+	if (collector_armed(t->run->collector, t->pid, &armed))
+		return;
+	if (armed.in_ns > t->held.in_ns)
+		seen->in_s = (armed.in_ns - t->held.in_ns) / 1e9;
+	t->held.in_ns = armed.in_ns;
+}
+
+/* --- what is done ----------------------------------------------------------------------------- */
+
+void holding_give_up(const struct holding *h, struct tracee *t, const char *reason)
+{
+	collector_disarm(t->run->collector, t->pid);
+	t->held.in = false;
+	governor_free(t->governor);
+	t->governor = NULL;
+	tracee_step_down(t, reason);
+	log_warn("process %u: %s; allocator probes are out, watching only", t->pid, reason);
+	h->told(h->ctx, t, PROCESS_DETACH, reason);
+}
+
+static void put_in(const struct holding *h, struct tracee *t)
+{
+	struct err err = { 0 };
+	int r = collector_arm(t->run->collector, t->pid, &err);
+
+	if (!r)
+		t->held.in = true;
+	else if (r == -ENOENT) /* no allocator was found, so far */
+		t->held.in = true;
+	else if (r != -ESRCH)
+		holding_give_up(h, t, err.text);
+}
+
+static void apply(const struct holding *h, struct tracee *t, const struct governor_plan *p)
+{
+	struct held *held = &t->held;
+
+	if (held->sampled_asid != t->asid || held->gap_log2 != p->gap_log2 ||
+	    held->weight_log2 != p->weight_log2) {
+		held->sampled_asid = t->asid;
+		held->gap_log2 = p->gap_log2;
+		held->weight_log2 = p->weight_log2;
+		collector_set_sampling(t->run->collector, t->asid, p->gap_log2, p->weight_log2);
+	}
+	if (held->in && !p->probes_in) {
+		collector_disarm(t->run->collector, t->pid);
+		held->in = false;
+	} else if (!held->in && p->probes_in) {
+		put_in(h, t);
+	}
+}
+
+static const char *name_of(enum governor_step step)
+{
+	switch (step) {
+	case GOVERN_FULL: return "full";
+	case GOVERN_SAMPLE: return "sample";
+	case GOVERN_WINDOWS: return "windows";
+	case GOVERN_WATCH: return "watch";
+	}
+	return "";
+}
+
+/* A step to watching and back is told like a detachment: nothing of the heap is known meanwhile. */
+static void tell_step(const struct holding *h, struct tracee *t, enum governor_step before)
+{
+	const struct governor_plan *p = governor_plan(t->governor);
+	bool watched = before == GOVERN_WATCH, watches = p->step == GOVERN_WATCH;
+
+	log_info("process %u: %s%s%s", t->pid, name_of(p->step), p->reason[0] ? ": " : "",
+		 p->reason);
+	tracee_tell_traced(t);
+	if (t->heap_traced && watched != watches)
+		h->told(h->ctx, t, watches ? PROCESS_DETACH : PROCESS_ATTACH, p->reason);
+}
+
+void holding_look(const struct holding *h, struct tracee *t)
+{
+	struct governor_seen seen = { .now_ns = clock_monotonic_ns() };
+	const struct governor_plan *p;
+	enum governor_step before;
+
+	if (!t->governor || !t->alive)
+		return;
+	before = governor_plan(t->governor)->step;
+	seen.target_cpu_s = cpu_since(t);
+	see_counts(t, &seen);
+	see_armed(t, &seen);
+	seen.grows = t->held.grows;
+	seen.decided = t->held.decided;
+	p = governor_look(t->governor, &seen);
+	t->held.cost_s = p->cost_s;
+	t->held.cost_per_s = p->cost_per_s;
+	apply(h, t, p);
+	if (t->governor && (p->step != before || !t->held.looked))
+		tell_step(h, t, before);
+	t->held.looked = true;
+}
+
+void holding_tick(struct tracee *t, uint64_t now_ns)
+{
+	double seconds = (now_ns - t->held.tick_ns) / 1e9;
+
+	if (now_ns <= t->held.tick_ns || seconds < LEAST_SECONDS)
+		return;
+	t->held.hits_per_s = (t->held.hits - t->held.tick_hits) / seconds;
+	t->held.tick_hits = t->held.hits;
+	t->held.tick_ns = now_ns;
+}
+
+uint64_t holding_due_ns(const struct tracee *t)
+{
+	return t->governor && t->alive ? governor_plan(t->governor)->look_ns : UINT64_MAX;
+}
+
+bool holding_is_busy(const struct tracee *t, uint64_t now_ns)
+{
+	const struct governor_plan *p = t->governor ? governor_plan(t->governor) : NULL;
+
+	return p && t->alive && p->step == GOVERN_WINDOWS && p->probes_in &&
+	       p->look_ns < now_ns + BUSY_NS;
+}
+
+void holding_pause(struct tracee *t)
+{
+	if (!t->governor || governor_plan(t->governor)->step != GOVERN_WINDOWS || !t->held.in)
+		return;
+	collector_disarm(t->run->collector, t->pid);
+	t->held.in = false;
+}
+
+void holding_settle(struct tracee *t)
+{
+	if (t->governor && !t->held.in)
+		collector_disarm(t->run->collector, t->pid);
+}
