@@ -101,7 +101,7 @@ static void tell_plan(const struct tracee *t, struct overhead_info *ret)
 	const struct governor_plan *p = governor_plan(t->governor);
 
 	ret->budget_ratio = t->run->opts->budget_pct > 0 ? t->run->opts->budget_pct / 100 : NAN;
-	ret->sample_bytes = p->gap_log2 ? 1ull << p->gap_log2 : FACT_UNKNOWN;
+	ret->sample_bytes = p->gap_log2 ? 1ull << p->gap_log2 : 0;
 	ret->window_ratio = p->window_ratio;
 	ret->target_cpu_ratio_est = p->cost_ratio;
 }
@@ -133,7 +133,6 @@ void cost_info(const struct cost *c, const struct tracee *t, bool total, uint64_
 		.target_cpu_ratio_est = NAN,
 		.budget_ratio = NAN,
 		.window_ratio = NAN,
-		.sample_bytes = FACT_UNKNOWN,
 		.mode = mode_of(t),
 		.reason = reason_of(t),
 	};

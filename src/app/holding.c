@@ -15,7 +15,7 @@
 #define USUAL_PROGRAM_NS 400
 #define USUAL_RETURN_NS 600
 /* Stacks of programs are deeper than the one that was measured. */
-#define LEAST_RECORD_NS 800
+#define LEAST_RECORD_NS 800 /* with the return */
 #define FAULT_NS 1000
 /* Putting probes in and taking them out stops the target for about as long. */
 #define ARM_NS 100000
@@ -40,11 +40,14 @@ static struct governor_costs costs_of(const struct holding *h)
 {
 	double trap = h->run->features->entry_ns > 0 ? h->run->features->entry_ns : USUAL_TRAP_NS;
 
+	double record = h->cost.record_ns >= 0 ? h->cost.record_ns : LEAST_RECORD_NS;
+
+	if (record + h->cost.return_ns < LEAST_RECORD_NS)
+		record = LEAST_RECORD_NS - h->cost.return_ns;
 	return (struct governor_costs){
 		.hit_ns = h->cost.hit_ns > 0 ? h->cost.hit_ns : trap + USUAL_PROGRAM_NS,
 		.return_ns = h->cost.return_ns >= 0 ? h->cost.return_ns : USUAL_RETURN_NS,
-		.record_ns =
-			h->cost.record_ns > LEAST_RECORD_NS ? h->cost.record_ns : LEAST_RECORD_NS,
+		.record_ns = record,
 		.fault_ns = FAULT_NS,
 		.arm_ns = ARM_NS,
 	};

@@ -8,8 +8,10 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "collect/collector.h"
 #include "collect/self.h"
+#include "sys/maps.h"
 
 #define CALLS 1000
 #define ROUNDS 3
@@ -92,6 +94,22 @@ static int attach(struct collector *c, uint32_t asid, struct err *err)
 	return collector_attach(c, getpid(), asid, file, &probes, err);
 }
 
+/* As of any traced process: without its tables every stack would be a search. */
+static void add_unwind_tables(struct collector *c, uint32_t self)
+{
+	struct vma_table maps = { 0 };
+	struct unwind_process process = { .root = "/proc", .pid = self };
+	struct unwind_cost cost;
+
+	process.text = collector_next_text(c);
+	if (maps_read("/proc", self, &maps))
+		return;
+	process.vma = maps.vma;
+	process.count = maps.count;
+	unwind_add_process(collector_unwind(c), &process, &cost);
+	maps_done(&maps);
+}
+
 static void measure(struct collector *c, uint32_t asid, const struct times *bare,
 		    struct calibration *ret)
 {
@@ -108,6 +126,8 @@ static void measure(struct collector *c, uint32_t asid, const struct times *bare
 	if (after.hits == before.hits)
 		return; /* nothing was hit */
 	hit = rare.free_ns - bare->free_ns;
+	log_debug("calibration: free %.0f to %.0f, alloc %.0f, %.0f, %.0f ns", bare->free_ns,
+		  rare.free_ns, bare->alloc_ns, rare.alloc_ns, all.alloc_ns);
 	ret->hit_ns = fmax(hit, 1);
 	ret->return_ns = fmax(rare.alloc_ns - bare->alloc_ns - hit, 0);
 	ret->record_ns = fmax(all.alloc_ns - rare.alloc_ns, 0);
@@ -125,6 +145,7 @@ int calibrate(struct collector *c, struct calibration *ret, struct err *err)
 	r = collector_add_process(c, self, &asid);
 	if (r)
 		return err_set(err, r, "cannot trace memtrace itself");
+	add_unwind_tables(c, self);
 	r = attach(c, asid, err);
 	if (!r)
 		measure(c, asid, &bare, ret);

@@ -27,7 +27,8 @@ json_t *report_json_overhead(const struct overhead_info *overhead)
 	r |= json_put_double_if_known(o, "target_cpu_ratio_est", overhead->target_cpu_ratio_est);
 	r |= json_put_double_if_known(o, "budget_ratio", overhead->budget_ratio);
 	r |= json_put_double_if_known(o, "window_ratio", overhead->window_ratio);
-	r |= json_put_u64_if_known(o, "sample_bytes", overhead->sample_bytes);
+	if (overhead->sample_bytes)
+		r |= json_put_u64_if_known(o, "sample_bytes", overhead->sample_bytes);
 	r |= json_put_string(o, "mode", overhead->mode);
 	r |= json_put_string(o, "reason", overhead->reason);
 	return r < 0 ? NULL : steal(o);

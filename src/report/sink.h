@@ -87,7 +87,7 @@ struct overhead_info {
 	const char *reason;	/* why this mode, one sentence; NULL when there is nothing to say */
 	double probe_cpu_ratio; /* what the probes cost the target, in CPUs */
 	double budget_ratio;	/* that must not be exceeded; NAN: no bound */
-	uint64_t sample_bytes;	/* between samples, on average; FACT_UNKNOWN: every block */
+	uint64_t sample_bytes;	/* between samples, on average; 0: every block */
 	double window_ratio;	/* share of the time that allocator probes are in */
 };
 

@@ -269,7 +269,7 @@ void text_add_cost(struct strbuf *b, const struct overhead_info *o)
 	if (o->tracer_rss_bytes != FACT_UNKNOWN)
 		strbuf_printf(&t, "%s of memory, ", num_format_bytes(o->tracer_rss_bytes, text));
 	strbuf_printf(&t, "mode %s", o->mode ? o->mode : "not known");
-	if (o->sample_bytes != FACT_UNKNOWN && o->sample_bytes)
+	if (o->sample_bytes)
 		strbuf_printf(&t, " of one in %s", num_format_bytes(o->sample_bytes, text));
 	if (o->reason)
 		strbuf_printf(&t, " (%s)", o->reason);

@@ -290,8 +290,7 @@ static void fix_infos(struct fixture *f)
 					      .target_cpu_ratio_est = 0.0012,
 					      .mode = "full",
 					      .budget_ratio = 0.05,
-					      .window_ratio = 1,
-					      .sample_bytes = FACT_UNKNOWN };
+					      .window_ratio = 1 };
 	f->allocators[0] = (struct start_allocator){ "glibc", "libc.so.6", 12 };
 	f->options[0] = (struct start_option){ "interval", "5 s" };
 	f->options[1] = (struct start_option){ "budget", "5 %" };
