@@ -323,8 +323,11 @@ static void tick_all(struct app *a, uint64_t now_ns, bool report)
 		if (t->ended || !t->alive)
 			continue;
 		holding_tick(t, now_ns);
-		if (tracee_tick(t, now_ns, &a->counters, false) == 0 && report)
-			tell_tick(a, t, now_ns);
+		if (tracee_tick(t, now_ns, &a->counters, false) == 0) {
+			holding_judged(t, now_ns);
+			if (report)
+				tell_tick(a, t, now_ns);
+		}
 		if (t->heap_traced && !keeper_is_alive(a->keeper))
 			holding_give_up(&a->holding, t,
 					"the process that holds memtrace's probes was killed");

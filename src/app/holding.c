@@ -19,7 +19,11 @@
 #define FAULT_NS 1000
 /* Putting probes in and taking them out stops the target for about as long. */
 #define ARM_NS 100000
-#define LEAST_SECONDS 0.2   /* between two ticks: rates over less say nothing */
+#define LEAST_SECONDS 0.2 /* between two ticks: rates over less say nothing */
+/* Growth that a verdict explains may vary by that much. */
+#define SLACK_PACE 1.5
+#define SLACK_SHARE 0.05
+#define SLACK_BYTES 2097152.0
 #define BUSY_NS 20000000ull /* the next look is as soon as in a short window */
 
 void holding_start(struct holding *h, const struct run *run, holding_told_fn told, void *ctx)
@@ -218,7 +222,7 @@ void holding_look(const struct holding *h, struct tracee *t)
 	seen.target_cpu_s = cpu_since(t);
 	see_counts(t, &seen);
 	see_armed(t, &seen);
-	seen.grows = t->held.grows;
+	seen.grows = t->growing.grows;
 	seen.decided = t->held.decided;
 	p = governor_look(t->governor, &seen);
 	t->held.cost_s = p->cost_s;
@@ -238,6 +242,52 @@ void holding_tick(struct tracee *t, uint64_t now_ns)
 	t->held.hits_per_s = (t->held.hits - t->held.tick_hits) / seconds;
 	t->held.tick_hits = t->held.hits;
 	t->held.tick_ns = now_ns;
+}
+
+/* Active leaks, summed up so that another one makes another sum, and how fast they grow. */
+static uint64_t leaks_of(const struct findings *f, double *ret_pace)
+{
+	uint64_t sum = 0;
+
+	*ret_pace = 0;
+	for (size_t i = 0; i < f->count; i++) {
+		if (!f->list[i].active)
+			continue;
+		sum += f->list[i].leak_id | 1;
+		*ret_pace += fmax(f->list[i].growth_bytes_per_s, 0);
+	}
+	return sum;
+}
+
+/* While probes are out: growth that the verdict does not explain is something new. */
+static bool is_explained(const struct held *held, double bytes, uint64_t now_ns)
+{
+	double seconds = (now_ns - held->known_ns) / 1e9;
+	double slack = fmax(held->known_bytes * SLACK_SHARE, SLACK_BYTES);
+
+	return bytes <= held->known_bytes + held->known_pace * seconds * SLACK_PACE + slack;
+}
+
+void holding_judged(struct tracee *t, uint64_t now_ns)
+{
+	struct held *held = &t->held;
+	struct analysis a;
+	uint64_t leaks;
+	double pace;
+
+	if (!t->governor || !tracee_analysis(t, &a) || a.ledger->external_bytes == FACT_UNKNOWN)
+		return;
+	if (!tracee_is_traced(t)) {
+		held->decided = held->decided &&
+				is_explained(held, (double)a.ledger->external_bytes, now_ns);
+		return;
+	}
+	leaks = leaks_of(a.findings, &pace);
+	held->decided = leaks && leaks == held->leaks;
+	held->leaks = leaks;
+	held->known_bytes = (double)a.ledger->external_bytes;
+	held->known_pace = pace;
+	held->known_ns = now_ns;
 }
 
 uint64_t holding_due_ns(const struct tracee *t)

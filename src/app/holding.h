@@ -31,8 +31,10 @@ int holding_add(const struct holding *h, struct tracee *t);
 /* Looks at one process when it is time, and does what its governor says. */
 void holding_look(const struct holding *h, struct tracee *t);
 
-/* Once per tick: rates since the one before. */
+/* Once per tick, before it is told: rates since the one before. */
 void holding_tick(struct tracee *t, uint64_t now_ns);
+/* Once per tick, after it: what was judged decides whether probes are worth while. */
+void holding_judged(struct tracee *t, uint64_t now_ns);
 
 /* When to look again: CLOCK_MONOTONIC; UINT64_MAX: never. */
 uint64_t holding_due_ns(const struct tracee *t);

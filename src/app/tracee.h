@@ -57,9 +57,11 @@ struct tracee_unmeasured {
 /* How far the governor's plan is done; see holding.h. */
 struct held {
 	bool looked;
-	bool in;	 /* probes were asked to be in */
-	bool grows;	 /* as of the last tick */
-	bool decided;	 /* the same: a verdict stands */
+	bool in;			/* probes were asked to be in */
+	bool decided;			/* as of the last tick: a verdict stands */
+	uint64_t leaks;			/* what was found until then, summed up */
+	double known_bytes, known_pace; /* growth that the verdict explains, from known_ns on */
+	uint64_t known_ns;
 	uint64_t cpu_ns; /* of the process, at the last look */
 	uint64_t in_ns;	 /* that all probes were in, until then */
 	uint32_t asid;	 /* whose counts these are */

@@ -33,7 +33,6 @@ struct governor {
 	uint64_t over_since_ns;	     /* 0: within the budget */
 	uint64_t up_ns;		     /* of the last step up */
 	uint64_t decided_since_ns, calm_since_ns;
-	uint64_t faults_ns; /* when the page-fault tier goes in or out next */
 	double up_wait_s;
 	double cpus;	  /* that the target uses, or is taken to */
 	double all_ratio; /* what every allocation would cost, or the step that did not fit */
@@ -65,8 +64,6 @@ struct governor_rules governor_defaults(void)
 		.retry_s = 30,
 		.decided_s = 15,
 		.calm_s = 60,
-		.faults_s = 2,
-		.faults_pause_s = 8,
 		.look_s = 0.05,
 		/* what a window may overshoot by: a twentieth of 5 % of a busy core */
 		.look_open_s = 0.002,
@@ -298,28 +295,6 @@ static void tire(struct governor *g, const struct governor_seen *seen)
 		watch(g, WATCH_CALM);
 }
 
-/* The page-fault tier: some seconds at a time, while something grows and probes do not tell. */
-static void plan_faults(struct governor *g, const struct governor_seen *seen)
-{
-	struct spend_sum last;
-
-	if (g->plan.step != GOVERN_WATCH || !seen->grows) {
-		g->plan.faults_in = false;
-		g->faults_ns = 0;
-		return;
-	}
-	spend_get(&g->spend, 1, &last);
-	if (g->plan.faults_in && has_budget(g) &&
-	    last.trap_s > g->cfg.budget * g->cfg.rules.margin * g->cpus)
-		g->faults_ns = g->now_ns;
-	if (g->now_ns < g->faults_ns)
-		return;
-	g->plan.faults_in = !g->plan.faults_in;
-	g->faults_ns =
-		g->now_ns + (uint64_t)(1e9 * (g->plan.faults_in ? g->cfg.rules.faults_s
-								: g->cfg.rules.faults_pause_s));
-}
-
 /* --- what is told ------------------------------------------------------------------------------
  */
 
@@ -438,7 +413,6 @@ const struct governor_plan *governor_look(struct governor *g, const struct gover
 	case GOVERN_WINDOWS: look_windows(g); break;
 	case GOVERN_WATCH: look_watch(g, seen); break;
 	}
-	plan_faults(g, seen);
 	fill(g);
 	pay_arming(g, was_in);
 	return &g->plan;

@@ -49,11 +49,10 @@ struct governor_rules {
 	double shortest_s;  /* not worth opening: shorter than this even so */
 	double pause_max_s; /* windows come at least this often */
 	double window_max_s;
-	double retry_s;			 /* after not even windows fitted */
-	double decided_s;		 /* a verdict has to stand for this long */
-	double calm_s;			 /* nothing grows for this long: back to watching */
-	double faults_s, faults_pause_s; /* windows of the page-fault tier */
-	double look_s, look_open_s;	 /* between two looks: in general, in an open window */
+	double retry_s;		    /* after not even windows fitted */
+	double decided_s;	    /* a verdict has to stand for this long */
+	double calm_s;		    /* nothing grows for this long: back to watching */
+	double look_s, look_open_s; /* between two looks: in general, in an open window */
 };
 struct governor_rules governor_defaults(void);
 
@@ -82,7 +81,6 @@ struct governor_seen {
 struct governor_plan {
 	enum governor_step step;
 	bool probes_in;	      /* now */
-	bool faults_in;	      /* the page-fault tier, now */
 	uint32_t gap_log2;    /* mean bytes between samples; 0: every block */
 	uint32_t weight_log2; /* windows: probes are in 1 / 2^this of the time, on average */
 	uint64_t look_ns;     /* call again at this time (CLOCK_MONOTONIC) at the latest */

@@ -491,32 +491,6 @@ static void a_fleet_watches_until_something_grows_and_after_the_verdict(void **s
 	end(w);
 }
 
-static void the_fault_tier_comes_in_windows_while_a_watched_target_grows(void **state)
-{
-	static const struct load some[] = { { 0, 1000, 30000, 0.1 } };
-	struct governor_cfg cfg = cfg_of(0.05);
-	uint32_t in = 0, looks = 0, flips = 0;
-	bool before = false;
-
-	cfg.watch = true;
-	RUN(w, &cfg, some);
-	(void)state;
-	run_until(w, 5);
-	assert_false(governor_plan(w->g)->faults_in);
-	w->grows = true;
-	for (double s = 5; s < 65; s += 0.1) {
-		run_until(w, s);
-		in += governor_plan(w->g)->faults_in;
-		flips += governor_plan(w->g)->faults_in != before;
-		before = governor_plan(w->g)->faults_in;
-		looks++;
-	}
-	assert_true(in > looks / 10 && in < looks / 3);
-	assert_true(flips >= 8 && flips <= 16);
-	assert_int_equal(w->worst, GOVERN_WATCH);
-	end(w);
-}
-
 static void mode_sample_begins_at_64_kB_and_keeps_to_what_was_asked(void **state)
 {
 	static const struct load quiet[] = { { 0, 200, 100000, 0.05 } };
@@ -641,7 +615,6 @@ int main(void)
 		T(arming_that_costs_more_than_the_budget_means_watching),
 		T(watching_for_lack_of_budget_is_tried_again),
 		T(a_fleet_watches_until_something_grows_and_after_the_verdict),
-		T(the_fault_tier_comes_in_windows_while_a_watched_target_grows),
 		T(mode_sample_begins_at_64_kB_and_keeps_to_what_was_asked),
 		T(counts_and_clocks_that_jump_do_no_harm),
 		T(the_cost_that_is_told_is_the_one_that_was),
