@@ -329,11 +329,24 @@ static void judge_members(const struct tick *t, struct group *g)
 	*g = best;
 }
 
+/* Probes are out: what was known of the heap stands, no time passes for it. */
+static void note_unseen(const struct tick *t, struct record *r)
+{
+	r->seen = true;
+	r->last_hit_s = t->now_s;
+	r->hits_before = r->hits;
+}
+
 static int judge_group(struct tick *t, struct group *g)
 {
 	struct record *r = records_find(&t->j->records, g->key);
 	struct suspect_unit unit;
 
+	if (g->kind == MT_SITE_HEAP && !t->snap->heap_traced) {
+		if (r)
+			note_unseen(t, r);
+		return 0;
+	}
 	if (!r && !large_enough(&t->cfg->suspect, g->kind, &g->totals))
 		return 0;
 	fold_unit(t->snap, t->owners, g->members, g->count, &unit);

@@ -331,11 +331,12 @@ static void say(const struct governor *g, char *text)
 	else if (g->plan.step == GOVERN_WINDOWS)
 		snprintf(text, size, "%sprobes are in for %.2g %% of the time", over,
 			 g->plan.window_ratio * 100);
-	else if (g->plan.step == GOVERN_SAMPLE && g->plan.gap_log2 > narrowest_gap(g))
-		snprintf(text, size, "%sa sample every %llu kB", over,
+	else if (g->plan.step == GOVERN_SAMPLE && g->plan.gap_log2 == g->cfg.gap_log2)
+		snprintf(text, size, "a sample every %llu kB, as asked for",
 			 1ull << g->plan.gap_log2 >> 10);
 	else if (g->plan.step == GOVERN_SAMPLE)
-		snprintf(text, size, "a sample every %llu kB, as asked for",
+		snprintf(text, size, "%sa sample every %llu kB",
+			 g->plan.gap_log2 > narrowest_gap(g) ? over : "",
 			 1ull << g->plan.gap_log2 >> 10);
 }
 
