@@ -659,10 +659,11 @@ static int start(struct app *a, struct err *err)
 	if (!r)
 		r = start_user_side(a);
 	if (!r)
+		holding_start(&a->holding, &a->run, on_held, a);
+	if (!r)
 		r = start_loop(a);
 	if (r)
 		return err_set(err, r, "cannot start (%s)", strerror(-r));
-	holding_start(&a->holding, &a->run, on_held, a);
 	a->stage = STAGE_PROCESSES;
 	r = start_processes(a, err);
 	if (r)

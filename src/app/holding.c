@@ -57,10 +57,11 @@ static struct governor_costs costs_of(const struct holding *h)
 	};
 }
 
-/* At the shell somebody waits: probes go in at once. A fleet has time. */
+/* At the shell and in a test somebody waits: probes go in at once. A fleet has time. */
 static bool is_fleet(const struct opts *o)
 {
-	return o->mode == MODE_AUTO && o->command == CLI_TRACE && o->json && o->duration_s == 0;
+	return o->mode == MODE_AUTO && o->command == CLI_TRACE && o->json && o->duration_s == 0 &&
+	       !o->fail_on_leak && !o->events;
 }
 
 static uint32_t log2_of(uint64_t bytes)

@@ -5,7 +5,7 @@ from lib import *
 def compare_with_truth(program, *args):
     with Target(program, *args) as target:
         target.expect("ready")
-        with Trace("-p", target.pid, "--mode", "full", "--interval", 1, "--top", 100) as trace:
+        with Trace("-p", target.pid, "--mode", "full", "--budget", 0, "--interval", 1, "--top", 100) as trace:
             trace.await_start()
             target.go()
             truth = target.truth()

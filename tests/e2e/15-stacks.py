@@ -3,7 +3,7 @@ import shutil
 
 from lib import *
 
-FULL = ("--mode", "full", "--interval", 1, "--top", 1000)
+FULL = ("--mode", "full", "--budget", 0, "--interval", 1, "--top", 1000)
 ROUNDS = 100
 OPENED = ["use_library", "main"]
 CHAINS = { # leaf: callers up to main, or to the thread's first function

@@ -5,7 +5,7 @@ from lib import *
 
 # four threads that allocate as fast as two CPUs let them, and memtrace's share of one
 ALONE = ["test_a_churn_of_200000_a_second_is_counted_exactly_and_cheaply"]
-FULL = ("--mode", "full", "--interval", 1, "--top", 1000)
+FULL = ("--mode", "full", "--budget", 0, "--interval", 1, "--top", 1000)
 KINDS_WITH_BYTES = ("heap", "mmap", "brk")
 
 

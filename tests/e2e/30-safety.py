@@ -14,7 +14,7 @@ from lib import *
 ALONE = ["test_sigkill_of_memtrace_at_any_moment_leaves_the_target_at_full_speed"]
 SEED = 20
 SHARE_OF_SPEED = 0.6 # of the speed before; a probe that stayed would leave less than a tenth
-FULL = ("--mode", "full", "--interval", 1, "--top", 1000)
+FULL = ("--mode", "full", "--budget", 0, "--interval", 1, "--top", 1000)
 
 
 class Spinner(Target):

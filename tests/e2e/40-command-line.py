@@ -160,8 +160,8 @@ def test_fail_on_leak_is_status_3_with_a_leak_and_0_without():
     with Target("leak_new", 200) as leaking, Target("churn", 60, 20000, 2000, 2) as clean:
         leaking.expect("ready")
         clean.expect("ready")
-        with Trace("-p", leaking.pid, "--fail-on-leak", "--interval", 1) as bad, \
-             Trace("-p", clean.pid, "--fail-on-leak", "--interval", 1) as good:
+        with Trace("-p", leaking.pid, "--fail-on-leak", "--budget", 0, "--interval", 1) as bad, \
+             Trace("-p", clean.pid, "--fail-on-leak", "--budget", 0, "--interval", 1) as good:
             bad.await_start()
             good.await_start()
             leaking.go()
@@ -179,7 +179,7 @@ def test_fail_on_leak_is_status_3_with_a_leak_and_0_without():
 def test_a_command_is_traced_from_its_first_allocation_to_its_end():
     program = os.path.join(BUILD, "targets", "rules")
     before = inventory()
-    with Trace("run", "--mode", "full", "--top", 1000, "--", program, "before") as trace:
+    with Trace("run", "--mode", "full", "--budget", 0, "--top", 1000, "--", program, "before") as trace:
         trace.wait(60) # it meets the end of standard input and ends
         check(trace.status == 0, f"status {trace.status}: {trace.errors()}")
         trace.validate()

@@ -92,7 +92,7 @@ def test_pictures_of_a_run_and_of_its_recording_agree_with_its_records():
     with tempfile.TemporaryDirectory() as live, tempfile.TemporaryDirectory() as recorded, \
             Target("leak_all", 20, 100) as target:
         target.expect("ready")
-        with Trace("-p", target.pid, "--mode", "full", "--interval", 0.5, "--top", 100,
+        with Trace("-p", target.pid, "--mode", "full", "--budget", 0, "--interval", 0.5, "--top", 100,
                    *documents(live)) as trace:
             trace.await_start()
             trace.await_tick()

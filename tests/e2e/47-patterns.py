@@ -11,7 +11,7 @@ def last_patterns(trace):
 def test_a_leak_has_a_pattern_at_every_level():
     with Target("demo_server") as target:
         target.line()
-        with Trace("-p", target.pid, "--mode", "full", "--interval", 1, "--severity",
+        with Trace("-p", target.pid, "--mode", "full", "--budget", 0, "--interval", 1, "--severity",
                    "medium=1K:1K", "--duration", WATCH_S) as trace:
             trace.wait()
             trace.validate()

@@ -53,7 +53,8 @@ def largest_growth(sample):
 def trace_both(leaking, clean):
     """Traces both for TRACED_S under load, and returns the finished trace."""
     calm = [pace_of(side, 3) for side in (leaking, clean)]
-    trace = Trace("-p", leaking.pid, "-p", clean.pid, "--interval", 2, "--top", 20)
+    trace = Trace("-p", leaking.pid, "-p", clean.pid, "--mode", "full", "--budget", 0, "--interval", 2,
+                  "--top", 20)
     with trace:
         for side in (leaking, clean):
             trace.await_record(lambda r: r["type"] == "start" and r["pid"] == side.pid)

@@ -8,7 +8,8 @@ HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "real")
 
 def traced(target, *options):
     """Traces a target through its one round; its truth and the final sites."""
-    with Trace("-p", target.pid, "--interval", 0.3, "--top", 100, *options) as t:
+    with Trace("-p", target.pid, "--mode", "full", "--budget", 0, "--interval", 0.3, "--top", 100,
+               *options) as t:
         t.await_start()
         target.go()
         truth = target.truth()
@@ -80,7 +81,7 @@ def test_node_functions_have_names_and_places():
             Target(shutil.which("node"), "--perf-basic-prof", script, cwd=folder) as target:
         with Map(f"/tmp/perf-{target.pid}.map"):
             target.expect("ready")
-            with Trace("-p", target.pid, "--interval", 1, "--top", 50) as t:
+            with Trace("-p", target.pid, "--mode", "full", "--budget", 0, "--interval", 1, "--top", 50) as t:
                 def is_ours(frame):
                     return frame.get("file") == script and frame["kind"] == "jit"
 
@@ -175,7 +176,7 @@ def test_folded_by_owner_there_is_one_site():
 def test_a_leak_with_several_callers_is_one_leak_and_its_parts_come_with_it():
     with Target("paths", 1000000, 50, "parts") as target:
         target.expect("ready")
-        with Trace("-p", target.pid, "--interval", 1) as t:
+        with Trace("-p", target.pid, "--mode", "full", "--budget", 0, "--interval", 1) as t:
             t.await_start()
             target.go()
             part = t.await_record(lambda r: r["type"] == "leak" and "comes_with" in r, timeout=60)

@@ -14,7 +14,7 @@ EVENTS = 3000
 def validated(name):
     """All of EVENTS stacks, in calls that memtrace's own return probes are in the middle of."""
     workload, = workloads.chosen([name])
-    with workload, Trace("-p", workload.pid) as trace:
+    with workload, Trace("-p", workload.pid, "--mode", "full", "--budget", 0) as trace:
         trace.await_start()
         r = subprocess.run([os.path.join(BUILD, "stacks/validate"), "--tracer",
                             str(trace.process.pid), "-p", str(workload.pid), *workload.probes(),

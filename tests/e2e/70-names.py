@@ -40,7 +40,7 @@ def trace_stripped(keep_debug_file=True, options=(), env=None):
     """The leaking site, and the status of the process that read lines for it."""
     with stripped(keep_debug_file) as program, Target(program, 2000) as target:
         target.expect("ready")
-        with Trace("-p", target.pid, "--interval", 1, "--top", 20, *options,
+        with Trace("-p", target.pid, "--mode", "full", "--budget", 0, "--interval", 1, "--top", 20, *options,
                    env=env and {**os.environ, **dict(env)}) as trace:
             trace.await_start()
             target.go()
