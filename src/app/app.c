@@ -432,6 +432,9 @@ static int on_timer(void *ctx, uint64_t expirations)
 	if (is_held_off(a, clock_monotonic_ns()))
 		return 0;
 	scan_dirty(a);
+	for (size_t i = 0; i < a->tracee_count; i++)
+		if (a->tracee[i]->alive && !a->tracee[i]->ended)
+			sweeping_look(a->tracee[i], clock_monotonic_ns());
 	now_ns = clock_monotonic_ns();
 	report = now_ns >= a->report_due_ns;
 	tick = report || now_ns >= a->tick_due_ns;
@@ -540,6 +543,7 @@ static int start_user_side(struct app *a)
 			       .specs = a->specs,
 			       .spec_count = a->opts->alloc_count,
 			       .judge_cfg = a->judge_cfg,
+			       .boot_ns = a->started_ns,
 			       .proc = "/proc",
 			       .cgroup_root = "/sys/fs/cgroup" };
 	return r;

@@ -155,11 +155,20 @@ void holding_give_up(const struct holding *h, struct tracee *t, const char *reas
 	h->told(h->ctx, t, PROCESS_DETACH, reason);
 }
 
+static void take_out(struct tracee *t)
+{
+	collector_disarm(t->run->collector, t->pid);
+	t->held.in = false;
+	sweeping_note(t, false, t->held.weight_log2, clock_monotonic_ns());
+}
+
 static void put_in(const struct holding *h, struct tracee *t)
 {
 	struct err err = { 0 };
 	int r = collector_arm(t->run->collector, t->pid, &err);
 
+	if (!r)
+		sweeping_note(t, true, t->held.weight_log2, clock_monotonic_ns());
 	if (!r)
 		t->held.in = true;
 	else if (r == -ENOENT) /* no allocator was found, so far */
@@ -180,8 +189,7 @@ static void apply(const struct holding *h, struct tracee *t, const struct govern
 		collector_set_sampling(t->run->collector, t->asid, p->gap_log2, p->weight_log2);
 	}
 	if (held->in && !p->probes_in) {
-		collector_disarm(t->run->collector, t->pid);
-		held->in = false;
+		take_out(t);
 	} else if (!held->in && p->probes_in) {
 		put_in(h, t);
 	}
@@ -308,8 +316,7 @@ void holding_pause(struct tracee *t)
 {
 	if (!t->governor || governor_plan(t->governor)->step != GOVERN_WINDOWS || !t->held.in)
 		return;
-	collector_disarm(t->run->collector, t->pid);
-	t->held.in = false;
+	take_out(t);
 }
 
 void holding_settle(struct tracee *t)

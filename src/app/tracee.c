@@ -519,6 +519,7 @@ void tracee_executed(struct tracee *t, uint32_t asid)
 
 	collector_detach(t->run->collector, t->pid);
 	collector_purge(t->run->collector, t->asid);
+	sweeping_drop(t);
 	t->runtime = "none";
 	judge_program(t);
 	t->asid = asid;

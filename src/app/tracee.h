@@ -12,6 +12,7 @@
 #include "analyse/judge.h"
 #include "analyse/ledger.h"
 #include "analyse/regroup.h"
+#include "app/sweeping.h"
 #include "base/err.h"
 #include "cli.h"
 #include "collect/collector.h"
@@ -41,6 +42,7 @@ struct run {
 	struct judge_cfg judge_cfg;
 	const char *proc;	 /* "/proc" */
 	const char *cgroup_root; /* "/sys/fs/cgroup" */
+	uint64_t boot_ns;	 /* collector_cfg.boot_ns */
 };
 
 struct tracee_allocator {
@@ -88,6 +90,7 @@ struct tracee {
 	char mode_reason[TRACEE_TEXT_BYTES];
 	struct governor *governor; /* owned; NULL: nothing is held */
 	struct held held;
+	struct sweeping sweeping;
 
 	struct tracee_allocator allocator[TRACEE_ALLOCATORS_MAX];
 	size_t allocator_count;
