@@ -9,11 +9,11 @@
 
 #define FADE 0.8   /* of the peak, per window */
 #define LATELY 4.0 /* windows that a mean forgets after */
-#define JITTER 0.5 /* of a horizon, at most, between a horizon's end and the next window */
+#define JITTER 0.3 /* of a horizon, at most, between a horizon's end and the next window */
 #define MEAN_PERIOD (1 + JITTER / 2)
 #define MOST_OPEN 0.8	 /* of a horizon */
 #define LEAST_IN_S 0.002 /* rates over less say nothing */
-#define MEANT 0.9	 /* of what is allowed: lengths are estimates */
+#define MEANT 0.95	 /* of what is allowed: lengths are estimates */
 #define FRINGE_S 0.01	 /* that probes take to go in and out, until it is known */
 #define LATE_S 0.1	 /* they did not go in: enough */
 #define AFFORD_S 0.02	 /* between two looks at whether a window fits again */

@@ -1,7 +1,7 @@
 /*
  * When probes go in and out for a share of the time. The spending of the last horizon bounds each
  * window: it closes when the next look could find the budget exceeded. Windows begin at random: a
- * period is one to one and a half horizons, so that no horizon holds more than one of them.
+ * period is a horizon and up to a third, so that no horizon holds more than one of them.
  */
 #pragma once
 #include <stdbool.h>
