@@ -1,7 +1,7 @@
 /*
  * The weight of a window's blocks is one over the share of time that probes were in lately, a power
- * of two drawn so that its mean is right. Lengths follow the dearest window of late, not the last
- * one: a length that followed the load would see more of the quiet times than of the busy ones.
+ * of two drawn so that its mean is right. Lengths follow the mean of late, not the last
+ * window: a length that followed the load would see more of the quiet times than of the busy ones.
  */
 #include "govern/windows.h"
 
@@ -85,7 +85,8 @@ static double arm_s(const struct windows *w)
 static bool choose_length(struct windows *w, double allowed)
 {
 	const struct governor_rules *r = &w->cfg->rules;
-	double extra = arm_s(w) + w->fringe_peak_s, rate = fmax(w->peak_rate, 1e-9), horizon = 1;
+	double extra = arm_s(w) + w->fringe_peak_s,
+	       rate = fmax(w->trap_rate + w->record_rate, 1e-9), horizon = 1;
 
 	allowed *= MEANT;
 	if ((allowed - extra) / rate < r->useful_s)
@@ -201,7 +202,7 @@ bool windows_look(struct windows *w, const struct spend *spend, double allowed, 
 	}
 	if (!fits)
 		return false;
-	cost = arm_s(w) + w->fringe_peak_s + w->length_s * w->peak_rate;
+	cost = arm_s(w) + w->fringe_peak_s + w->length_s * (w->trap_rate + w->record_rate);
 	if (spent(w, spend) + cost > allowed * w->horizon_s) {
 		*ret_look_ns = now_ns + ns_of(AFFORD_S);
 		return true;
