@@ -1,7 +1,7 @@
 /*
  * A hard allocator with a small leak in it: RATE pairs of malloc and free a second, paced by the
  * clock, live blocks of some tens of milliseconds and of some seconds, about LIVE at a time; and
- * leak_a_little(), which loses LEAK bytes a second in blocks of 256. Each pair has some work of its
+ * leak_a_little(), which loses LEAK bytes a second in blocks of 100. Each pair has some work of its
  * own: how many it does in a second of CPU time tells how much it is slowed down. A line on
  * standard input changes the pace: to QUIET pairs a second, and back. It reports once a second to
  * standard error with "-v": pairs, CPU seconds, pairs per CPU second. Usage: million [RATE [LEAK
@@ -12,7 +12,7 @@
 #include "target.h"
 
 #define BATCH_NS 1000000
-#define LEAK_BLOCK 256
+#define LEAK_BLOCK 100
 #define LONG_ONE_IN 5000 /* this share of blocks lives for seconds */
 #define LONG_SLOTS 1024
 #define WORK 150 /* steps of something else beside each pair: some 400 ns */
