@@ -65,6 +65,7 @@ endif
         check-vm check-ci fuzz fuzz-smoke lint format targets install clean help setup setup-test man bpf-arm64 \
         test-kernels FORCE
 
+.DEFAULT_GOAL := all
 include src/preload/build.mk
 all: $(O)/memtrace $(PRELOAD) ## build build/memtrace and the library of --preload
 

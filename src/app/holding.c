@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -24,6 +25,7 @@
 #define SLACK_PACE 1.5
 #define SLACK_SHARE 0.05
 #define SLACK_BYTES 2097152.0
+#define HURRY_NICE (-10)
 #define BUSY_NS 20000000ull /* the next look is as soon as in a short window */
 
 void holding_start(struct holding *h, const struct run *run, holding_told_fn told, void *ctx)
@@ -32,6 +34,7 @@ void holding_start(struct holding *h, const struct run *run, holding_told_fn tol
 	int r;
 
 	*h = (struct holding){ .run = run, .told = told, .ctx = ctx };
+	setpriority(PRIO_PROCESS, keeper_pid(run->keeper), HURRY_NICE); /* it may not be allowed */
 	r = calibrate(run->collector, &h->cost, &err);
 	if (r)
 		log_debug("calibration: %s (%s)", err.text, strerror(-r));
@@ -302,6 +305,21 @@ void holding_judged(struct tracee *t, uint64_t now_ns)
 uint64_t holding_due_ns(const struct tracee *t)
 {
 	return t->governor && t->alive ? governor_plan(t->governor)->look_ns : UINT64_MAX;
+}
+
+/*
+ * On a busy machine a look that waits for its turn lets a window cost more than it may. Only while
+ * one is open: what memtrace does at other times can wait like everybody else's work.
+ */
+void holding_hurry(struct holding *h, bool open)
+{
+	if (open == h->hurries)
+		return;
+	h->hurries = open;
+	if (open)
+		h->usual_nice = getpriority(PRIO_PROCESS, 0);
+	if (setpriority(PRIO_PROCESS, 0, open ? HURRY_NICE : h->usual_nice))
+		log_debug("cannot hurry (%s)", strerror(errno));
 }
 
 bool holding_is_busy(const struct tracee *t, uint64_t now_ns)

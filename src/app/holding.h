@@ -18,6 +18,8 @@ typedef void (*holding_told_fn)(void *ctx, struct tracee *t, enum process_event 
 struct holding {
 	const struct run *run; /* borrowed */
 	struct calibration cost;
+	bool hurries;
+	int usual_nice;
 	holding_told_fn told;
 	void *ctx;
 };
@@ -41,6 +43,9 @@ uint64_t holding_due_ns(const struct tracee *t);
 
 /* A window is open that will not be for long: what takes time should wait for its end. */
 bool holding_is_busy(const struct tracee *t, uint64_t now_ns);
+
+/* Whether a window is open somewhere: looks must then come on time. */
+void holding_hurry(struct holding *h, bool open);
 
 /* Takes probes out that are in for a window: nobody will look for a while. */
 void holding_pause(struct tracee *t);

@@ -50,7 +50,7 @@ void windows_enter(struct windows *w, const struct spend_sum *rates, uint64_t no
 	} else { /* not known: the first window tells */
 		w->trap_rate = w->record_rate = w->peak_rate = 0;
 	}
-	w->fringe_peak_s = w->peak_rate * FRINGE_S;
+	w->fringe_mean_s = w->peak_rate * FRINGE_S;
 	w->horizon_s = 1;
 	w->share = 0;
 	w->kept = 1;
@@ -85,7 +85,7 @@ static double arm_s(const struct windows *w)
 static bool choose_length(struct windows *w, double allowed)
 {
 	const struct governor_rules *r = &w->cfg->rules;
-	double extra = arm_s(w) + w->fringe_peak_s,
+	double extra = arm_s(w) + w->fringe_mean_s,
 	       rate = fmax(w->trap_rate + w->record_rate, 1e-9), horizon = 1;
 
 	allowed *= MEANT;
@@ -117,7 +117,7 @@ static void end_cycle(struct windows *w, uint64_t now_ns)
 		return;
 	share = fmin(w->in_s / period, 1);
 	w->share = w->count > 1 ? w->share + (share - w->share) / LATELY : share;
-	w->fringe_peak_s = fmax(w->fringe_s, w->fringe_peak_s * FADE);
+	w->fringe_mean_s += (w->fringe_s - w->fringe_mean_s) / LATELY;
 	w->kept += (fmax(share / w->planned, 0.1) - w->kept) / LATELY;
 }
 
@@ -175,7 +175,7 @@ static bool is_used_up(const struct windows *w, const struct spend *spend, doubl
 
 	return w->in_s + w->cfg->rules.look_open_s / 2 >= w->length_s ||
 	       (now_ns - w->opened_ns) / 1e9 >= w->length_s + LATE_S ||
-	       spent(w, spend) + rate * w->cfg->rules.look_open_s + w->fringe_peak_s >
+	       spent(w, spend) + rate * w->cfg->rules.look_open_s + w->fringe_mean_s >
 		       allowed * w->horizon_s;
 }
 
@@ -202,7 +202,7 @@ bool windows_look(struct windows *w, const struct spend *spend, double allowed, 
 	}
 	if (!fits)
 		return false;
-	cost = arm_s(w) + w->fringe_peak_s + w->length_s * (w->trap_rate + w->record_rate);
+	cost = arm_s(w) + w->fringe_mean_s + w->length_s * (w->trap_rate + w->record_rate);
 	if (spent(w, spend) + cost > allowed * w->horizon_s) {
 		*ret_look_ns = now_ns + ns_of(AFFORD_S);
 		return true;

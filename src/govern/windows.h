@@ -19,7 +19,7 @@ struct windows {
 	uint64_t opened_ns, due_ns;
 	double in_s, trap_s, record_s; /* of this cycle: probes in, and what they cost */
 	double fringe_s;	       /* what they cost while they went in and out */
-	double fringe_peak_s;	       /* the dearest of late, fading */
+	double fringe_mean_s;	       /* the same of late */
 	double trap_rate, record_rate; /* costs per second with probes in, of recent windows */
 	double peak_rate;	       /* the dearest of them, fading */
 	double last_rate[WINDOWS_LAST];

@@ -15,7 +15,7 @@
 #define LEAK_BLOCK 100
 #define LONG_ONE_IN 5000 /* this share of blocks lives for seconds */
 #define LONG_SLOTS 1024
-#define WORK 150 /* steps of something else beside each pair: some 400 ns */
+#define WORK 350 /* steps of something else beside each pair: more than half a microsecond */
 
 static uint64_t seed = 88172645463325252ull;
 
