@@ -47,14 +47,14 @@ class Rounds:
         self.file.close()
 
 
-def kill_a_trace(target, pick, span_s):
-    """SIGKILL at any moment of a trace: while it starts, traces, or, after SIGINT, ends."""
-    moment = pick.uniform(0, span_s)
+def kill_a_trace(target, pick, phase, span_s):
+    """SIGKILL at any moment while memtrace starts, traces, or, after SIGINT, ends."""
+    moment = pick.uniform(0, span_s if phase == "start" else 1.0 if phase == "trace" else 0.3)
     with Trace("-p", target.pid, "--mode", "full", "--interval", 1) as trace:
-        if pick.random() < 0.33:
+        if phase != "start":
             trace.await_start()
+        if phase == "end":
             trace.process.send_signal(signal.SIGINT)
-            moment = pick.uniform(0, 0.3)
         try:
             trace.process.wait(moment)
         except subprocess.TimeoutExpired:
@@ -89,14 +89,15 @@ def test_kills_in_traces_leave_the_target_undisturbed():
         begun = time.monotonic()
         with Trace("-p", target.pid, "--mode", "full", "--interval", 1) as trace:
             trace.await_start()
-            span_s = 1.5 * (time.monotonic() - begun)
+            span_s = 1.1 * (time.monotonic() - begun)
             trace.stop()
         for i in range(KILLS // 2):
-            moment, was_in = kill_a_trace(target, pick, span_s)
+            phase = ("start", "trace", "end")[i % 3]
+            moment, was_in = kill_a_trace(target, pick, phase, span_s)
             probed += was_in
-            check(target.alive(), f"the target died of kill {i}, {moment:.3f} s")
+            check(target.alive(), f"the target died of kill {i}, {moment:.3f} s into {phase}")
             check_clean(before, target.pid)
-            rounds.check_advances(f"kill {i}, {moment:.3f} s")
+            rounds.check_advances(f"kill {i}, {moment:.3f} s into {phase}")
     check(probed >= KILLS // 10, f"probes were in place at only {probed} kills")
     print(f"        {KILLS // 2} kills, {probed} with probes in place", flush=True)
 
