@@ -352,7 +352,7 @@ static __always_inline int is_trampoline(__u64 ip)
 static __noinline __u32 point_site(struct pt_regs *regs, __u64 cookie)
 {
 	__u64 sp = PT_REGS_SP(regs) + 8 * MT_COOKIE_PUSHED(cookie), ip = 0, bp;
-	__u32 asid = MT_COOKIE_ASID_OF(cookie), place = MT_COOKIE_BP_PLACE(cookie);
+	__u32 asid = asid_of(cookie), place = MT_COOKIE_BP_PLACE(cookie);
 
 	if (place == MT_PLACE_NONE || bpf_probe_read_user(&ip, sizeof(ip), (const void *)sp) ||
 	    is_trampoline(ip))
