@@ -342,7 +342,8 @@ static int judge_group(struct tick *t, struct group *g)
 	struct record *r = records_find(&t->j->records, g->key);
 	struct suspect_unit unit;
 
-	if (g->kind == MT_SITE_HEAP && !t->snap->heap_traced) {
+	if (g->kind == MT_SITE_HEAP && !t->snap->heap_traced &&
+	    !t->snap->sites[g->members->site].touched) {
 		if (r)
 			note_unseen(t, r);
 		return 0;

@@ -599,7 +599,7 @@ static int start_command(struct app *a, struct err *err)
 	if (a->opts->preload) {
 		r = preload_find(library, sizeof(library), err);
 		if (!r)
-			r = preload_environment(library, 0, &environment);
+			r = preload_environment(library, a->opts->sample_bytes, &environment);
 		cfg.envp = environment;
 	}
 	if (!r)

@@ -168,8 +168,12 @@ static void take_out(struct tracee *t)
 static void put_in(const struct holding *h, struct tracee *t)
 {
 	struct err err = { 0 };
-	int r = collector_arm(t->run->collector, t->pid, &err);
+	int r = collector_set_hooks(t->run->collector, true); /* stacks need to know of new code */
 
+	if (r)
+		err_set(&err, r, "system calls cannot be followed any more");
+	else
+		r = collector_arm(t->run->collector, t->pid, &err);
 	if (!r)
 		sweeping_note(t, true, t->held.weight_log2, clock_monotonic_ns());
 	if (!r)

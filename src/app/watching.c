@@ -36,7 +36,7 @@ static void look_at_faults(struct tracee *t, uint64_t now_ns)
 
 	if (!t->faults_until_ns || t->growing.grows)
 		t->faults_until_ns = now_ns + FAULTS_HOLD_NS;
-	wanted = now_ns < t->faults_until_ns && !t->heap_traced &&
+	wanted = now_ns < t->faults_until_ns && !tracee_is_traced(t) &&
 		 t->run->features->has[FEATURE_page_faults];
 	if (wanted == t->faults_in)
 		return;
@@ -117,7 +117,7 @@ void watching_look(struct watching *w, const struct run *run, struct tracee *con
 		if (t->ended || !t->alive)
 			continue;
 		look_at_faults(t, now_ns);
-		needed |= t->heap_wanted || t->heap_traced;
+		needed |= t->heap_traced ? tracee_is_traced(t) : t->heap_wanted;
 		grows |= t->growing.grows;
 		things |= t->growing.things_grow;
 		cpus += isnan(t->cpu_ratio) ? 0 : t->cpu_ratio;
