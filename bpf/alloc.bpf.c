@@ -192,8 +192,9 @@ static __always_inline __u64 place_read(struct pt_regs *regs, __u32 place)
 	return word;
 }
 
-/* A call inside another one that is recorded: that one counts. */
-static __noinline int is_inner(__u64 sp)
+/* A call inside another one that is recorded: that one counts. Asked only while any is under way.
+ */
+static __noinline int is_inner_here(__u64 sp)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct mt_thread *t = bpf_map_lookup_elem(&threads, &tid);
@@ -202,6 +203,23 @@ static __noinline int is_inner(__u64 sp)
 		return 0;
 	count(MT_CNT_nested);
 	return 1;
+}
+
+static __always_inline int is_inner(const struct mt_space *s, __u64 sp)
+{
+	return *(volatile __u32 *)&s->inside && is_inner_here(sp);
+}
+
+/* A thread's call that inner ones may be of begins, ends, or is found to have ended. */
+static __noinline int note_inside(struct mt_thread *t, __u32 asid, __u32 is)
+{
+	struct mt_space *s = space_of(asid);
+
+	if (!t || !s || t->counted == is)
+		return 0;
+	t->counted = is;
+	__sync_fetch_and_add(&s->inside, is ? 1 : -1);
+	return 0;
 }
 
 /* Outside or inside of calls, ended ones of before are settled; NULL: there is nothing to follow.
@@ -246,6 +264,8 @@ static __noinline int call_begin(struct pt_regs *regs, __u64 cookie, __u32 how)
 		t->has_kept = mt_live_take(block_key(t->ptr, asid), &t->kept);
 	if (how & 1 || t->has_kept || cookie & UNHEARD)
 		t->sp = PT_REGS_SP(regs);
+	if (cookie & MT_COOKIE_OUTER || t->counted)
+		note_inside(t, asid, t->sp && (cookie & MT_COOKIE_OUTER));
 	return t->sp != 0;
 }
 
@@ -337,29 +357,22 @@ static __always_inline __u32 block_record(struct pt_regs *regs, __u64 addr, __u6
 	return site;
 }
 
-/* The return address that a return probe left in the place of the caller's. */
-static __always_inline int is_trampoline(__u64 ip)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-
-	return ip == BPF_CORE_READ(task, mm, uprobes_state.xol_area, vaddr);
-}
-
 /*
  * The call site of a point inside a function. The cookie tells where the caller's frame is, so that
  * the walk begins there; else it begins here and needs the table of this code.
  */
-static __noinline __u32 point_site(struct pt_regs *regs, __u64 cookie)
+static __always_inline __u32 point_site(struct pt_regs *regs, __u64 cookie, __u32 asid)
 {
-	__u64 sp = PT_REGS_SP(regs) + 8 * MT_COOKIE_PUSHED(cookie), ip = 0, bp;
-	__u32 asid = asid_of(cookie), place = MT_COOKIE_BP_PLACE(cookie);
+	__u64 at = PT_REGS_SP(regs) + 8 * MT_COOKIE_PUSHED(cookie);
+	__u32 place = MT_COOKIE_BP_PLACE(cookie);
 
-	if (place == MT_PLACE_NONE || bpf_probe_read_user(&ip, sizeof(ip), (const void *)sp) ||
-	    is_trampoline(ip))
-		return mt_site_of(PT_REGS_IP(regs), PT_REGS_SP(regs), PT_REGS_FP(regs), asid,
-				  MT_SITE_HEAP);
-	bp = place_read(regs, place);
-	return mt_site_of(ip, sp + 8, bp, asid, MT_SITE_HEAP | MT_AT_RETURN);
+	if (place != MT_PLACE_NONE) {
+		__u32 site = mt_site_of_caller(at, place_read(regs, place), asid, MT_SITE_HEAP);
+
+		if (site != MT_SITE_HIDDEN)
+			return site;
+	}
+	return mt_site_of(PT_REGS_IP(regs), PT_REGS_SP(regs), PT_REGS_FP(regs), asid, MT_SITE_HEAP);
 }
 
 static __always_inline int alloc_done(struct pt_regs *regs, struct mt_thread *t, __u32 asid)
@@ -416,6 +429,8 @@ static __always_inline int alloc_exit(struct pt_regs *regs)
 	if (sp_at_entry(regs) != t->sp)
 		return 0; /* an inner call */
 	t->sp = 0;
+	if (t->counted)
+		note_inside(t, asid, 0);
 	return t->taken || t->has_kept ? alloc_done(regs, t, asid) : 0;
 }
 
@@ -437,14 +452,14 @@ static __always_inline int alloc_whole(struct pt_regs *regs)
 	size = place_read(regs, MT_COOKIE_SIZE_PLACE(cookie));
 	if (s->gap_log2 && !sample_falls(c, s->gap_log2, size))
 		return 0;
-	if (cookie & MT_COOKIE_INNER && is_inner(PT_REGS_SP(regs)))
+	if (cookie & MT_COOKIE_INNER && is_inner(s, PT_REGS_SP(regs)))
 		return 0;
 	addr = place_read(regs, MT_COOKIE_RESULT_PLACE(cookie));
 	if (!addr) {
 		count(MT_CNT_failed_allocs);
 		return 0;
 	}
-	site = point_site(regs, cookie);
+	site = point_site(regs, cookie, asid);
 	mt_block_born(addr, held_of(size, s->gap_log2, s->weight_log2), site, asid);
 	if (cfg.send_events)
 		mt_alloc_send(addr, size, 0, asid, MT_COOKIE_FN(cookie) | site << 4);
@@ -482,7 +497,7 @@ static __noinline int alloc_size(struct pt_regs *regs)
 	gap = s->gap_log2;
 	if (gap && !sample_falls(c, gap, size))
 		return point_forget();
-	if (cookie & MT_COOKIE_INNER && is_inner(PT_REGS_SP(regs)))
+	if (cookie & MT_COOKIE_INNER && is_inner(s, PT_REGS_SP(regs)))
 		return point_forget();
 	t = thread_get();
 	if (!t)
@@ -515,7 +530,7 @@ static __always_inline int alloc_result(struct pt_regs *regs)
 	}
 	size = t->point_size;
 	gaps = t->point_gaps;
-	site = point_site(regs, cookie);
+	site = point_site(regs, cookie, asid);
 	mt_block_born(addr, held_of(size, gaps & 255, gaps >> 8), site, asid);
 	if (cfg.send_events)
 		mt_alloc_send(addr, size, 0, asid, MT_COOKIE_FN(cookie) | site << 4);

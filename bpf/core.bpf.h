@@ -42,8 +42,10 @@ struct mt_thread {
 	__u32 has_kept;
 	__u64 last_free; /* free() inside operator delete and the like comes twice */
 	__u64 last_free_sp;
-	__u32 taken; /* the call is to be recorded; else it only keeps inner ones from it */
-	__u32 gaps;  /* mt_space.gap_log2 when it was, | weight_log2 << 8 */
+	__u32 taken;   /* the call is to be recorded; else it only keeps inner ones from it */
+	__u32 counted; /* in mt_space.inside */
+	__u32 unused;
+	__u32 gaps; /* mt_space.gap_log2 when it was, | weight_log2 << 8 */
 	/* the same of a function with a MT_POINT_SIZE, which has no sp in common with its result */
 	__u64 point_size;
 	__u32 point_taken;
@@ -92,7 +94,9 @@ struct mt_scratch {
 	__u32 piece_word;
 	__u32 text[MT_TEXT_PIECES]; /* mt_proc.piece */
 	/* what the walk depended on, see memo.bpf.c */
+	__u64 first_ip;
 	__u64 first_sp;
+	__u64 first_bp;
 	__u64 memo_time;
 	__u64 bp_from; /* where bp was read; 0: it is the register's; 1: noted already */
 	__u32 memo_at; /* where walks from here are remembered */
@@ -274,12 +278,18 @@ int mt_text_all_changed(__u32 tgid);
  */
 #define MT_AT_RETURN 0x100
 __u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 kind);
+/*
+ * The call site of a function's caller, by where its return address lies and its frame pointer.
+ * MT_SITE_HIDDEN: a return probe took the address away.
+ */
+#define MT_SITE_HIDDEN (~0u)
+__u32 mt_site_of_caller(__u64 at, __u64 bp, __u32 asid, __u32 kind);
 /* Finds the callers of the frame in a claimed slot: fills its record's stack, hash and end. */
 int mt_unwind(__u32 slot);
 /* The site that the walk from the first frame in a claimed slot ended at before, 0: not known. */
 __u32 mt_memo_find(__u32 slot, __u32 asid);
-/* Remembers the walk in a claimed slot, which began at ip and bp and ended at a site. */
-int mt_memo_keep(__u32 slot, __u64 ip, __u64 bp, __u32 site);
+/* Remembers the walk in a claimed slot, which ended at a site. */
+int mt_memo_keep(__u32 slot, __u32 site);
 /* Reads a piece of the user's stack, up to the end of what can be read; not zero: nothing can. */
 int mt_window_fill(__u32 slot, __u64 at);
 /* Whether code is mapped there, as far as user space has read it; -1: that is not up to date. */

@@ -77,7 +77,7 @@ static __noinline int same_words(__u32 slot)
 	if (!s)
 		return 0;
 	m = memo_of(s);
-	if (!m || read_first(s, m))
+	if (!m || (!s->window_bytes && read_first(s, m)))
 		return 0;
 	for (__u32 i = 0; i < MT_MEMO_WORDS; i++) {
 		if (i >= m->count)
@@ -119,7 +119,7 @@ __u32 mt_memo_find(__u32 slot, __u32 asid)
 }
 
 /* Whoever writes the entry just now is right as well. */
-int mt_memo_keep(__u32 slot, __u64 ip, __u64 bp, __u32 site)
+int mt_memo_keep(__u32 slot, __u32 site)
 {
 	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
 	struct mt_memo *m;
@@ -133,9 +133,9 @@ int mt_memo_keep(__u32 slot, __u64 ip, __u64 bp, __u32 site)
 	turn = *(volatile __u32 *)&m->turn;
 	if ((turn & 1) || __sync_val_compare_and_swap(&m->turn, turn, turn + 1) != turn)
 		return 0;
-	m->ip = ip;
+	m->ip = s->first_ip;
 	m->sp = s->first_sp;
-	m->bp = bp;
+	m->bp = s->first_bp;
 	m->asid = s->asid;
 	m->time = s->memo_time;
 	m->kind = s->ev.site_kind;

@@ -8,7 +8,9 @@
 
 extern __u32 next_site;
 
-static __noinline int scratch_claim(void)
+#define CALLER_BYTES 512
+
+static __always_inline int scratch_claim(void)
 {
 	__u32 base = bpf_get_smp_processor_id() * MT_SCRATCH_PER_CPU;
 
@@ -73,20 +75,16 @@ static __noinline int site_make(__u32 slot)
 	return site;
 }
 
-/* Sets the first frame: enough to look whether the walk is known. */
-static __noinline int walk_place(__u32 slot, __u64 ip, __u64 sp, __u64 bp, __u32 kind)
+/* Sets the first frame: enough to look whether the walk is known. The window is as it is. */
+static __always_inline void walk_place(struct mt_scratch *s, __u64 ip, __u64 sp, __u64 bp,
+				       __u32 kind)
 {
-	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
-
-	if (!s)
-		return -1;
-	s->window_at = s->window_bytes = 0;
 	s->pc = ip;
 	s->sp = s->first_sp = sp;
-	s->bp = bp;
+	s->bp = s->first_bp = bp;
+	s->first_ip = ip;
 	s->is_return = s->first_is_return = (kind & MT_AT_RETURN) != 0;
 	s->ev.site_kind = kind;
-	return 0;
 }
 
 /* Zeroes the rest of the state. Not zero: the process is traced no more. */
@@ -128,25 +126,69 @@ static __always_inline int site_find(__u32 slot, __u32 asid)
 	return site ? *site : site_make(slot);
 }
 
-static __always_inline __u32 site_of_walk(__u32 slot, __u32 asid, __u64 ip, __u64 bp)
+/* Of a walk that is not remembered. */
+static __always_inline __u32 site_of_walk(__u32 slot, __u32 asid)
 {
-	__u32 site = mt_memo_find(slot, asid);
+	__u32 site;
 
-	if (site || walk_begin(slot))
-		return site;
+	if (walk_begin(slot))
+		return MT_SITE_NONE;
 	site = site_find(slot, asid);
-	mt_memo_keep(slot, ip, bp, site);
+	mt_memo_keep(slot, site);
 	return site;
 }
 
 __u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 kind)
 {
-	int slot = scratch_claim(), site = MT_SITE_NONE;
+	int n = scratch_claim();
+	__u32 slot = n, site;
+	struct mt_scratch *s;
 
-	if (slot < 0)
+	if (n < 0)
 		return MT_SITE_NONE;
-	if (!walk_place(slot, ip, sp, bp, kind))
-		site = site_of_walk(slot, asid, ip, bp);
+	s = bpf_map_lookup_elem(&scratch, &slot);
+	if (!s)
+		return MT_SITE_NONE;
+	s->window_at = s->window_bytes = 0;
+	walk_place(s, ip, sp, bp, kind);
+	site = mt_memo_find(slot, asid);
+	if (!site)
+		site = site_of_walk(slot, asid);
+	scratch_release(slot);
+	return site;
+}
+
+/* The return address and what lies above it, at once: most walks need no more. */
+static __always_inline int caller_place(__u32 slot, __u64 at, __u64 bp, __u32 kind)
+{
+	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	if (!s)
+		return -1;
+	s->window_at = at;
+	s->window_bytes = CALLER_BYTES;
+	if (bpf_probe_read_user(s->window, CALLER_BYTES, (const void *)at) &&
+	    mt_window_fill(slot, at))
+		return -1;
+	if (s->window[0] == task->mm->uprobes_state.xol_area->vaddr)
+		return -1;
+	walk_place(s, s->window[0], at + 8, bp, kind | MT_AT_RETURN);
+	return 0;
+}
+
+__u32 mt_site_of_caller(__u64 at, __u64 bp, __u32 asid, __u32 kind)
+{
+	int n = scratch_claim();
+	__u32 slot = n, site = MT_SITE_HIDDEN;
+
+	if (n < 0)
+		return MT_SITE_NONE;
+	if (!caller_place(slot, at, bp, kind)) {
+		site = mt_memo_find(slot, asid);
+		if (!site)
+			site = site_of_walk(slot, asid);
+	}
 	scratch_release(slot);
 	return site;
 }

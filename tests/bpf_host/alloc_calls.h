@@ -35,6 +35,18 @@ __u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 site_kind)
 	return next_stack;
 }
 
+__u32 mt_site_of_caller(__u64 at, __u64 bp, __u32 asid, __u32 site_kind)
+{
+	__u64 word;
+
+	(void)bp;
+	(void)asid;
+	if (bpf_probe_read_user(&word, sizeof(word), (const void *)at))
+		return MT_SITE_HIDDEN;
+	last_kind = site_kind | MT_AT_RETURN;
+	return next_stack;
+}
+
 /* As the rest of memtrace reads it. */
 static inline struct mt_site *site(uint32_t n)
 {

@@ -180,6 +180,42 @@ static void stack_that_cannot_be_read_is_no_match(void **state)
 	assert_int_equal(site(), MT_SITE_NONE);
 }
 
+/* The return address lies at SP - 8: the walk from there is the same as with it given. */
+static uint32_t site_of_caller(void)
+{
+	return mt_site_of_caller(SP - 8, BP, 1, MT_SITE_HEAP);
+}
+
+static void a_walk_may_begin_at_the_caller(void **state)
+{
+	uint32_t pid = PID;
+	struct mt_proc p = { .asid = 1 };
+
+	(void)state;
+	begin();
+	stack(CODE + 2, 0);
+	fake_push(SP - 8, CODE + 1);
+	assert_int_equal(site_of_caller(), 1);
+	assert_int_equal(mt_site_of(CODE + 1, SP, BP, 1, MT_SITE_HEAP | MT_AT_RETURN), 1);
+	forget_process();
+	assert_int_equal(site_of_caller(), 1);
+	fake_push(SP - 8, CODE + 7);
+	assert_int_equal(site_of_caller(), MT_SITE_NONE);
+	bpf_map_update_elem(&procs, &pid, &p, BPF_ANY);
+	assert_int_equal(site_of_caller(), 2);
+}
+
+static void a_caller_that_a_return_probe_hides_is_told(void **state)
+{
+	(void)state;
+	begin();
+	stack(CODE + 2, 0);
+	fake_push(SP - 8, fake.xol.vaddr);
+	assert_true(site_of_caller() == MT_SITE_HIDDEN);
+	for (uint32_t slot = 0; slot < 4; slot++)
+		assert_int_equal(*(uint32_t *)bpf_map_lookup_elem(&busy, &slot), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +228,8 @@ int main(void)
 		cmocka_unit_test(a_walk_that_ended_early_is_not_remembered),
 		cmocka_unit_test(what_is_just_being_written_is_not_believed_nor_written),
 		cmocka_unit_test(stack_that_cannot_be_read_is_no_match),
+		cmocka_unit_test(a_walk_may_begin_at_the_caller),
+		cmocka_unit_test(a_caller_that_a_return_probe_hides_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,7 +72,7 @@ static void a_whole_call_inside_a_recorded_one_is_not_counted_twice(void **state
 {
 	(void)state;
 	begin();
-	enter(REALLOC, 0, 100, SP);
+	enter(REALLOC | MT_COOKIE_OUTER, 0, 100, SP);
 	at_point(WHOLE | MT_COOKIE_INNER, 100, 0x1000, SP - 64);
 	leave(0x1000, SP);
 	assert_int_equal(live_count(1), 1);

@@ -30,6 +30,11 @@ __u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 kind)
 	return 1;
 }
 
+__u32 mt_site_of_caller(__u64 at, __u64 bp, __u32 asid, __u32 kind)
+{
+	return mt_site_of(at, at, bp, asid, kind);
+}
+
 static int compare(const void *a, const void *b)
 {
 	const double x = *(const double *)a, y = *(const double *)b;

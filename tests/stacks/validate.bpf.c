@@ -151,7 +151,7 @@ static __noinline int sv_copy_returns(__u32 slot)
 }
 
 /* The walk itself, and beside it what the memory of walks would have said: a stack's hash. */
-static __always_inline int sv_walk(__u32 slot, __u64 ip, __u64 bp)
+static __always_inline int sv_walk(__u32 slot)
 {
 	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
 	struct mt_proc *p = proc_find(sv_tgid);
@@ -170,7 +170,7 @@ static __always_inline int sv_walk(__u32 slot, __u64 ip, __u64 bp)
 		__sync_fetch_and_add(&sv_known, 1);
 	if (known && known != site)
 		__sync_fetch_and_add(&sv_wrong, 1);
-	mt_memo_keep(slot, ip, bp, site);
+	mt_memo_keep(slot, site);
 	return 0;
 }
 
@@ -187,9 +187,14 @@ static __noinline int sv_unwind(__u32 slot)
 	if (mine < 0)
 		return -1;
 	r->frames = 0;
-	if (!walk_place(mine, r->regs[16], r->regs[7], r->regs[6],
-			MT_SITE_HEAP | (sv_return ? MT_AT_RETURN : 0)))
-		sv_walk(mine, r->regs[16], r->regs[6]);
+	slot = mine;
+	s = bpf_map_lookup_elem(&scratch, &slot);
+	if (s) {
+		s->window_at = s->window_bytes = 0;
+		walk_place(s, r->regs[16], r->regs[7], r->regs[6],
+			   MT_SITE_HEAP | (sv_return ? MT_AT_RETURN : 0));
+		sv_walk(slot);
+	}
 	slot = mine;
 	s = bpf_map_lookup_elem(&scratch, &slot);
 	if (s) {
