@@ -47,6 +47,17 @@ static __always_inline void store_release(__u64 *to, __u64 value)
 	__sync_lock_test_and_set(to, value);
 }
 
+static __always_inline void store_release_32(__u32 *to, __u32 value)
+{
+	__sync_lock_test_and_set(to, value);
+}
+
+/* A load that is not done before the loads above it. */
+static __always_inline __u32 load_last(__u32 *from)
+{
+	return __sync_fetch_and_add(from, 0);
+}
+
 /* Points inside functions are found for x86-64 only. */
 static __always_inline __u64 place_register(struct pt_regs *regs, __u32 place)
 {
@@ -91,10 +102,24 @@ static __always_inline __u64 code_address(__u64 word)
 	return word;
 }
 
+/* This architecture neither delays loads and stores behind a store nor swaps loads: the compiler
+ * may. */
 static __always_inline void store_release(__u64 *to, __u64 value)
 {
 	__asm__ volatile("" ::: "memory");
-	*(volatile __u64 *)to = value; /* as this architecture stores anyway */
+	*(volatile __u64 *)to = value;
+}
+
+static __always_inline void store_release_32(__u32 *to, __u32 value)
+{
+	__asm__ volatile("" ::: "memory");
+	*(volatile __u32 *)to = value;
+}
+
+static __always_inline __u32 load_last(__u32 *from)
+{
+	__asm__ volatile("" ::: "memory");
+	return *(volatile __u32 *)from;
 }
 
 /*

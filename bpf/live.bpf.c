@@ -78,7 +78,7 @@ int mt_site_born(__u32 site, __u64 held, __u32 born_ds)
 	return 0;
 }
 
-static __noinline __u64 age_bucket(__u32 secs)
+static __always_inline __u64 age_bucket(__u32 secs)
 {
 	for (int i = 0; i < MT_AGE_BUCKETS - 1; i++)
 		if (secs < (1u << i))
@@ -138,15 +138,11 @@ int mt_site_resized(__u32 site, __u64 was, __u64 held)
 	return 0;
 }
 
-/* Tells user space, once, which piece of address space an allocator serves from. */
-static __noinline int region_note(__u64 addr, __u32 asid)
+static __noinline int region_send(__u64 addr, __u32 asid, __u64 *seen, __u64 word)
 {
-	__u64 word = (addr & MT_ADDR_MASK) >> MT_REGION_SHIFT << 16 | asid, *seen;
-	__u32 slot = addr >> MT_REGION_SHIFT & (MT_REGION_SLOTS - 1);
 	struct mt_ev_region *e;
 
-	seen = bpf_map_lookup_elem(&regions, &slot);
-	if (!seen || *seen == word)
+	if (!seen)
 		return 0;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
@@ -160,6 +156,17 @@ static __noinline int region_note(__u64 addr, __u32 asid)
 	bpf_ringbuf_submit(e, wakeup_flags());
 	*seen = word;
 	return 0;
+}
+
+/* Tells user space, once, which piece of address space an allocator serves from. */
+static __always_inline void region_note(__u64 addr, __u32 asid)
+{
+	__u64 word = (addr & MT_ADDR_MASK) >> MT_REGION_SHIFT << 16 | asid, *seen;
+	__u32 slot = addr >> MT_REGION_SHIFT & (MT_REGION_SLOTS - 1);
+
+	seen = bpf_map_lookup_elem(&regions, &slot);
+	if (seen && *seen != word)
+		region_send(addr, asid, seen, word);
 }
 
 /* --events only. */

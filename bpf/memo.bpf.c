@@ -8,7 +8,7 @@
  * Walks that depend on more than that (return probes, signals, scans, switched stacks) and those
  * that ended early are not remembered. Direct-mapped; `turn` is odd while an entry is written.
  */
-#include "core.bpf.h"
+#include "compat.bpf.h"
 
 #define MEMO_SLOTS 2048
 
@@ -114,8 +114,7 @@ __u32 mt_memo_find(__u32 slot, __u32 asid)
 	    m->time != s->memo_time || m->kind != s->ev.site_kind || m->at_return != s->is_return ||
 	    (m->takes_bp && m->bp != s->bp) || !same_words(slot))
 		return 0;
-	/* the reads above are done before this one: an atomic operation is a barrier */
-	return __sync_fetch_and_add(&m->turn, 0) == turn ? site : 0;
+	return load_last(&m->turn) == turn ? site : 0;
 }
 
 /* Whoever writes the entry just now is right as well. */

@@ -29,7 +29,7 @@ static __always_inline void scratch_release(__u32 slot)
 	__u32 *b = bpf_map_lookup_elem(&busy, &slot);
 
 	if (b)
-		__sync_lock_test_and_set(b, 0);
+		store_release_32(b, 0);
 }
 
 /* Sends the new site's stack and enters it into the index. Nothing is entered that was not sent. */
