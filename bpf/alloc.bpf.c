@@ -215,7 +215,7 @@ static __noinline int note_inside(struct mt_thread *t, __u32 asid, __u32 is)
 {
 	struct mt_space *s = space_of(asid);
 
-	if (!t || !s || t->counted == is)
+	if (!t || !s || t->counted == is || (is && !s->has_inner))
 		return 0;
 	t->counted = is;
 	__sync_fetch_and_add(&s->inside, is ? 1 : -1);
@@ -264,8 +264,7 @@ static __noinline int call_begin(struct pt_regs *regs, __u64 cookie, __u32 how)
 		t->has_kept = mt_live_take(block_key(t->ptr, asid), &t->kept);
 	if (how & 1 || t->has_kept || cookie & UNHEARD)
 		t->sp = PT_REGS_SP(regs);
-	if (cookie & MT_COOKIE_OUTER || t->counted)
-		note_inside(t, asid, t->sp && (cookie & MT_COOKIE_OUTER));
+	note_inside(t, asid, t->sp != 0);
 	return t->sp != 0;
 }
 

@@ -396,8 +396,8 @@ struct mt_space {
 			    */
 	__u32 claimed;	   /* the slot is being filled or in use */
 	__u32 common;	   /* probes that carry no address space are meant for it, too */
-	__u32 inside;	   /* calls under way that inner ones may be of (MT_COOKIE_OUTER) */
-	__u32 reserved;
+	__u32 has_inner;   /* there is a MT_COOKIE_INNER somewhere: calls under way are counted */
+	__u32 inside;	   /* so many are, with their returns to come */
 };
 
 /*

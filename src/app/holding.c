@@ -84,7 +84,7 @@ int holding_add(const struct holding *h, struct tracee *t)
 		.full = o->mode == MODE_FULL,
 		.sample = o->mode == MODE_SAMPLE,
 		.watch = o->mode == MODE_WATCH,
-		.escalates = is_fleet(o),
+		.escalates = is_fleet(o) && !t->announces, /* those cost what they sample */
 		.gap_log2 = o->sample_bytes ? log2_of(o->sample_bytes) : 0,
 		.seed = t->begun_ns ^ (uint64_t)t->pid << 32,
 		.costs = costs_of(h),

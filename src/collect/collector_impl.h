@@ -99,6 +99,8 @@ int collector_map_tables(struct collector *c);
 void collector_unmap_tables(struct collector *c);
 /* A number for a new address space; 0: there is none left. */
 uint32_t collector_new_asid(struct collector *c, uint32_t tgid);
+/* Some function of an address space is probed inside, where only the outermost call counts. */
+void collector_note_inner(struct collector *c, uint32_t asid);
 /* Its probes do nothing from now on. */
 void collector_end_asid(struct collector *c, uint32_t asid);
 /* Entries and returns of all address spaces that have or had a slot which nobody took since. */

@@ -245,6 +245,8 @@ int collector_attach(struct collector *c, uint32_t tgid, uint32_t asid, int file
 	if (is_probed(c, tgid, &st))
 		return 0;
 	r = state_begin(c, tgid);
+	if (has_inner(probes)) /* first: a call that begins before is not counted */
+		collector_note_inner(c, asid);
 	if (!r && collector_join_common(c, tgid, asid, &st))
 		return 0;
 	if (!r)

@@ -28,7 +28,7 @@ static bool claim(struct mt_space *s, uint32_t asid, uint32_t tgid)
 					 __ATOMIC_RELAXED))
 		return false;
 	s->tgid = tgid;
-	s->gap_log2 = s->weight_log2 = s->common = 0;
+	s->gap_log2 = s->weight_log2 = s->common = s->has_inner = s->inside = 0;
 	__atomic_store_n(&s->asid, asid, __ATOMIC_RELEASE);
 	return true;
 }
@@ -48,6 +48,12 @@ uint32_t collector_new_asid(struct collector *c, uint32_t tgid)
 			return asid;
 	}
 	return 0;
+}
+
+void collector_note_inner(struct collector *c, uint32_t asid)
+{
+	if (is_there(c, asid))
+		__atomic_store_n(&slot_of(c, asid)->has_inner, 1, __ATOMIC_RELAXED);
 }
 
 void collector_end_asid(struct collector *c, uint32_t asid)

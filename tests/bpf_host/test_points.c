@@ -68,11 +68,18 @@ static void a_point_that_is_a_jump_counts_when_it_goes_the_right_way(void **stat
 	assert_int_equal(recorded(), 1);
 }
 
+/* As the collector says it where there is an inner point. */
+static void has_inner(void)
+{
+	space_of(asid)->has_inner = 1;
+}
+
 static void a_whole_call_inside_a_recorded_one_is_not_counted_twice(void **state)
 {
 	(void)state;
 	begin();
-	enter(REALLOC | MT_COOKIE_OUTER, 0, 100, SP);
+	has_inner();
+	enter(REALLOC, 0, 100, SP);
 	at_point(WHOLE | MT_COOKIE_INNER, 100, 0x1000, SP - 64);
 	leave(0x1000, SP);
 	assert_int_equal(live_count(1), 1);
@@ -172,6 +179,7 @@ static void inner_calls_of_one_that_is_not_sampled_are_not_sampled_either(void *
 	(void)state;
 	begin();
 	sample_in(20, 150);
+	has_inner();
 	enter(REALLOC | MT_COOKIE_OUTER, 0, 100, SP);
 	at_point(WHOLE | MT_COOKIE_INNER, 100, 0x1000, SP - 64);
 	assert_int_equal(recorded(), 0);

@@ -50,7 +50,7 @@ class Rounds:
 def kill_a_trace(target, pick, phase, span_s):
     """SIGKILL at any moment while memtrace starts, traces, or, after SIGINT, ends."""
     moment = pick.uniform(0, span_s if phase == "start" else 1.0 if phase == "trace" else 0.3)
-    with Trace("-p", target.pid, "--mode", "full", "--interval", 1) as trace:
+    with Trace("-p", target.pid, "--mode", "full", "--budget", 0, "--interval", 1) as trace:
         if phase != "start":
             trace.await_start()
         if phase == "end":
@@ -87,7 +87,7 @@ def test_kills_in_traces_leave_the_target_undisturbed():
     with Rounds() as rounds, Target("steady", "spin", rounds.name) as target:
         target.expect("ready")
         begun = time.monotonic()
-        with Trace("-p", target.pid, "--mode", "full", "--interval", 1) as trace:
+        with Trace("-p", target.pid, "--mode", "full", "--budget", 0, "--interval", 1) as trace:
             trace.await_start()
             span_s = 1.1 * (time.monotonic() - begun)
             trace.stop()
