@@ -80,7 +80,8 @@ int holding_add(const struct holding *h, struct tracee *t)
 {
 	const struct opts *o = h->run->opts;
 	struct governor_cfg cfg = {
-		.budget = o->budget_pct / 100,
+		/* a process that announces its samples has chosen itself what they cost */
+		.budget = t->announces ? 0 : o->budget_pct / 100,
 		.full = o->mode == MODE_FULL,
 		.sample = o->mode == MODE_SAMPLE,
 		.watch = o->mode == MODE_WATCH,
