@@ -39,17 +39,17 @@ static __always_inline __u64 call_arg(struct pt_regs *regs, __u32 n)
 	return n == 1 ? a1 : n == 2 ? a2 : n == 3 ? a3 : n == 4 ? a4 : n == 5 ? a5 : 0;
 }
 
-/* Counts a hit. 0: the probe is of an address space that is gone. */
-static __always_inline int hit_of(__u32 asid)
+/* Counts a hit; *ret is this CPU's part. NULL: the probe is of an address space that is gone. */
+static __always_inline struct mt_space *space_hit(__u32 asid, struct mt_space_cpu **ret)
 {
-	struct mt_space_cpu *c;
+	struct mt_space *s = space_of(asid);
+	struct mt_space_cpu *c = s ? space_cpu_of(asid) : NULL;
 
-	if (!space_of(asid))
-		return 0;
-	c = space_cpu_of(asid);
-	if (c)
-		__sync_fetch_and_add(&c->hits, 1);
-	return c != NULL;
+	if (!c)
+		return NULL;
+	__sync_fetch_and_add(&c->hits, 1);
+	*ret = c;
+	return s;
 }
 
 /* Starts counting down to the next sample when the gap is another one than before. */
@@ -126,8 +126,7 @@ static __noinline struct mt_thread *thread_get(void)
  */
 static __noinline int still_inside(__u64 sp)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	__u64 trampoline = BPF_CORE_READ(task, mm, uprobes_state.xol_area, vaddr), word = 0;
+	__u64 trampoline = return_trampoline(), word = 0;
 
 	if (!return_address_is_on_stack())
 		return 1;
@@ -284,13 +283,11 @@ static __always_inline int alloc_enter(struct pt_regs *regs)
 {
 	__u64 cookie = bpf_get_attach_cookie(regs);
 	__u32 asid = asid_of(cookie), taken, gap;
-	struct mt_space *s = space_of(asid);
-	struct mt_space_cpu *c;
+	struct mt_space_cpu *c = NULL;
+	struct mt_space *s = space_hit(asid, &c);
 
-	c = s ? space_cpu_of(asid) : NULL;
 	if (!s || !c)
 		return 1;
-	__sync_fetch_and_add(&c->hits, 1);
 	gap = s->gap_log2;
 	taken = !gap || sample_falls(c, gap, call_size(regs, cookie));
 	if (!taken && is_nothing(regs, cookie))
@@ -433,36 +430,48 @@ static __always_inline int alloc_exit(struct pt_regs *regs)
 	return t->taken || t->has_kept ? alloc_done(regs, t, asid) : 0;
 }
 
+/* A point on a conditional jump counts on one of its ways only. */
+static __always_inline int point_counts(struct pt_regs *regs, __u64 cookie)
+{
+	return !MT_COOKIE_HAS_IF(cookie) ||
+	       mt_condition_holds(point_flags(regs), MT_COOKIE_CONDITION(cookie));
+}
+
+/* A call that is to be recorded, with its size and weight, has come to its result. */
+static __always_inline int point_done(struct pt_regs *regs, __u64 cookie, __u32 asid, __u64 held)
+{
+	__u64 addr = place_read(regs, MT_COOKIE_RESULT_PLACE(cookie));
+	__u32 site;
+
+	if (!addr) {
+		count(MT_CNT_failed_allocs);
+		return 0;
+	}
+	site = point_site(regs, cookie, asid);
+	mt_block_born(addr, held, site, asid);
+	if (cfg.send_events)
+		mt_alloc_send(addr, mt_held_size(held), 0, asid, MT_COOKIE_FN(cookie) | site << 4);
+	return 0;
+}
+
 /* Where size and result are known at once, inside the function. */
 static __always_inline int alloc_whole(struct pt_regs *regs)
 {
-	__u64 cookie = bpf_get_attach_cookie(regs), size, addr;
-	__u32 asid = asid_of(cookie), site;
-	struct mt_space *s = space_of(asid);
-	struct mt_space_cpu *c;
+	__u64 cookie = bpf_get_attach_cookie(regs), size;
+	__u32 asid = asid_of(cookie);
+	struct mt_space_cpu *c = NULL;
+	struct mt_space *s = space_hit(asid, &c);
 
-	c = s ? space_cpu_of(asid) : NULL;
 	if (!s || !c)
 		return 0;
-	__sync_fetch_and_add(&c->hits, 1);
-	if (MT_COOKIE_HAS_IF(cookie) &&
-	    !mt_condition_holds(point_flags(regs), MT_COOKIE_CONDITION(cookie)))
+	if (!point_counts(regs, cookie))
 		return 0;
 	size = place_read(regs, MT_COOKIE_SIZE_PLACE(cookie));
 	if (s->gap_log2 && !sample_falls(c, s->gap_log2, size))
 		return 0;
 	if (cookie & MT_COOKIE_INNER && is_inner(s, PT_REGS_SP(regs)))
 		return 0;
-	addr = place_read(regs, MT_COOKIE_RESULT_PLACE(cookie));
-	if (!addr) {
-		count(MT_CNT_failed_allocs);
-		return 0;
-	}
-	site = point_site(regs, cookie, asid);
-	mt_block_born(addr, held_of(size, s->gap_log2, s->weight_log2), site, asid);
-	if (cfg.send_events)
-		mt_alloc_send(addr, size, 0, asid, MT_COOKIE_FN(cookie) | site << 4);
-	return 0;
+	return point_done(regs, cookie, asid, held_of(size, s->gap_log2, s->weight_log2));
 }
 
 /* The size of a call that was not taken: what an earlier one left, whose result never came, is
@@ -481,16 +490,13 @@ static __noinline int alloc_size(struct pt_regs *regs)
 {
 	__u64 cookie = bpf_get_attach_cookie(regs), size;
 	__u32 asid = asid_of(cookie), gap;
-	struct mt_space *s = space_of(asid);
-	struct mt_space_cpu *c;
+	struct mt_space_cpu *c = NULL;
+	struct mt_space *s = space_hit(asid, &c);
 	struct mt_thread *t;
 
-	c = s ? space_cpu_of(asid) : NULL;
 	if (!s || !c)
 		return 0;
-	__sync_fetch_and_add(&c->hits, 1);
-	if (MT_COOKIE_HAS_IF(cookie) &&
-	    !mt_condition_holds(point_flags(regs), MT_COOKIE_CONDITION(cookie)))
+	if (!point_counts(regs, cookie))
 		return 0;
 	size = place_read(regs, MT_COOKIE_SIZE_PLACE(cookie));
 	gap = s->gap_log2;
@@ -509,31 +515,21 @@ static __noinline int alloc_size(struct pt_regs *regs)
 
 static __always_inline int alloc_result(struct pt_regs *regs)
 {
-	__u64 cookie = bpf_get_attach_cookie(regs), addr, size;
-	__u32 asid = asid_of(cookie), tid = bpf_get_current_pid_tgid(), site, gaps;
+	__u64 cookie = bpf_get_attach_cookie(regs);
+	__u32 asid = asid_of(cookie), tid = bpf_get_current_pid_tgid();
+	struct mt_space_cpu *c = NULL;
 	struct mt_thread *t;
 
-	if (!hit_of(asid))
+	if (!space_hit(asid, &c))
 		return 0;
-	if (MT_COOKIE_HAS_IF(cookie) &&
-	    !mt_condition_holds(point_flags(regs), MT_COOKIE_CONDITION(cookie)))
+	if (!point_counts(regs, cookie))
 		return 0;
 	t = bpf_map_lookup_elem(&threads, &tid);
 	if (!t || !t->point_taken)
 		return 0;
 	t->point_taken = 0;
-	addr = place_read(regs, MT_COOKIE_RESULT_PLACE(cookie));
-	if (!addr) {
-		count(MT_CNT_failed_allocs);
-		return 0;
-	}
-	size = t->point_size;
-	gaps = t->point_gaps;
-	site = point_site(regs, cookie, asid);
-	mt_block_born(addr, held_of(size, gaps & 255, gaps >> 8), site, asid);
-	if (cfg.send_events)
-		mt_alloc_send(addr, size, 0, asid, MT_COOKIE_FN(cookie) | site << 4);
-	return 0;
+	return point_done(regs, cookie, asid,
+			  held_of(t->point_size, t->point_gaps & 255, t->point_gaps >> 8));
 }
 
 /* One block given up twice: operator delete -> free, free that jumps on, realloc -> free(old). */
@@ -557,10 +553,11 @@ static __always_inline int free_enter(struct pt_regs *regs)
 {
 	__u64 cookie = bpf_get_attach_cookie(regs), addr;
 	__u32 asid = asid_of(cookie);
-	struct mt_space *s = space_of(asid);
+	struct mt_space_cpu *c = NULL;
+	struct mt_space *s = space_hit(asid, &c);
 	int known, again = 0;
 
-	if (!s || !hit_of(asid))
+	if (!s)
 		return 0;
 	addr = call_arg(regs, MT_COOKIE_PTR(cookie));
 	if (!addr)

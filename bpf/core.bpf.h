@@ -341,6 +341,12 @@ static __always_inline void count(__u32 counter)
 	count_add(counter, 1);
 }
 
+/* Where a return probe makes its function return to; 0: none has been hit in this process yet. */
+static __always_inline __u64 return_trampoline(void)
+{
+	return bpf_get_current_task_btf()->mm->uprobes_state.xol_area->vaddr;
+}
+
 static __always_inline struct mt_proc *proc_find(__u32 tgid)
 {
 	return bpf_map_lookup_elem(&procs, &tgid);

@@ -91,12 +91,11 @@ static __always_inline void walk_place(struct mt_scratch *s, __u64 ip, __u64 sp,
 static __noinline int walk_begin(__u32 slot)
 {
 	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct mt_proc *p = proc_find(bpf_get_current_pid_tgid() >> 32);
 
 	if (!s || !p)
 		return -1;
-	s->trampoline = task->mm->uprobes_state.xol_area->vaddr;
+	s->trampoline = return_trampoline();
 	__builtin_memcpy(s->text, p->piece, sizeof(s->text));
 	s->end = MT_END_unknown;
 	s->how = MT_HOW_FIRST;
@@ -162,7 +161,6 @@ __u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 kind)
 static __always_inline int caller_place(__u32 slot, __u64 at, __u64 bp, __u32 kind)
 {
 	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
-	struct task_struct *task = bpf_get_current_task_btf();
 
 	if (!s)
 		return -1;
@@ -171,7 +169,7 @@ static __always_inline int caller_place(__u32 slot, __u64 at, __u64 bp, __u32 ki
 	if (bpf_probe_read_user(s->window, CALLER_BYTES, (const void *)at) &&
 	    mt_window_fill(slot, at))
 		return -1;
-	if (s->window[0] == task->mm->uprobes_state.xol_area->vaddr)
+	if (s->window[0] == return_trampoline())
 		return -1;
 	walk_place(s, s->window[0], at + 8, bp, kind | MT_AT_RETURN);
 	return 0;
