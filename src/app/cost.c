@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "app/watching.h"
 #include "sys/procfs.h"
 
 #define LEAST_SECONDS 0.2 /* between two readings: rates over less say nothing */
@@ -79,9 +80,12 @@ static const char *mode_of(const struct tracee *t)
 static const char *reason_of(const struct tracee *t)
 {
 	const char *planned = t->governor ? governor_plan(t->governor)->reason : "";
+	const char *unseen = watching_reason(t->run);
 
 	if (t->mode_reason[0])
 		return t->mode_reason;
+	if (unseen)
+		return unseen;
 	return planned[0] ? planned : NULL;
 }
 

@@ -18,7 +18,6 @@
 #define THINGS_WINDOW_NS 60000000000ull /* ... and to tell that it gathers: only they see that */
 #define PAUSE_MAX_NS 110000000000ull
 #define FAULTS_HOLD_NS 30000000000ull /* after the last tick in which something grew */
-#define NOT_FOLLOWED "system calls are not followed just now: who maps and opens is not seen"
 
 void watching_begin(struct watching *w, uint64_t now_ns)
 {
@@ -94,16 +93,6 @@ static void set_hooks(struct watching *w, const struct run *run, bool in, uint64
 		w->not_before_ns = now_ns + pause_of(w, now_ns - w->in_ns);
 }
 
-static void tell_hooks(struct tracee *t, bool in)
-{
-	bool told = strcmp(t->mode_reason, NOT_FOLLOWED) == 0;
-
-	if (!in && !t->mode_reason[0])
-		snprintf(t->mode_reason, sizeof(t->mode_reason), "%s", NOT_FOLLOWED);
-	if (in && told)
-		t->mode_reason[0] = 0;
-}
-
 void watching_look(struct watching *w, const struct run *run, struct tracee *const *tracee,
 		   size_t count, uint64_t calls, uint64_t now_ns)
 {
@@ -131,7 +120,11 @@ void watching_look(struct watching *w, const struct run *run, struct tracee *con
 		set_hooks(w, run, false, now_ns);
 	else if (!needed && !in && grows && now_ns >= w->not_before_ns)
 		set_hooks(w, run, true, now_ns);
-	in = collector_has_hooks(run->collector);
-	for (size_t i = 0; i < count; i++)
-		tell_hooks(tracee[i], in);
+}
+
+const char *watching_reason(const struct run *run)
+{
+	return collector_has_hooks(run->collector)
+		       ? NULL
+		       : "system calls are not followed just now: who maps and opens is not seen";
 }

@@ -25,3 +25,6 @@ void watching_begin(struct watching *w, uint64_t now_ns);
 /* Once per tick, after the tracees' own. calls: system calls that were followed so far. */
 void watching_look(struct watching *w, const struct run *run, struct tracee *const *tracee,
 		   size_t count, uint64_t calls, uint64_t now_ns);
+
+/* What is not seen just now, one sentence; NULL: everything is. Static. */
+const char *watching_reason(const struct run *run);
