@@ -410,10 +410,9 @@ struct mt_space_cpu {
 	__u64 hits;	/* probe hits of any kind, without returns */
 	__u64 returns;	/* return probes */
 	__u64 samples;	/* blocks recorded */
-	__u64 faults;	/* page faults seen by the fault tier */
 	__u32 asid;	/* whose numbers these are */
 	__u32 gap_log2; /* that `left` was drawn for */
-	__u64 reserved[2];
+	__u64 reserved[3];
 };
 
 /* One traced process, by tgid. User space adds and removes entries; BPF alone changes them. */

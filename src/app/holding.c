@@ -17,7 +17,6 @@
 #define USUAL_RETURN_NS 600
 /* Stacks of programs are deeper than the one that was measured. */
 #define LEAST_RECORD_NS 800 /* with the return */
-#define FAULT_NS 1000
 /* Putting probes in and taking them out stops the target for about as long. */
 #define ARM_NS 100000
 #define LEAST_SECONDS 0.2 /* between two ticks: rates over less say nothing */
@@ -55,7 +54,6 @@ static struct governor_costs costs_of(const struct holding *h)
 		.hit_ns = h->cost.hit_ns > 0 ? h->cost.hit_ns : trap + USUAL_PROGRAM_NS,
 		.return_ns = h->cost.return_ns >= 0 ? h->cost.return_ns : USUAL_RETURN_NS,
 		.record_ns = record,
-		.fault_ns = FAULT_NS,
 		.arm_ns = ARM_NS,
 	};
 }
@@ -130,7 +128,6 @@ static void see_counts(struct tracee *t, struct governor_seen *seen)
 	seen->hits = now.hits - before->hits;
 	seen->returns = now.returns - before->returns;
 	seen->records = now.samples - before->samples;
-	seen->faults = now.faults - before->faults;
 	t->held.hits += seen->hits + seen->returns;
 	*before = now;
 }
@@ -177,9 +174,7 @@ static void put_in(const struct holding *h, struct tracee *t)
 		r = collector_arm(t->run->collector, t->pid, &err);
 	if (!r)
 		sweeping_note(t, true, t->held.weight_log2, clock_monotonic_ns());
-	if (!r)
-		t->held.in = true;
-	else if (r == -ENOENT) /* no allocator was found, so far */
+	if (!r || r == -ENOENT) /* no allocator was found, so far */
 		t->held.in = true;
 	else if (r != -ESRCH)
 		holding_give_up(h, t, err.text);

@@ -135,8 +135,6 @@ int collector_armed(struct collector *c, uint32_t tgid, struct collector_armed *
 int collector_set_faults(struct collector *c, uint32_t tgid, bool on);
 /* At least so many pages are skipped for each that is told: all but 1 in 2^skip_log2. */
 int collector_set_fault_skip(struct collector *c, uint32_t tgid, uint32_t skip_log2);
-/* Pages that a process touched for the first time since its faults were followed; 0 when not. */
-uint64_t collector_faults_seen(const struct collector *c, uint32_t tgid);
 
 /*
  * System calls are followed (at first they are). They cost every system call of the machine about
@@ -159,7 +157,7 @@ int collector_set_sampling(struct collector *c, uint32_t asid, uint32_t gap_log2
 
 /* Totals of one address space since it was entered. */
 struct collector_counts {
-	uint64_t hits, returns, samples, faults; /* see struct mt_space_cpu */
+	uint64_t hits, returns, samples; /* see struct mt_space_cpu */
 };
 int collector_counts(const struct collector *c, uint32_t asid, struct collector_counts *ret);
 

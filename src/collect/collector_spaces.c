@@ -98,7 +98,6 @@ int collector_counts(const struct collector *c, uint32_t asid, struct collector_
 		sum.hits += read_once(&p->hits);
 		sum.returns += read_once(&p->returns);
 		sum.samples += read_once(&p->samples);
-		sum.faults += read_once(&p->faults);
 	}
 	if (!known)
 		return -ESRCH;

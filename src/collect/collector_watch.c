@@ -177,15 +177,6 @@ int collector_set_fault_skip(struct collector *c, uint32_t tgid, uint32_t skip_l
 	return control(c, MT_CONTROL_SKIP, tgid, skip_log2);
 }
 
-uint64_t collector_faults_seen(const struct collector *c, uint32_t tgid)
-{
-	struct mt_faults f;
-
-	return bpf_map__lookup_elem(c->skel->maps.faults, &tgid, sizeof(tgid), &f, sizeof(f), 0)
-		       ? 0
-		       : f.seen;
-}
-
 void collector_watch_done(struct collector *c)
 {
 	links_destroy(c->hooks);

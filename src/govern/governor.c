@@ -374,8 +374,7 @@ static void note(struct governor *g, const struct governor_seen *seen)
 	const struct governor_costs *c = &g->cfg.costs;
 	uint64_t before = g->now_ns, now = seen->now_ns > before ? seen->now_ns : before;
 	double dt = (now - before) / 1e9, most = CPUS_MAX * (dt + 0.001);
-	double trap = seconds_of(seen->hits, c->hit_ns) + seconds_of(seen->returns, c->return_ns) +
-		      seconds_of(seen->faults, c->fault_ns);
+	double trap = seconds_of(seen->hits, c->hit_ns) + seconds_of(seen->returns, c->return_ns);
 	double record = seconds_of(seen->records, c->record_ns), horizon;
 	double cpu = seen->target_cpu_s > 0 ? seen->target_cpu_s : 0;
 	struct spend_sum sum;

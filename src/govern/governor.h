@@ -31,7 +31,6 @@ struct governor_costs {
 	double hit_ns;	  /* a trap and a program that finds nothing to do */
 	double return_ns; /* a return probe on top of its entry */
 	double record_ns; /* recording a block, with its stack, on top of a hit */
-	double fault_ns;  /* a page fault that is looked at */
 	double arm_ns;	  /* putting probes in and taking them out, once */
 };
 
@@ -72,7 +71,7 @@ struct governor_cfg {
 struct governor_seen {
 	uint64_t now_ns;
 	double target_cpu_s; /* CPU time that the target used, tracing included */
-	uint64_t hits, returns, records, faults;
+	uint64_t hits, returns, records;
 	bool grows;   /* some class or the whole grows, or may */
 	bool decided; /* a verdict stands, nothing new is expected */
 	double in_s;  /* how long all probes really were in */

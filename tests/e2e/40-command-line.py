@@ -65,16 +65,6 @@ def test_a_command_that_cannot_be_started_is_status_1():
 # --- output that ends ----------------------------------------------------------------------------
 
 
-def spinner():
-    file = tempfile.NamedTemporaryFile(prefix="memtrace-rounds-")
-    file.write(bytes(4096))
-    file.flush()
-    target = Target("steady", "spin", file.name)
-    target.expect("ready")
-    target.file = file # lives as long as the target
-    return target
-
-
 def test_a_full_disk_ends_the_run_with_a_reason():
     with spinner() as target:
         for form in ((), ("--json",)):

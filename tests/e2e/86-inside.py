@@ -6,16 +6,6 @@ import tempfile
 from lib import *
 
 
-def spinner():
-    file = tempfile.NamedTemporaryFile(prefix="memtrace-rounds-")
-    file.write(bytes(4096))
-    file.flush()
-    target = Target("steady", "spin", file.name)
-    target.expect("ready")
-    target.file = file # lives as long as the target
-    return target
-
-
 def memtrace(*args):
     return subprocess.run([MEMTRACE, *map(str, args)], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=60)

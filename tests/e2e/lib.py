@@ -80,6 +80,17 @@ class Target:
         self.end()
 
 
+def spinner():
+    """A target that allocates in a loop and counts its rounds in a file."""
+    file = tempfile.NamedTemporaryFile(prefix="memtrace-rounds-")
+    file.write(bytes(4096))
+    file.flush()
+    target = Target("steady", "spin", file.name)
+    target.expect("ready")
+    target.file = file # lives as long as the target
+    return target
+
+
 class Trace:
     """memtrace --json on processes; its records as they come."""
 

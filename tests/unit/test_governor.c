@@ -152,7 +152,6 @@ static struct governor_cfg cfg_of(double budget)
 		.costs = { .hit_ns = HIT_NS,
 			   .return_ns = 500,
 			   .record_ns = RECORD_NS,
-			   .fault_ns = 1000,
 			   .arm_ns = ARM_NS },
 		.rules = governor_defaults(),
 	};
