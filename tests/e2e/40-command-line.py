@@ -237,25 +237,29 @@ def test_explain_probes_shows_free_at_an_instruction_that_the_kernel_emulates():
 def on_a_terminal(*args, env):
     """What memtrace writes when standard output is a terminal."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen([MEMTRACE, *map(str, args)], stdin=subprocess.DEVNULL, stdout=theirs,
-                               stderr=subprocess.PIPE, env=dict(os.environ, TERM="xterm", **env))
-    os.close(theirs)
     text = b""
-    while select.select([ours], [], [], 30)[0]:
-        try:
-            text += os.read(ours, 65536)
-        except OSError: # the other side is closed
-            break
-    os.close(ours)
-    process.stderr.close()
-    check(process.wait(30) == 0, f"status {process.returncode}")
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen([MEMTRACE, *map(str, args)], stdin=subprocess.DEVNULL,
+                                   stdout=theirs, stderr=said,
+                                   env=dict(os.environ, TERM="xterm", **env))
+        os.close(theirs)
+        while select.select([ours], [], [], 60)[0]:
+            try:
+                text += os.read(ours, 65536)
+            except OSError: # the other side is closed
+                break
+        process.wait(30)
+        os.close(ours)
+        said.seek(0)
+        check(process.returncode == 0, f"status {process.returncode}: {said.read()}")
     return text
 
 
 def test_no_color_is_honoured():
     with spinner() as target:
         args = ("-p", target.pid, "--duration", 2, "--interval", 1)
-        check(b"\x1b[" in on_a_terminal(*args, env={"NO_COLOR": ""}), "no colour on a terminal")
+        coloured = on_a_terminal(*args, env={"NO_COLOR": ""})
+        check(b"\x1b[" in coloured, f"no colour on a terminal: {coloured}")
         plain = on_a_terminal(*args, env={"NO_COLOR": "1"})
         check(plain and b"\x1b" not in plain, "colour in spite of NO_COLOR")
         r = memtrace(*args)
