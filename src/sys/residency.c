@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "sys/present.h"
 #include "sys/procfs.h"
 #include "sys/procio.h"
 
@@ -55,6 +56,7 @@ _Static_assert(sizeof(struct scan_arg) == 96, "layout of the kernel's pm_scan_ar
 struct todo {
 	struct residency *ranges;
 	size_t count, at;
+	struct present *present; /* NULL: not wanted */
 };
 
 static bool in_reach(const struct residency *r)
@@ -91,6 +93,14 @@ static void set_unknown(struct residency *r)
 	r->resident_bytes = r->swapped_bytes = FACT_UNKNOWN;
 }
 
+static void note_run(struct present *p, uint64_t categories, uint64_t start, uint64_t end)
+{
+	if (p && (categories & SCAN_PRESENT))
+		present_add(&p->in, start, end);
+	else if (p && (categories & SCAN_SWAPPED))
+		present_add(&p->swapped, start, end);
+}
+
 static uint64_t overlap(const struct residency *r, uint64_t start, uint64_t end)
 {
 	uint64_t from = start > r->start ? start : r->start, to = end < r->end ? end : r->end;
@@ -103,14 +113,18 @@ static void credit_region(struct todo *t, const struct scan_region *region)
 	while (t->at < t->count && t->ranges[t->at].end <= region->start)
 		t->at++;
 	for (size_t i = t->at; i < t->count && t->ranges[i].start < region->end; i++) {
-		uint64_t bytes = overlap(&t->ranges[i], region->start, region->end);
+		struct residency *r = &t->ranges[i];
+		uint64_t bytes = overlap(r, region->start, region->end);
 
+		note_run(t->present, region->categories,
+			 r->start > region->start ? r->start : region->start,
+			 r->end < region->end ? r->end : region->end);
 		if (region->categories & SCAN_PRESENT)
-			t->ranges[i].resident_bytes += bytes;
+			r->resident_bytes += bytes;
 		else if (region->categories & SCAN_SWAPPED)
-			t->ranges[i].swapped_bytes += bytes;
+			r->swapped_bytes += bytes;
 		if (region->categories & SCAN_HUGE)
-			t->ranges[i].huge_bytes += bytes;
+			r->huge_bytes += bytes;
 	}
 }
 
@@ -150,10 +164,11 @@ static int scan_span(int fd, uint64_t exclude, struct scan_region *regions, stru
 	return 0;
 }
 
-static int scan_ranges(int fd, uint64_t exclude, struct residency *ranges, size_t count)
+static int scan_ranges(const struct residency_cfg *cfg, int fd, uint64_t exclude,
+		       struct residency *ranges, size_t count)
 {
 	uint64_t page = sysconf(_SC_PAGESIZE);
-	struct todo t = { ranges, count, 0 };
+	struct todo t = { ranges, count, 0, cfg->present };
 	auto_free struct scan_region *regions = NULL;
 	size_t next;
 	int r;
@@ -200,17 +215,27 @@ static uint64_t find_zero_frame(const char *root)
 	return entry & ENTRY_PRESENT ? entry & ENTRY_PFN : 0;
 }
 
-static void credit_entry(struct residency *r, uint64_t entry, uint64_t zero_frame, uint64_t bytes)
+static uint64_t entry_category(uint64_t entry, uint64_t zero_frame)
 {
-	if (entry & ENTRY_PRESENT) {
-		if (!zero_frame || (entry & ENTRY_PFN) != zero_frame)
-			r->resident_bytes += bytes;
-	} else if ((entry & ENTRY_SWAPPED) && !(entry & ENTRY_GUARD)) {
-		r->swapped_bytes += bytes;
-	}
+	if (entry & ENTRY_PRESENT)
+		return zero_frame && (entry & ENTRY_PFN) == zero_frame ? 0 : SCAN_PRESENT;
+	return (entry & ENTRY_SWAPPED) && !(entry & ENTRY_GUARD) ? SCAN_SWAPPED : 0;
 }
 
-static int read_range(int fd, struct residency *r, uint64_t *entries, uint64_t zero_frame)
+static void credit_entry(const struct residency_cfg *cfg, struct residency *r, uint64_t category,
+			 uint64_t at, uint64_t page)
+{
+	uint64_t bytes = overlap(r, at, at + page), start = at > r->start ? at : r->start;
+
+	note_run(cfg->present, category, start, start + bytes);
+	if (category & SCAN_PRESENT)
+		r->resident_bytes += bytes;
+	else if (category & SCAN_SWAPPED)
+		r->swapped_bytes += bytes;
+}
+
+static int read_range(const struct residency_cfg *cfg, int fd, struct residency *r,
+		      uint64_t *entries, uint64_t zero_frame)
 {
 	uint64_t page = sysconf(_SC_PAGESIZE), at = r->start & -page;
 
@@ -230,7 +255,7 @@ static int read_range(int fd, struct residency *r, uint64_t *entries, uint64_t z
 			return 0;
 		}
 		for (size_t i = 0; i < n / sizeof(*entries); i++, at += page)
-			credit_entry(r, entries[i], zero_frame, overlap(r, at, at + page));
+			credit_entry(cfg, r, entry_category(entries[i], zero_frame), at, page);
 	}
 	return 0;
 }
@@ -255,7 +280,7 @@ static int read_ranges(const struct residency_cfg *cfg, int fd, struct residency
 			continue;
 		}
 		left -= bytes;
-		r = read_range(fd, &ranges[i], entries, zero_frame);
+		r = read_range(cfg, fd, &ranges[i], entries, zero_frame);
 		if (r < 0)
 			return r;
 	}
@@ -283,9 +308,9 @@ int residency_read(const struct residency_cfg *cfg, uint32_t pid, struct residen
 	r = procio_open(cfg->root, pid, "pagemap", &fd);
 	if (r < 0)
 		return r;
-	r = cfg->no_scan ? -ENOTTY : scan_ranges(fd, SCAN_PFNZERO | SCAN_GUARD, ranges, count);
+	r = cfg->no_scan ? -ENOTTY : scan_ranges(cfg, fd, SCAN_PFNZERO | SCAN_GUARD, ranges, count);
 	if (r == -EINVAL)
-		r = scan_ranges(fd, SCAN_PFNZERO, ranges, count);
+		r = scan_ranges(cfg, fd, SCAN_PFNZERO, ranges, count);
 	if (not_supported(r))
 		r = read_ranges(cfg, fd, ranges, count, &info);
 	if (r < 0)

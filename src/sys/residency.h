@@ -10,6 +10,8 @@
 
 #include "decode/fact.h"
 
+struct present;
+
 enum residency_source {
 	RESIDENCY_SCAN = 1, /* PAGEMAP_SCAN: 3 to 10 ms per resident GB, nothing for empty space */
 	RESIDENCY_PAGEMAP,  /* every page's entry: twice that, and 1 ms per empty GB */
@@ -23,6 +25,7 @@ struct residency_cfg {
 	 * reserves terabytes that are empty, and an entry costs its time all the same.
 	 */
 	uint64_t max_read_bytes;
+	struct present *present; /* every run of pages is added here too; may be NULL */
 };
 
 struct residency_info {

@@ -1,0 +1,63 @@
+#include "runtime/runtime.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+const struct runtime_ops *const runtimes[] = { NULL };
+const struct walk_ops *const walks[] = { NULL };
+
+int inner_ranges_add(struct inner_ranges *r, uint64_t start, uint64_t end, enum inner_use use)
+{
+	size_t cap = r->cap ? 2 * r->cap : 64;
+	struct inner_range *range = r->range;
+
+	if (start >= end)
+		return 0;
+	if (r->count == INNER_RANGES_MAX) {
+		r->refused++;
+		return 0;
+	}
+	if (r->count == r->cap) {
+		range = reallocarray(range, cap, sizeof(*range));
+		if (!range)
+			return -ENOMEM;
+		r->range = range;
+		r->cap = cap;
+	}
+	range[r->count++] = (struct inner_range){ start, end, use };
+	return 0;
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+	const struct inner_range *x = a, *y = b;
+
+	return (x->start > y->start) - (x->start < y->start);
+}
+
+void inner_ranges_settle(struct inner_ranges *r)
+{
+	size_t n = 0;
+
+	if (r->count)
+		qsort(r->range, r->count, sizeof(*r->range), compare_ranges);
+	for (size_t i = 0; i < r->count; i++) {
+		struct inner_range add = r->range[i], *last = n ? &r->range[n - 1] : NULL;
+
+		if (last && add.start < last->end)
+			add.start = last->end;
+		if (add.start >= add.end)
+			continue;
+		if (last && last->end == add.start && last->use == add.use)
+			last->end = add.end;
+		else
+			r->range[n++] = add;
+	}
+	r->count = n;
+}
+
+void inner_ranges_done(struct inner_ranges *r)
+{
+	free(r->range);
+	*r = (struct inner_ranges){ .count = 0 };
+}
