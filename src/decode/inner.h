@@ -11,12 +11,12 @@
 
 enum inner_use {
 	INNER_HEAP = 1, /* the runtime's heap: objects of the language */
-	INNER_POOLED,	 /* kept by the runtime for its heap, holds nothing now */
-	INNER_CODE,	 /* generated code */
-	INNER_WASM,	 /* linear memories of WebAssembly */
-	INNER_RUNTIME,	 /* the runtime's own tables: card tables, mark bits, ... */
-	INNER_ARENA,	 /* an allocator serves from here */
-	INNER_BUFFER,	 /* a buffer that is a mapping of its own */
+	INNER_POOLED,	/* kept by the runtime for its heap, holds nothing now */
+	INNER_CODE,	/* generated code */
+	INNER_WASM,	/* linear memories of WebAssembly */
+	INNER_RUNTIME,	/* the runtime's own tables: card tables, mark bits, ... */
+	INNER_ARENA,	/* an allocator serves from here */
+	INNER_BUFFER,	/* a buffer that is a mapping of its own */
 };
 
 /* Sorted by address, not overlapping, page aligned or not. HEAP and POOLED are managed memory. */
@@ -51,8 +51,8 @@ struct inner_heap {
 
 /* Read at one tick. */
 struct inner_runtime {
-	const char *name;  /* static: "v8", "jvm", "cpython", "go" */
-	char version[32];  /* "" when not known */
+	const char *name; /* static: "v8", "jvm", "cpython", "go" */
+	char version[32]; /* "" when not known */
 	struct inner_heap heap;
 	struct inner_buffers buffers;
 };

@@ -47,7 +47,8 @@ static void what_was_not_kept_is_told(void **state)
 /* By the call and by entries: the same runs. */
 static void runs_come_with_residency(void **state)
 {
-	char *at = mmap(NULL, 100 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at =
+		mmap(NULL, 100 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	(void)state;
 	assert_true(at != MAP_FAILED);
@@ -57,9 +58,12 @@ static void runs_come_with_residency(void **state)
 	at[50 * PAGE] = 1;
 	for (int by_entries = 0; by_entries < 2; by_entries++) {
 		struct present p = { .in.count = 0 };
-		struct residency_cfg cfg = { .root = "/proc", .no_scan = by_entries, .present = &p };
+		struct residency_cfg cfg = { .root = "/proc",
+					     .no_scan = by_entries,
+					     .present = &p };
 		struct residency r[2] = { { (uintptr_t)at, (uintptr_t)at + 15 * PAGE },
-					  { (uintptr_t)at + 15 * PAGE, (uintptr_t)at + 100 * PAGE } };
+					  { (uintptr_t)at + 15 * PAGE,
+					    (uintptr_t)at + 100 * PAGE } };
 		struct residency_info info;
 
 		assert_int_equal(residency_read(&cfg, getpid(), r, 2, &info), 0);
