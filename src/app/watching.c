@@ -14,7 +14,7 @@
 #define TARGET_RATIO_MAX 0.003	 /* of the targets' CPU time, while nothing grows */
 #define MACHINE_RATIO_MAX 0.01	 /* of the machine's, in the mean, while something does */
 #define CPU_LEAST 0.01		 /* a target that idles is not held against them below that */
-#define WINDOW_NS 10000000000ull /* long enough to see who maps and opens ... */
+#define WINDOW_NS 10000000000ull /* long enough to see who maps and opens what grows, ... */
 #define THINGS_WINDOW_NS 60000000000ull /* ... and to tell that it gathers: only they see that */
 #define PAUSE_MAX_NS 110000000000ull
 #define FAULTS_HOLD_NS 30000000000ull /* after the last tick in which something grew */
@@ -68,6 +68,14 @@ static bool is_too_dear(const struct watching *w, bool grows)
 	return grows ? w->machine_ratio > MACHINE_RATIO_MAX : w->target_ratio > TARGET_RATIO_MAX;
 }
 
+/* How long they are in at least. */
+static uint64_t window_of(bool grows, bool things)
+{
+	if (things)
+		return THINGS_WINDOW_NS;
+	return grows ? WINDOW_NS : 0;
+}
+
 /* How long they stay out after a window, so that both together cost what they may. */
 static uint64_t pause_of(const struct watching *w, uint64_t window_ns)
 {
@@ -116,7 +124,7 @@ void watching_look(struct watching *w, const struct run *run, struct tracee *con
 	if (needed && !in)
 		set_hooks(w, run, true, now_ns);
 	else if (!needed && in && is_too_dear(w, grows) &&
-		 now_ns - w->in_ns >= (things ? THINGS_WINDOW_NS : WINDOW_NS))
+		 now_ns - w->in_ns >= window_of(grows, things))
 		set_hooks(w, run, false, now_ns);
 	else if (!needed && !in && grows && now_ns >= w->not_before_ns)
 		set_hooks(w, run, true, now_ns);

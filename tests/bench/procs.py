@@ -107,6 +107,16 @@ def end_all():
         remove(path)
 
 
+def settle(tracer, work, timeout=60):
+    """Works until the tracer has settled, once at least; the sum of what work() gave."""
+    deadline, total = time.monotonic() + timeout, work() or 0
+    while not tracer.settled():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the tracer has not settled within {timeout} s")
+        total += work() or 0
+    return total
+
+
 def cpu_ns(*pids):
     """CPU time of the processes with all their threads, also those that ended, to the nanosecond
     (the clock of another process: see clock_getcpuclockid(3))."""
@@ -129,6 +139,22 @@ def rss_bytes(*pids):
         except OSError:
             pass
     return total
+
+
+def program_ns(*pids):
+    """Time that the kernel spent in the BPF programs the processes hold, where it counts that
+    (kernel.bpf_stats_enabled); each program once."""
+    programs = {}
+    for pid in pids:
+        try:
+            for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+                with open(f"/proc/{pid}/fdinfo/{fd}") as f:
+                    told = dict(line.split(":", 1) for line in f if ":" in line)
+                if "run_time_ns" in told:
+                    programs[told["prog_id"]] = int(told["run_time_ns"])
+        except OSError:
+            pass
+    return sum(programs.values())
 
 
 def map_bytes(*pids):

@@ -16,7 +16,6 @@ from use import Use, sentence
 ORDER = ["untraced", "watch", "auto", "budget", "full", "memleak"]
 COMPILED = {"untraced": None, "watch": ("--mode", "watch"), "auto": ("--budget", "5"),
             "full": ("--mode", "full", "--budget", "0")}
-SETTLE_MS = {"auto": 1000, "budget": 1000} # what a budget may take to be kept
 LEAK_S = 60
 
 
@@ -100,9 +99,9 @@ def measure(bench, service, case, name):
     use, got, requests = Use(tracer), None, 0
     try:
         with tracer:
-            requests += service.busy(bench.ms(SETTLE_MS.get(name, 300)))["ops"]
+            requests += procs.settle(tracer, lambda: service.busy(bench.ms(500))["ops"])
             with use:
-                got = service.busy(bench.ms(2000))
+                got = service.busy(bench.ms(3000))
             requests += got["ops"]
             if name == "heaptrack":
                 service.__exit__()  # or it would not let go

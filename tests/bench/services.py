@@ -267,9 +267,12 @@ class PostgresService(Service):
     def backends(self):
         found = set()
         for pid in procs.children(self.server.process.pid):
-            with open(f"/proc/{pid}/cmdline") as f:
-                if "[local]" in f.read():
-                    found.add(pid)
+            try:
+                with open(f"/proc/{pid}/cmdline") as f:
+                    if "[local]" in f.read():
+                        found.add(pid)
+            except OSError:
+                pass  # it has ended
         return found
 
     def window(self, ms):

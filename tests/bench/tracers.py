@@ -31,6 +31,10 @@ class Tracer:
     def pids(self):
         return procs.tree(self.process.pid) if self.process else []
 
+    def settled(self):
+        """Whether it works as it will from now on."""
+        return True
+
     def stop(self):
         """Takes it out; what it says of itself."""
         return {}
@@ -46,7 +50,7 @@ class Memtrace(Tracer):
     options = ()
     top = 1000 # call sites that it tells
 
-    def __init__(self, pid, library=None, options=None, interval=5):
+    def __init__(self, pid, library=None, options=None, interval=2):
         self.trace = Trace("-p", pid, *self.arguments(), *(options or ()), "--interval", interval,
                            "--top", self.top)
         self.process = self.trace.process
@@ -63,6 +67,12 @@ class Memtrace(Tracer):
 
     def arguments(self):
         return self.options
+
+    def settled(self):
+        """What there is to find out about a process is found out, and a budget has been met, when the
+        second look is done."""
+        self.trace.poll()
+        return any(r["seq"] >= 1 for r in self.trace.of_type("sample"))
 
     def stop(self):
         if self.facts is None:
@@ -115,6 +125,7 @@ class Full(Memtrace):
 
 class Watch(Memtrace):
     options = ("--mode", "watch")
+
 
 
 class Auto(Memtrace):
