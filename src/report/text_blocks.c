@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "report/names.h"
 
+#define HARDLY_USED 0.1 /* of a CPU: what governor_cfg.least_cpu is by default */
 #define MODULES_SHOWN 5
 
 static void start_lists(struct strbuf *b, const struct start_info *info)
@@ -246,6 +247,25 @@ void text_add_classes(struct strbuf *b, const struct ink *ink, const struct anal
 		unmeasured_rows(b, a);
 }
 
+/* What the target spends on tracing: of its own time, or of a CPU where it hardly uses one. */
+static void add_probe_cost(struct strbuf *t, const struct overhead_info *o)
+{
+	char share[TEXT_SHARE_BYTES], used[TEXT_SHARE_BYTES];
+	bool known = o->probe_cpu_ratio > 0, told = isfinite(o->target_cpu_ratio_est);
+	double target = known && o->target_cpu_ratio_est > 0
+				? o->probe_cpu_ratio / o->target_cpu_ratio_est
+				: NAN;
+
+	if (known)
+		strbuf_printf(t, "about %s of one CPU, ",
+			      text_format_share(o->probe_cpu_ratio, share));
+	if (target < HARDLY_USED)
+		strbuf_printf(t, "where the target uses %s, ", text_format_share(target, used));
+	else if (told)
+		strbuf_printf(t, "about %s of the target's CPU time, ",
+			      text_format_share(o->target_cpu_ratio_est, share));
+}
+
 void text_add_cost(struct strbuf *b, const struct overhead_info *o)
 {
 	char share[TEXT_SHARE_BYTES], text[NUM_TEXT_BYTES];
@@ -257,12 +277,7 @@ void text_add_cost(struct strbuf *b, const struct overhead_info *o)
 		strbuf_printf(
 			&t, "%s probe hits/s, ",
 			num_format_count((uint64_t)fmin(fmax(o->probe_hits_per_s, 0), 1e18), text));
-	if (o->probe_cpu_ratio > 0)
-		strbuf_printf(&t, "about %s of one CPU, ",
-			      text_format_share(o->probe_cpu_ratio, share));
-	if (isfinite(o->target_cpu_ratio_est))
-		strbuf_printf(&t, "about %s of the target's CPU time, ",
-			      text_format_share(o->target_cpu_ratio_est, share));
+	add_probe_cost(&t, o);
 	if (isfinite(o->tracer_cpu_ratio))
 		strbuf_printf(&t, "memtrace itself %s of one CPU, ",
 			      text_format_share(o->tracer_cpu_ratio, share));

@@ -498,11 +498,24 @@ static void wrapped_text_breaks_at_words(void **state)
 
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, fix_setup, fix_teardown)
 
+static void a_share_of_next_to_nothing_says_so(void **state)
+{
+	struct fixture *f = *state;
+
+	f->overhead.probe_cpu_ratio = 0.003;
+	f->overhead.target_cpu_ratio_est = 0.2;
+	whole_report(f);
+	assert_non_null(
+		strstr(fix_text(f), "about 0.3 % of one CPU, where the target uses 1.5 %,"));
+	assert_null(strstr(fix_text(f), "20 % of"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_FIXTURE(a_whole_report_reads_like_this),
 		WITH_FIXTURE(no_line_is_wider_than_100_columns),
+		WITH_FIXTURE(a_share_of_next_to_nothing_says_so),
 		WITH_FIXTURE(control_characters_never_reach_the_terminal),
 		WITH_FIXTURE(a_clean_process_ends_with_no_leak),
 		WITH_FIXTURE(an_open_question_says_how_long_it_stays_open),
