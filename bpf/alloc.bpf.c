@@ -588,6 +588,16 @@ int mt_alloc_exit(struct pt_regs *ctx)
 	return alloc_exit(ctx);
 }
 
+/*
+ * Both of the two above where one probe can be both: the entry decides about the return. At the
+ * entry the thread is where the probe is.
+ */
+SEC("?uprobe")
+int mt_alloc_session(struct pt_regs *ctx)
+{
+	return PT_REGS_IP(ctx) == bpf_get_func_ip(ctx) ? alloc_enter(ctx) : alloc_exit(ctx);
+}
+
 SEC("?uprobe")
 int mt_alloc_whole(struct pt_regs *ctx)
 {

@@ -33,6 +33,17 @@ int probe_return(struct pt_regs *ctx)
 	return 0;
 }
 
+/* The first call is declined at its entry, later ones are not. */
+SEC("?uprobe")
+int probe_session(struct pt_regs *ctx)
+{
+	if (PT_REGS_IP(ctx) != bpf_get_func_ip(ctx)) {
+		__sync_fetch_and_add(&return_hits, 1);
+		return 0;
+	}
+	return __sync_fetch_and_add(&entry_hits, 1) == 0;
+}
+
 SEC("?uprobe")
 int probe_find_vma(struct pt_regs *ctx)
 {

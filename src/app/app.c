@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <math.h>
 #include <signal.h>
 #include <string.h>
@@ -30,6 +31,7 @@
 
 #define POLL_NS 100000000ull	  /* how often the ring is looked at without being woken */
 #define ACCOUNT_NS 1000000000ull  /* points of the series */
+#define MAPPED_BYTES (128 << 10)  /* glibc's own beginning, which it raises otherwise */
 #define TICK_MAX_NS 2000000000ull /* judged at least this often */
 #define THREADS_MAX_SEEN 16384	  /* threads that may be inside an allocator */
 #define MAX_FRAMES MT_MAX_FRAMES
@@ -727,6 +729,9 @@ int app_run(const struct opts *opts)
 		log_error("cannot start (%s)", strerror(ENOMEM));
 		return EXIT_FAILED;
 	}
+	/* tables that are large and mostly empty stay mappings, of which only what is used is there
+	 */
+	mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
 	a->opts = opts;
 	a->end_reason = END_ERROR;
 	a->started_ns = clock_monotonic_ns();

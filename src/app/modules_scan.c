@@ -137,7 +137,7 @@ static void explain(const struct tracee *t, const struct target_points *points, 
 	}
 }
 
-static enum probe_role role_of(const struct attach_point *p)
+static enum probe_role role_of(const struct attach_point *p, bool sessions)
 {
 	switch ((enum mt_point)MT_COOKIE_POINT(p->cookie)) {
 	case MT_POINT_WHOLE: return PROBE_WHOLE;
@@ -145,13 +145,16 @@ static enum probe_role role_of(const struct attach_point *p)
 	case MT_POINT_SIZE: return PROBE_ENTRY;
 	case MT_POINT_CALL: break;
 	}
-	return p->wants_return ? PROBE_ENTRY : PROBE_FREE;
+	if (!p->wants_return)
+		return PROBE_FREE;
+	return sessions ? PROBE_SESSION : PROBE_ENTRY;
 }
 
 /* Reallocations first, for they end blocks too. */
 static int attach(struct tracee *t, int fd, const struct target_points *points, struct err *err)
 {
 	auto_free struct keeper_point *at = calloc(PROBE_ROLES * points->count, sizeof(*at));
+	const bool sessions = collector_has_sessions(t->run->collector);
 	struct keeper_point *of_role[PROBE_ROLES];
 	struct collector_probes probes = { 0 };
 
@@ -162,14 +165,14 @@ static int attach(struct tracee *t, int fd, const struct target_points *points, 
 	for (int realloc_turn = 1; realloc_turn >= 0; realloc_turn--) {
 		for (size_t i = 0; i < points->count; i++) {
 			const struct attach_point *p = &points->point[i];
-			const enum probe_role role = role_of(p);
+			const enum probe_role role = role_of(p, sessions);
 			const struct keeper_point point = { .file_offset = p->file_offset,
 							    .cookie = p->cookie };
 
 			if ((MT_COOKIE_FN(p->cookie) == MT_FN_REALLOC) != realloc_turn)
 				continue;
 			of_role[role][probes.role[role].count++] = point;
-			if (p->wants_return)
+			if (p->wants_return && !sessions)
 				of_role[PROBE_RETURN][probes.role[PROBE_RETURN].count++] = point;
 		}
 	}

@@ -80,6 +80,12 @@ static void want(struct bpf_program *p, bool multi)
 		bpf_program__set_expected_attach_type(p, BPF_TRACE_UPROBE_MULTI);
 }
 
+static void want_session(struct bpf_program *p)
+{
+	bpf_program__set_autoload(p, true);
+	bpf_program__set_expected_attach_type(p, KEEPER_SESSION_TYPE);
+}
+
 static void choose_programs(struct memtrace_bpf *s, const struct features *f)
 {
 	bool multi = f->has[FEATURE_uprobe_multi];
@@ -106,6 +112,8 @@ static void choose_programs(struct memtrace_bpf *s, const struct features *f)
 		want(s->progs.mt_usdt_alloc, multi);
 		want(s->progs.mt_usdt_free, multi);
 	}
+	if (f->has[FEATURE_uprobe_session])
+		want_session(s->progs.mt_alloc_session);
 }
 
 /* Rows whose number this architecture has; others are skipped where the table is expanded. */
@@ -206,6 +214,7 @@ int collector_new(const struct collector_cfg *cfg, collector_record_fn fn, void 
 		return err_set(err, c->cpus, "cannot tell the number of CPUs");
 	c->sites_max = cfg->sites_max;
 	c->multi = cfg->features->has[FEATURE_uprobe_multi];
+	c->sessions = cfg->features->has[FEATURE_uprobe_session];
 	c->has_faults = cfg->features->has[FEATURE_page_faults];
 	c->has_fd_iter = cfg->features->has[FEATURE_task_file_iter];
 	r = load(c, cfg, err);

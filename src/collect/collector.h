@@ -72,6 +72,7 @@ void collector_remove_process(struct collector *c, uint32_t tgid);
 enum probe_role { /* in the order of attaching */
 		  PROBE_FREE = 0,
 		  PROBE_RETURN,	    /* of functions that have a PROBE_ENTRY */
+		  PROBE_SESSION,    /* both at once, see collector_has_sessions() */
 		  PROBE_RESULT,	    /* inside a function: MT_POINT_RESULT */
 		  PROBE_WHOLE,	    /* inside a function: MT_POINT_WHOLE */
 		  PROBE_ENTRY,	    /* at the entry, or MT_POINT_SIZE inside */
@@ -85,6 +86,11 @@ struct collector_probes {
 		size_t count;
 	} role[PROBE_ROLES];
 };
+/*
+ * Whether one probe can be entry and return of a function, where the entry decides about the
+ * return: calls that are not sampled cost no return.
+ */
+bool collector_has_sessions(const struct collector *c);
 /* Whether there are programs for points inside functions. */
 bool collector_sees_inside(const struct collector *c);
 int collector_attach(struct collector *c, uint32_t tgid, uint32_t asid, int file,

@@ -77,6 +77,7 @@ struct collector {
 	struct mt_usdt_spec *usdt_spec; /* owned: as they are in the map */
 	uint32_t usdt_spec_count;
 	bool multi;
+	bool sessions; /* entry and return of a function are one probe */
 	bool has_fd_iter, has_faults;
 	int cpus;
 };

@@ -117,6 +117,7 @@ static struct bpf_program *program_of(const struct collector *c, enum probe_role
 	switch (role) {
 	case PROBE_FREE: return s->progs.mt_free_enter;
 	case PROBE_RETURN: return s->progs.mt_alloc_exit;
+	case PROBE_SESSION: return s->progs.mt_alloc_session;
 	case PROBE_RESULT: return s->progs.mt_alloc_result;
 	case PROBE_WHOLE: return s->progs.mt_alloc_whole;
 	case PROBE_ENTRY: return s->progs.mt_alloc_enter;
@@ -133,6 +134,11 @@ static bool has_inner(const struct collector_probes *probes)
 			if (probes->role[role].point[i].cookie & MT_COOKIE_INNER)
 				return true;
 	return false;
+}
+
+bool collector_has_sessions(const struct collector *c)
+{
+	return c->sessions;
 }
 
 bool collector_sees_inside(const struct collector *c)
@@ -154,6 +160,7 @@ static int attach_role(struct collector *c, uint32_t tgid, uint32_t asid, int fi
 		.file = file,
 		.on_return = role == PROBE_RETURN,
 		.multi = c->multi,
+		.session = role == PROBE_SESSION,
 	};
 	int r;
 
@@ -166,7 +173,7 @@ static int attach_role(struct collector *c, uint32_t tgid, uint32_t asid, int fi
 	memcpy(points, probes->role[role].point, n * sizeof(*points));
 	for (size_t i = 0; i < n; i++) {
 		points[i].cookie |= MT_COOKIE_ASID(asid);
-		if (role == PROBE_ENTRY && has_inner(probes))
+		if ((role == PROBE_ENTRY || role == PROBE_SESSION) && has_inner(probes))
 			points[i].cookie |= MT_COOKIE_OUTER;
 	}
 	p.program = bpf_program__fd(program);

@@ -95,8 +95,10 @@ static void link_freep(struct bpf_link **l)
 		bpf_link__destroy(*l);
 }
 
+enum attach_how { ATTACH_EACH, ATTACH_MULTI, ATTACH_SESSION };
+
 /* Loads the object with one of its programs; NULL and errno when the kernel refuses. */
-static struct probe_bpf *load_one(const char *name, bool multi)
+static struct probe_bpf *load_one(const char *name, enum attach_how how)
 {
 	auto_clean(probe_bpf_freep) struct probe_bpf *s = probe_bpf__open();
 	struct bpf_program *p;
@@ -108,8 +110,9 @@ static struct probe_bpf *load_one(const char *name, bool multi)
 	if (!p)
 		return NULL;
 	bpf_program__set_autoload(p, true);
-	if (multi)
-		bpf_program__set_expected_attach_type(p, BPF_TRACE_UPROBE_MULTI);
+	if (how != ATTACH_EACH)
+		bpf_program__set_expected_attach_type(
+			p, how == ATTACH_MULTI ? BPF_TRACE_UPROBE_MULTI : KEEPER_SESSION_TYPE);
 	r = probe_bpf__load(s);
 	if (r) {
 		errno = -r;
@@ -130,7 +133,7 @@ static void self_probe_done(struct self_probe *p)
 		keeper_detach(p->keeper, p->id);
 }
 
-static bool attach_self(struct keeper *k, const struct bpf_program *program, bool multi,
+static bool attach_self(struct keeper *k, const struct bpf_program *program, enum attach_how how,
 			bool on_return, pid_t pid, struct self_probe *ret)
 {
 	auto_close int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -142,7 +145,8 @@ static bool attach_self(struct keeper *k, const struct bpf_program *program, boo
 		.file = file,
 		.program = bpf_program__fd(program),
 		.on_return = on_return,
-		.multi = multi,
+		.multi = how != ATTACH_EACH,
+		.session = how == ATTACH_SESSION,
 	};
 	unsigned long offset;
 
@@ -162,15 +166,15 @@ static void *call_target(void *arg)
 }
 
 /* A probe with a PID filter must see every thread of the process; early kernels saw only one. */
-static bool hits_all_threads(struct keeper *k, const char *program, bool multi, bool ret)
+static bool hits_all_threads(struct keeper *k, const char *program, enum attach_how how, bool ret)
 {
-	auto_clean(probe_bpf_freep) struct probe_bpf *s = load_one(program, multi);
+	auto_clean(probe_bpf_freep) struct probe_bpf *s = load_one(program, how);
 	auto_clean(self_probe_done) struct self_probe l = { 0 };
 	pthread_t t;
 
 	if (!s)
 		return false;
-	if (!attach_self(k, bpf_object__find_program_by_name(s->obj, program), multi, ret, getpid(),
+	if (!attach_self(k, bpf_object__find_program_by_name(s->obj, program), how, ret, getpid(),
 			 &l))
 		return false;
 	features_target();
@@ -180,12 +184,27 @@ static bool hits_all_threads(struct keeper *k, const char *program, bool multi, 
 	return (ret ? s->bss->return_hits : s->bss->entry_hits) == 2;
 }
 
-static bool find_vma_works(struct keeper *k)
+/* The first call's return is declined, and only that. */
+static bool sessions_work(struct keeper *k)
 {
-	auto_clean(probe_bpf_freep) struct probe_bpf *s = load_one("probe_find_vma", false);
+	auto_clean(probe_bpf_freep) struct probe_bpf *s = load_one("probe_session", ATTACH_SESSION);
 	auto_clean(self_probe_done) struct self_probe l = { 0 };
 
-	if (!s || !attach_self(k, s->progs.probe_find_vma, false, false, getpid(), &l))
+	if (!s || !attach_self(k, s->progs.probe_session, ATTACH_SESSION, false, getpid(), &l))
+		return false;
+	features_target();
+	if (s->bss->entry_hits != 1 || s->bss->return_hits != 0)
+		return false;
+	features_target();
+	return s->bss->entry_hits == 2 && s->bss->return_hits == 1;
+}
+
+static bool find_vma_works(struct keeper *k)
+{
+	auto_clean(probe_bpf_freep) struct probe_bpf *s = load_one("probe_find_vma", ATTACH_EACH);
+	auto_clean(self_probe_done) struct self_probe l = { 0 };
+
+	if (!s || !attach_self(k, s->progs.probe_find_vma, ATTACH_EACH, false, getpid(), &l))
 		return false;
 	/* Another memtrace that attaches to this program holds the lock that the helper needs. */
 	for (int i = 0; i < FIND_VMA_TRIES && s->bss->vma_found != 1; i++) {
@@ -198,7 +217,7 @@ static bool find_vma_works(struct keeper *k)
 
 static bool loads_and_attaches(const char *program)
 {
-	auto_clean(probe_bpf_freep) struct probe_bpf *s = load_one(program, false);
+	auto_clean(probe_bpf_freep) struct probe_bpf *s = load_one(program, ATTACH_EACH);
 	auto_clean(link_freep) struct bpf_link *l = NULL;
 
 	if (!s)
@@ -229,9 +248,10 @@ static uint64_t faults_made(struct probe_bpf *s)
 
 static bool sees_faults(void)
 {
-	auto_clean(probe_bpf_freep) struct probe_bpf *user = load_one("probe_fault_user", false);
+	auto_clean(probe_bpf_freep) struct probe_bpf *user =
+		load_one("probe_fault_user", ATTACH_EACH);
 	auto_clean(probe_bpf_freep) struct probe_bpf *kernel =
-		load_one("probe_fault_kernel", false);
+		load_one("probe_fault_kernel", ATTACH_EACH);
 	auto_clean(link_freep) struct bpf_link *lu = NULL;
 	auto_clean(link_freep) struct bpf_link *lk = NULL;
 
@@ -263,7 +283,7 @@ static double least_time(void)
 
 static void calibrate(struct keeper *k, struct features *f)
 {
-	bool multi = f->has[FEATURE_uprobe_multi];
+	enum attach_how multi = f->has[FEATURE_uprobe_multi] ? ATTACH_MULTI : ATTACH_EACH;
 	auto_clean(probe_bpf_freep) struct probe_bpf *entry = load_one("probe_entry", multi);
 	auto_clean(probe_bpf_freep) struct probe_bpf *ret = load_one("probe_return", multi);
 	auto_clean(self_probe_done) struct self_probe le = { 0 };
@@ -282,7 +302,7 @@ static void calibrate(struct keeper *k, struct features *f)
 
 static int bpf_allowed(struct err *err)
 {
-	auto_clean(probe_bpf_freep) struct probe_bpf *s = load_one("probe_tp", false);
+	auto_clean(probe_bpf_freep) struct probe_bpf *s = load_one("probe_tp", ATTACH_EACH);
 	int e = errno;
 
 	if (s)
@@ -320,11 +340,12 @@ int features_probe(struct keeper *k, struct features *ret, struct err *err)
 			err, -EOPNOTSUPP,
 			"this kernel does not let BPF programs attach to tracepoints by type");
 	note(ret, FEATURE_uprobe,
-	     hits_all_threads(k, "probe_entry", false, false) &&
-		     hits_all_threads(k, "probe_return", false, true));
+	     hits_all_threads(k, "probe_entry", ATTACH_EACH, false) &&
+		     hits_all_threads(k, "probe_return", ATTACH_EACH, true));
 	note(ret, FEATURE_uprobe_multi,
-	     hits_all_threads(k, "probe_entry", true, false) &&
-		     hits_all_threads(k, "probe_return", true, true));
+	     hits_all_threads(k, "probe_entry", ATTACH_MULTI, false) &&
+		     hits_all_threads(k, "probe_return", ATTACH_MULTI, true));
+	note(ret, FEATURE_uprobe_session, ret->has[FEATURE_uprobe_multi] && sessions_work(k));
 	note(ret, FEATURE_find_vma, find_vma_works(k));
 	note(ret, FEATURE_task_file_iter, loads_and_attaches("probe_iter"));
 	note(ret, FEATURE_page_faults, sees_faults());
@@ -357,7 +378,7 @@ static void seccomp_child(int go)
 
 bool features_probe_seccomp(struct keeper *k, struct features *f)
 {
-	bool multi = f->has[FEATURE_uprobe_multi];
+	enum attach_how multi = f->has[FEATURE_uprobe_multi] ? ATTACH_MULTI : ATTACH_EACH;
 	auto_clean(probe_bpf_freep) struct probe_bpf *s = load_one("probe_return", multi);
 	auto_clean(self_probe_done) struct self_probe l = { 0 };
 	int go[2], status = -1;

@@ -176,6 +176,7 @@ int keeper_attach(struct keeper *k, const struct keeper_probes *p, uint32_t *ret
 	q->tgid = p->tgid;
 	q->on_return = p->on_return;
 	q->multi = p->multi;
+	q->session = p->session;
 	q->count = p->count;
 	memcpy(q->point, p->point, p->count * sizeof(q->point[0]));
 	r = send_request(k, q, fds, 2);

@@ -20,6 +20,13 @@ struct keeper; /* opaque */
 
 #define KEEPER_POINTS_MAX 256
 
+/*
+ * Attach type of a session (BPF_TRACE_UPROBE_SESSION, Linux 6.13; older headers lack the name): a
+ * program is called at the entry of a function and at its return, unless its answer to the entry
+ * was not 0.
+ */
+#define KEEPER_SESSION_TYPE 57
+
 /* Where to attach to, in the file at hand. */
 struct keeper_point {
 	uint64_t file_offset;
@@ -35,7 +42,8 @@ struct keeper_probes {
 	int file;      /* borrowed descriptor of the mapped file */
 	int program;   /* borrowed descriptor of the BPF program */
 	bool on_return;
-	bool multi; /* one link for all: the program was loaded for that */
+	bool multi;   /* one link for all: the program was loaded for that */
+	bool session; /* multi, at the entry, which decides about the return: see there */
 };
 
 /* Forks: to be called while this process is small and has one thread. */

@@ -16,15 +16,28 @@
 #define PMU "/sys/bus/event_source/devices/uprobe/"
 #define SETS_STEP 64
 
+/* What bpf(BPF_LINK_CREATE) takes for uprobe_multi; libbpf refuses sessions before 1.5. */
+struct multi_attr {
+	uint32_t program, target, type, flags;
+	uint64_t path, offsets, semaphores, cookies;
+	uint32_t count, multi_flags, pid, reserved;
+};
+
 static int attach_multi(struct probe_set *p, const char *path)
 {
 	unsigned long offsets[KEEPER_POINTS_MAX], semaphores[KEEPER_POINTS_MAX];
 	__u64 cookies[KEEPER_POINTS_MAX];
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .uprobe_multi.path = path,
-		    .uprobe_multi.offsets = offsets, .uprobe_multi.cookies = cookies,
-		    .uprobe_multi.ref_ctr_offsets = semaphores, .uprobe_multi.cnt = p->count,
-		    .uprobe_multi.pid = p->tgid,
-		    .uprobe_multi.flags = p->on_return ? BPF_F_UPROBE_MULTI_RETURN : 0);
+	struct multi_attr attr = {
+		.program = p->program,
+		.type = p->session ? KEEPER_SESSION_TYPE : BPF_TRACE_UPROBE_MULTI,
+		.path = (uintptr_t)path,
+		.offsets = (uintptr_t)offsets,
+		.semaphores = (uintptr_t)semaphores,
+		.cookies = (uintptr_t)cookies,
+		.count = p->count,
+		.multi_flags = p->on_return ? BPF_F_UPROBE_MULTI_RETURN : 0,
+		.pid = p->tgid,
+	};
 	int fd;
 
 	for (size_t i = 0; i < p->count; i++) {
@@ -32,9 +45,9 @@ static int attach_multi(struct probe_set *p, const char *path)
 		semaphores[i] = p->point[i].semaphore;
 		cookies[i] = p->point[i].cookie;
 	}
-	fd = bpf_link_create(p->program, 0, BPF_TRACE_UPROBE_MULTI, &opts);
+	fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
 	if (fd < 0)
-		return fd;
+		return -errno;
 	p->link[p->link_count++] = fd;
 	return 0;
 }
@@ -143,6 +156,7 @@ int sets_attach(struct probe_sets *s, const struct keeper_request *q, int progra
 		.file = file,
 		.on_return = q->on_return,
 		.multi = q->multi,
+		.session = q->session,
 		.point = malloc(q->count * sizeof(*p.point) + 1),
 		.count = q->count,
 	};

@@ -30,6 +30,7 @@ static struct fake_map {
 
 static struct {
 	uint64_t now_ns, pid_tgid, cookie, random;
+	uint64_t func_ip; /* of the function that is probed */
 	bool ring_full;
 	size_t sent;
 	uint8_t last[4096];
@@ -230,6 +231,13 @@ uint64_t bpf_get_attach_cookie(void *ctx)
 {
 	(void)ctx;
 	return fake.cookie;
+}
+
+/* Of the probe that was hit, at the return too. */
+uint64_t bpf_get_func_ip(void *ctx)
+{
+	(void)ctx;
+	return fake.func_ip;
 }
 
 struct task_struct *bpf_get_current_task_btf(void)

@@ -209,6 +209,36 @@ static void a_sampled_block_keeps_its_weight_when_it_is_resized_in_place(void **
 	assert_int_equal(recorded(), 0);
 }
 
+#define FUNCTION 0x555500001000
+
+/* One program for entry and return; its answer to the entry. */
+static int enter_session(uint64_t size)
+{
+	fake.cookie = MALLOC | MT_COOKIE_ASID(asid);
+	fake.func_ip = regs.ip = FUNCTION;
+	regs.di = size;
+	regs.sp = SP;
+	return mt_alloc_session(&regs);
+}
+
+static void a_session_declines_the_return_of_what_is_not_sampled(void **state)
+{
+	(void)state;
+	begin();
+	sample_in(20, 1000);
+	assert_int_equal(enter_session(100), 1);
+	assert_int_equal(recorded(), 0);
+	sample_in(20, 50);
+	assert_int_equal(enter_session(100), 0);
+	fake_poke(SP, fake.xol.vaddr);
+	regs.ip = FUNCTION + 0x500; /* in the caller */
+	regs.ax = 0x1000;
+	regs.sp = SP + 8;
+	assert_int_equal(mt_alloc_session(&regs), 0);
+	assert_int_equal(recorded(), 1);
+	assert_int_equal(here()->returns, 1);
+}
+
 static void another_gap_draws_a_new_distance(void **state)
 {
 	(void)state;
@@ -247,6 +277,7 @@ int main(void)
 		cmocka_unit_test(a_sampled_call_is_followed_to_its_return),
 		cmocka_unit_test(inner_calls_of_one_that_is_not_sampled_are_not_sampled_either),
 		cmocka_unit_test(a_sampled_block_keeps_its_weight_when_it_is_resized_in_place),
+		cmocka_unit_test(a_session_declines_the_return_of_what_is_not_sampled),
 		cmocka_unit_test(another_gap_draws_a_new_distance),
 		cmocka_unit_test(blocks_of_windows_weigh_more),
 	};

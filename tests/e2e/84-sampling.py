@@ -1,6 +1,9 @@
 """Sampling: what is estimated lies where it is said to lie, also of a program that allocates in a
 fixed order, where samplers with a fixed stride see the same functions every time."""
-from lib import Target, Trace, check, run, symbols
+import re
+import subprocess
+
+from lib import MEMTRACE, Target, Trace, check, run, symbols
 
 ROUNDS = 640
 GAP = 4096 # bytes between samples in the mean
@@ -87,6 +90,44 @@ def test_what_was_sampled_is_gone_when_it_is_freed():
     check(left["allocator"]["live_bytes"] == 0 and left["allocator"]["live_count"] == 0,
           f"all is free: {left['allocator']}")
     check(left["lost"]["frees_missed"] == 0, f"lost: {left['lost']}")
+
+
+def total_of(trace, rate):
+    """Until the last sample: rates times the seconds that they are of."""
+    total, before = 0, 0
+    for s in trace.of_type("sample"):
+        total += (rate(s) or 0) * (s["elapsed_s"] - before)
+        before = s["elapsed_s"]
+    return total
+
+
+def has_sessions():
+    r = subprocess.run([MEMTRACE, "doctor"], capture_output=True, text=True, timeout=30)
+    row = re.search(r"uprobe_session\s+(yes|NO)\b", r.stdout)
+    check(row, f"nothing about sessions: {r.stdout}")
+    return row[1] == "yes"
+
+
+def test_what_is_not_sampled_costs_no_return():
+    """An allocator whose result is known at its return only."""
+    pairs, sessions = 200000, has_sessions()
+    with Target("bump", pairs) as target:
+        target.expect("ready")
+        with Trace("-p", target.pid, "--alloc", "exe:bump_get(size=arg1):bump_put(ptr=arg1)",
+                   "--mode", "sample", "--sample-bytes", 65536, "--budget", "0",
+                   "--interval", 1) as trace:
+            trace.await_tick() # the first one tells no rate
+            target.go()
+            check(target.truth()["pairs"] == pairs, "not as many as it was asked for")
+            trace.await_tick()
+            trace.stop()
+            trace.validate()
+    each = total_of(trace, lambda s: s["overhead"]["probe_hits_per_s"]) / pairs
+    made = total_of(trace, lambda s: s["allocator"].get("alloc_per_s")) / pairs
+    print(f"        {each:.2f} probe hits for a pair, {made:.2f} of the allocations estimated"
+          f"{'' if sessions else '; without sessions'}", flush=True)
+    check(1.95 < each < 2.1 if sessions else 2.95 < each < 3.05, f"{each} hits for a pair")
+    check(0.7 < made < 1.3, f"{made} of the allocations are estimated") # of about 780 samples
 
 
 if __name__ == "__main__":

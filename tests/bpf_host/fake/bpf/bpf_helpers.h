@@ -38,6 +38,7 @@ uint32_t bpf_get_prandom_u32(void);
 uint64_t bpf_get_current_pid_tgid(void);
 uint32_t bpf_get_smp_processor_id(void);
 uint64_t bpf_get_attach_cookie(void *ctx);
+uint64_t bpf_get_func_ip(void *ctx);
 struct task_struct *bpf_get_current_task_btf(void);
 long bpf_task_pt_regs(struct task_struct *task);
 long bpf_probe_read_user(void *to, uint32_t size, const void *from);
