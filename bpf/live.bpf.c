@@ -61,7 +61,7 @@ static __always_inline void fine_add(struct mt_site *s, __u32 fine, __u64 n)
 		coarse_add(s, was >> 32, (__u64)(__u32)was - MT_RING_ZERO);
 }
 
-int mt_site_born(__u32 site, __u64 held, __u32 born_ds)
+static __always_inline int site_born(__u32 site, __u64 held, __u32 born_ds)
 {
 	__u64 size = mt_held_size(held), weight = mt_held_weight(held);
 	struct mt_site *s = site_at(site);
@@ -76,6 +76,11 @@ int mt_site_born(__u32 site, __u64 held, __u32 born_ds)
 	}
 	fine_add(s, fine_epoch(born_ds), weight);
 	return 0;
+}
+
+int mt_site_born(__u32 site, __u64 held, __u32 born_ds)
+{
+	return site_born(site, held, born_ds);
 }
 
 static __always_inline __u64 age_bucket(__u32 secs)
@@ -98,7 +103,7 @@ static __always_inline void site_unring(struct mt_site *s, __u64 weight, __u32 b
 		coarse_add(s, fine, -weight);
 }
 
-int mt_site_died(__u32 site, __u64 held, __u32 born_ds)
+static __always_inline int site_died(__u32 site, __u64 held, __u32 born_ds)
 {
 	__u64 size = mt_held_size(held), weight = mt_held_weight(held), b;
 	struct mt_site *s = site_at(site);
@@ -120,6 +125,11 @@ int mt_site_died(__u32 site, __u64 held, __u32 born_ds)
 	return 0;
 }
 
+int mt_site_died(__u32 site, __u64 held, __u32 born_ds)
+{
+	return site_died(site, held, born_ds);
+}
+
 int mt_site_resized(__u32 site, __u64 was, __u64 held)
 {
 	__u64 weight = mt_held_weight(held), old = mt_held_size(was), size = mt_held_size(held);
@@ -138,7 +148,7 @@ int mt_site_resized(__u32 site, __u64 was, __u64 held)
 	return 0;
 }
 
-static __noinline int region_send(__u64 addr, __u32 asid, __u64 *seen, __u64 word)
+static __noinline int region_send(__u64 key, __u64 *seen, __u64 word)
 {
 	struct mt_ev_region *e;
 
@@ -150,8 +160,8 @@ static __noinline int region_send(__u64 addr, __u32 asid, __u64 *seen, __u64 wor
 		return 0;
 	}
 	hdr_fill(&e->hdr, bpf_get_current_pid_tgid() >> 32, MT_KIND_region, sizeof(*e));
-	e->addr = addr & MT_ADDR_MASK & ~((1ull << MT_REGION_SHIFT) - 1);
-	e->asid = asid;
+	e->addr = key & MT_ADDR_MASK & ~((1ull << MT_REGION_SHIFT) - 1);
+	e->asid = key >> 48;
 	e->reserved = 0;
 	bpf_ringbuf_submit(e, wakeup_flags());
 	*seen = word;
@@ -159,14 +169,14 @@ static __noinline int region_send(__u64 addr, __u32 asid, __u64 *seen, __u64 wor
 }
 
 /* Tells user space, once, which piece of address space an allocator serves from. */
-static __always_inline void region_note(__u64 addr, __u32 asid)
+static __always_inline void region_note(__u64 key)
 {
-	__u64 word = (addr & MT_ADDR_MASK) >> MT_REGION_SHIFT << 16 | asid, *seen;
-	__u32 slot = addr >> MT_REGION_SHIFT & (MT_REGION_SLOTS - 1);
+	__u64 word = (key & MT_ADDR_MASK) >> MT_REGION_SHIFT << 16 | key >> 48, *seen;
+	__u32 slot = key >> MT_REGION_SHIFT & (MT_REGION_SLOTS - 1);
 
 	seen = bpf_map_lookup_elem(&regions, &slot);
 	if (seen && *seen != word)
-		region_send(addr, asid, seen, word);
+		region_send(key, seen, word);
 }
 
 /* --events only. */
@@ -201,6 +211,15 @@ static __always_inline struct mt_bucket *bucket_at(__u32 n)
 }
 #endif
 
+/* A block's site and birth as one word: in one register, not on the stack. */
+static __always_inline __u64 whence_of(__u32 site, __u32 born_ds)
+{
+	__u64 whence = site | (__u64)born_ds << 32;
+
+	barrier_var(whence);
+	return whence;
+}
+
 /* The slot that holds a key; 0: none. One cache line is read. */
 static __always_inline __u32 slot_find(const struct mt_bucket *b, __u64 key)
 {
@@ -228,10 +247,24 @@ static __noinline int spill_take(struct mt_bucket *home, __u64 key, struct mt_bl
 	return 1;
 }
 
-/* Takes a block out of the live set into *ret. Of two frees of one block only one gets it. */
+/* Takes a block out of its slot. Of two frees of one block only one gets it. */
+static __always_inline int slot_take(struct mt_bucket *b, __u32 i, __u64 key, __u64 *held,
+				     __u64 *whence)
+{
+	i &= MT_BUCKET_SLOTS - 1;
+	if (__sync_val_compare_and_swap(&b->key[i], key, MT_KEY_CLAIMED) != key)
+		return 0;
+	*held = b->block[i].held;
+	*whence = whence_of(b->block[i].site, b->block[i].born_ds);
+	store_release(&b->key[i], MT_KEY_EMPTY);
+	return 1;
+}
+
+/* Takes a block out of the live set into *ret. */
 static __noinline int block_take(__u64 key, struct mt_block *ret)
 {
 	struct mt_bucket *b = bucket_at(mt_bucket_of(key, cfg.bucket_bits));
+	__u64 whence;
 	__u32 i;
 
 	if (!b || !ret)
@@ -239,11 +272,10 @@ static __noinline int block_take(__u64 key, struct mt_block *ret)
 	i = slot_find(b, key);
 	if (!i)
 		return *(volatile __u64 *)&b->key[0] ? spill_take(b, key, ret) : 0;
-	i &= MT_BUCKET_SLOTS - 1;
-	if (__sync_val_compare_and_swap(&b->key[i], key, MT_KEY_CLAIMED) != key)
+	if (!slot_take(b, i, key, &ret->held, &whence))
 		return 0;
-	*ret = b->block[i];
-	store_release(&b->key[i], MT_KEY_EMPTY);
+	ret->site = whence;
+	ret->born_ds = whence >> 32;
 	return 1;
 }
 
@@ -263,20 +295,20 @@ static __noinline int block_replace(__u64 key)
 	return mt_site_died(old.site, old.held, old.born_ds);
 }
 
-static __noinline int spill_put(struct mt_bucket *home, __u64 key, const struct mt_block *block)
+static __noinline int spill_put(struct mt_bucket *home, __u64 key, __u64 held, __u64 whence)
 {
+	struct mt_block block = { .held = held, .site = whence, .born_ds = whence >> 32 };
 	int r; /* not long: before 6.4 the kernel sets the lower half of the register only */
 
-	if (!home || !block)
+	if (!home)
 		return -EEXIST;
 	__sync_fetch_and_add(&home->key[0], 1); /* first: who looks it up must look here */
-	r = bpf_map_update_elem(&live, &key, block, BPF_NOEXIST);
+	r = bpf_map_update_elem(&live, &key, &block, BPF_NOEXIST);
 	if (r)
 		__sync_fetch_and_add(&home->key[0], -1);
 	if (r == -E2BIG) {
-		count_add(MT_CNT_live_full, mt_held_weight(block->held));
-		count_add(MT_CNT_live_full_bytes,
-			  mt_held_size(block->held) * mt_held_weight(block->held));
+		count_add(MT_CNT_live_full, mt_held_weight(held));
+		count_add(MT_CNT_live_full_bytes, mt_held_size(held) * mt_held_weight(held));
 	} else if (r) {
 		count(MT_CNT_live_error);
 	}
@@ -284,57 +316,94 @@ static __noinline int spill_put(struct mt_bucket *home, __u64 key, const struct 
 }
 
 /* Into an empty slot. 0: there was none. */
-static __always_inline int slot_put(struct mt_bucket *b, __u64 key, const struct mt_block *block)
+static __always_inline int slot_put(struct mt_bucket *b, __u64 key, __u64 held, __u64 whence)
 {
 	for (__u32 i = 1; i < MT_BUCKET_SLOTS; i++) {
 		if (*(volatile __u64 *)&b->key[i] != MT_KEY_EMPTY ||
 		    __sync_val_compare_and_swap(&b->key[i], MT_KEY_EMPTY, MT_KEY_CLAIMED) !=
 			    MT_KEY_EMPTY)
 			continue;
-		b->block[i] = *block;
+		b->block[i].held = held;
+		b->block[i].site = whence;
+		b->block[i].born_ds = whence >> 32;
 		store_release(&b->key[i], key);
 		return 1;
 	}
 	return 0;
 }
 
-int mt_live_put(__u64 key, __u64 held, __u32 site, __u32 born_ds)
+static __always_inline int live_put(__u64 key, __u64 held, __u64 whence)
 {
-	struct mt_block block = { .held = held, .site = site, .born_ds = born_ds };
 	struct mt_bucket *b = bucket_at(mt_bucket_of(key, cfg.bucket_bits));
 
 	if (!b)
 		return -ENOENT;
 	if (slot_find(b, key) || *(volatile __u64 *)&b->key[0])
 		block_replace(key);
-	return slot_put(b, key, &block) ? 0 : spill_put(b, key, &block);
+	return slot_put(b, key, held, whence) ? 0 : spill_put(b, key, held, whence);
+}
+
+int mt_live_put(__u64 key, __u64 held, __u32 site, __u32 born_ds)
+{
+	return live_put(key, held, whence_of(site, born_ds));
+}
+
+/* Counts a record for the budget. */
+static __always_inline void sample_count(__u32 asid)
+{
+	struct mt_space_cpu *c = space_cpu_of(asid);
+
+	if (c)
+		__sync_fetch_and_add(&c->samples, 1);
 }
 
 int mt_block_born(__u64 addr, __u64 held, __u32 site, __u32 asid)
 {
-	__u32 born = now_ds();
+	__u64 whence = whence_of(site, now_ds()), key = block_key(addr, asid);
 
-	struct mt_space_cpu *c;
-
-	if (mt_live_put(block_key(addr, asid), held, site, born))
+	barrier_var(key);
+	if (live_put(key, held, whence))
 		return -1;
-	c = space_cpu_of(asid);
-	if (c)
-		__sync_fetch_and_add(&c->samples, 1);
-	mt_site_born(site, held, born);
-	region_note(addr, asid);
+	sample_count(key >> 48);
+	site_born(whence, held, whence >> 32);
+	region_note(key);
 	return 0;
+}
+
+static __noinline int death_send(__u64 addr, __u64 key, __u64 held, __u32 site)
+{
+	return mt_alloc_send(addr, mt_held_size(held), 0, key >> 48, MT_FN_FREE | site << 4);
+}
+
+static __noinline int spilled_died(struct mt_bucket *home, __u64 addr, __u64 key)
+{
+	struct mt_block b;
+
+	if (!home || !spill_take(home, key, &b))
+		return 0;
+	mt_site_died(b.site, b.held, b.born_ds);
+	if (cfg.send_events)
+		death_send(addr, key, b.held, b.site);
+	return 1;
 }
 
 int mt_block_died(__u64 addr, __u32 asid)
 {
-	struct mt_block b;
+	__u64 key = block_key(addr, asid), held, whence;
+	struct mt_bucket *b = bucket_at(mt_bucket_of(key, cfg.bucket_bits));
+	__u32 i;
 
-	if (!block_take(block_key(addr, asid), &b))
+	if (!b)
 		return 0;
-	mt_site_died(b.site, b.held, b.born_ds);
+	barrier_var(key);
+	i = slot_find(b, key);
+	if (!i)
+		return *(volatile __u64 *)&b->key[0] ? spilled_died(b, addr, key) : 0;
+	if (!slot_take(b, i, key, &held, &whence))
+		return 0;
+	site_died(whence, held, whence >> 32);
 	if (cfg.send_events)
-		mt_alloc_send(addr, mt_held_size(b.held), 0, asid, MT_FN_FREE | b.site << 4);
+		death_send(addr, key, held, whence);
 	return 1;
 }
 

@@ -3,8 +3,8 @@
  * Call sites: takes the user's stack in a claimed slot and finds or makes the site of its hash. A
  * stack that ended early has its reason in the hash: it is another site than the whole one.
  */
-#include "core.bpf.h"
 #include "compat.bpf.h"
+#include "memo.bpf.h"
 
 extern __u32 next_site;
 
@@ -158,34 +158,38 @@ __u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 kind)
 }
 
 /* The return address and what lies above it, at once: most walks need no more. */
-static __always_inline int caller_place(__u32 slot, __u64 at, __u64 bp, __u32 kind)
+static __always_inline int caller_read(struct mt_scratch *s, __u32 slot, __u64 at)
+{
+	s->window_at = at;
+	s->window_bytes = CALLER_BYTES;
+	return bpf_probe_read_user(s->window, CALLER_BYTES, (const void *)at) &&
+	       mt_window_fill(slot, at);
+}
+
+/* Walks on which a return probe has its hands are never remembered: it is asked for here. */
+static __noinline int caller_walk(__u32 slot, __u32 asid)
 {
 	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
 
-	if (!s)
-		return -1;
-	s->window_at = at;
-	s->window_bytes = CALLER_BYTES;
-	if (bpf_probe_read_user(s->window, CALLER_BYTES, (const void *)at) &&
-	    mt_window_fill(slot, at))
-		return -1;
-	if (s->window[0] == return_trampoline())
-		return -1;
-	walk_place(s, s->window[0], at + 8, bp, kind | MT_AT_RETURN);
-	return 0;
+	if (!s || s->first_ip == return_trampoline())
+		return MT_SITE_HIDDEN;
+	return site_of_walk(slot, asid);
 }
 
 __u32 mt_site_of_caller(__u64 at, __u64 bp, __u32 asid, __u32 kind)
 {
 	int n = scratch_claim();
 	__u32 slot = n, site = MT_SITE_HIDDEN;
+	struct mt_scratch *s;
 
 	if (n < 0)
 		return MT_SITE_NONE;
-	if (!caller_place(slot, at, bp, kind)) {
-		site = mt_memo_find(slot, asid);
+	s = bpf_map_lookup_elem(&scratch, &slot);
+	if (s && !caller_read(s, slot, at)) {
+		walk_place(s, s->window[0], at + 8, bp, kind | MT_AT_RETURN);
+		site = memo_find(s, slot, asid);
 		if (!site)
-			site = site_of_walk(slot, asid);
+			site = caller_walk(slot, asid);
 	}
 	scratch_release(slot);
 	return site;
