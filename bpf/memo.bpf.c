@@ -11,6 +11,7 @@
 #include "memo.bpf.h"
 
 struct mt_memos_map memos SEC(".maps");
+struct mt_reaches_map reaches SEC(".maps");
 
 /* User space adds one when tables or plumbing have changed: nothing from before is believed. */
 __u32 memo_epoch = 1;
@@ -51,5 +52,6 @@ int mt_memo_keep(__u32 slot, __u32 site)
 	__builtin_memcpy(m->value, s->memo_value, sizeof(m->value));
 	*(volatile __u32 *)&m->site = site;
 	__sync_fetch_and_add(&m->turn, 1);
+	reach_note(s->first_sp, s->memo_bytes);
 	return 0;
 }

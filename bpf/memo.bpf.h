@@ -36,6 +36,34 @@ struct mt_memos_map {
 extern struct mt_memos_map memos SEC(".maps");
 extern __u32 memo_epoch;
 
+/*
+ * How much of the stack walks from a stack pointer needed, in bytes, by its hash: before the return
+ * address is read it is not known which walk it will be. A guess that is wrong costs a second
+ * read. 0: no walk yet.
+ */
+struct mt_reaches_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MEMO_SLOTS);
+	__type(key, __u32);
+	__type(value, __u32);
+};
+extern struct mt_reaches_map reaches SEC(".maps");
+
+static __always_inline __u32 *reach_of(__u64 sp)
+{
+	__u32 i = (sp >> 3) * 0x9e3779b1u >> 21 & (MEMO_SLOTS - 1);
+
+	return bpf_map_lookup_elem(&reaches, &i);
+}
+
+static __always_inline void reach_note(__u64 sp, __u32 bytes)
+{
+	__u32 *reach = reach_of(sp);
+
+	if (reach && *reach != bytes)
+		*reach = bytes;
+}
+
 static __always_inline __u64 memo_time(__u32 asid)
 {
 	__u32 i = asid & (MT_SPACES - 1), *text = bpf_map_lookup_elem(&memo_texts, &i);
@@ -51,10 +79,8 @@ static __always_inline struct mt_memo *memo_of(const struct mt_scratch *s)
 }
 
 /* Most often all of the words: as much is read as they need. */
-static __always_inline int read_first(struct mt_scratch *s, struct mt_memo *m)
+static __always_inline int read_first(struct mt_scratch *s, __u32 n)
 {
-	__u32 n = m->bytes;
-
 	if (n > sizeof(s->window)) /* 0 reads nothing: older verifiers lose the bound of n - 1 */
 		return -1;
 	if (bpf_probe_read_user(s->window, n, (const void *)s->first_sp))
@@ -64,22 +90,32 @@ static __always_inline int read_first(struct mt_scratch *s, struct mt_memo *m)
 	return 0;
 }
 
+/* What was read ends before `at`. Next time more is read at once. */
+static __noinline int read_more(__u32 slot, __u64 at, __u32 bytes)
+{
+	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
+
+	if (!s)
+		return -1;
+	reach_note(s->first_sp, bytes);
+	return at - s->first_sp < bytes ? read_first(s, bytes) : mt_window_fill(slot, at);
+}
+
 /* Whether the words are on the stack as they were. */
 static __always_inline int same_words(struct mt_scratch *s, __u32 slot, struct mt_memo *m)
 {
-	__u64 at, off;
+	__u64 off;
 
-	if (!s->window_bytes && read_first(s, m))
+	if (!s->window_bytes && read_first(s, m->bytes))
 		return 0;
 	for (__u32 i = 0; i < MT_MEMO_WORDS; i++) {
 		if (i >= m->count)
 			return 1;
-		at = s->first_sp + ((__u64)m->word[i] << 3);
-		off = at - s->window_at;
+		off = s->first_sp + ((__u64)m->word[i] << 3) - s->window_at;
 		if (off >= s->window_bytes) {
-			if (mt_window_fill(slot, at))
+			if (read_more(slot, s->window_at + off, m->bytes))
 				return 0;
-			off = 0;
+			off = s->first_sp + ((__u64)m->word[i] << 3) - s->window_at;
 		}
 		if (s->window[off >> 3 & (MT_WINDOW_WORDS - 1)] != m->value[i])
 			return 0;
@@ -88,8 +124,8 @@ static __always_inline int same_words(struct mt_scratch *s, __u32 slot, struct m
 }
 
 /*
- * The site that a walk from the first frame in a claimed slot ended at before, 0: not known. What it
- * looks at as well: where a walk from there is to be remembered.
+ * The site that a walk from the first frame in a claimed slot ended at before, 0: not known. What
+ * it looks at as well: where a walk from there is to be remembered.
  */
 static __always_inline __u32 memo_find(struct mt_scratch *s, __u32 slot, __u32 asid)
 {
@@ -102,11 +138,12 @@ static __always_inline __u32 memo_find(struct mt_scratch *s, __u32 slot, __u32 a
 	if (!m)
 		return 0;
 	turn = *(volatile __u32 *)&m->turn;
-	site = *(volatile __u32 *)&m->site;
-	if ((turn & 1) || !site || m->asid != asid || m->ip != s->pc || m->sp != s->first_sp ||
-	    m->time != s->memo_time || m->kind != s->ev.site_kind || m->at_return != s->is_return ||
-	    (m->takes_bp && m->bp != s->bp) || !same_words(s, slot, m))
+	if ((turn & 1) || !*(volatile __u32 *)&m->site || m->asid != asid || m->ip != s->pc ||
+	    m->sp != s->first_sp || m->time != s->memo_time || m->kind != s->ev.site_kind ||
+	    m->at_return != s->is_return || (m->takes_bp && m->bp != s->bp) ||
+	    !same_words(s, slot, m))
 		return 0;
+	site = *(volatile __u32 *)&m->site;
 	return load_last(&m->turn) == turn ? site : 0;
 }
 

@@ -8,7 +8,7 @@
 
 extern __u32 next_site;
 
-#define CALLER_BYTES 512
+#define CALLER_BYTES 512 /* of a walk that was not seen yet */
 
 static __always_inline int scratch_claim(void)
 {
@@ -157,13 +157,16 @@ __u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 kind)
 	return site;
 }
 
-/* The return address and what lies above it, at once: most walks need no more. */
+/* The return address and, at once, what walks from there needed last. */
 static __always_inline int caller_read(struct mt_scratch *s, __u32 slot, __u64 at)
 {
+	__u32 *reach = reach_of(at + 8), n = reach && *reach ? *reach + 8 : CALLER_BYTES;
+
+	if (n > sizeof(s->window))
+		n = sizeof(s->window);
 	s->window_at = at;
-	s->window_bytes = CALLER_BYTES;
-	return bpf_probe_read_user(s->window, CALLER_BYTES, (const void *)at) &&
-	       mt_window_fill(slot, at);
+	s->window_bytes = n;
+	return bpf_probe_read_user(s->window, n, (const void *)at) && mt_window_fill(slot, at);
 }
 
 /* Walks on which a return probe has its hands are never remembered: it is asked for here. */

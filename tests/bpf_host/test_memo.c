@@ -167,6 +167,51 @@ static void a_walk_may_begin_at_the_caller(void **state)
 	assert_int_equal(site_of_caller(), 2);
 }
 
+/* The stack from one frame record to the next is `words` long. */
+static void long_stack(unsigned int words)
+{
+	begin();
+	fake_push(SP - 8, CODE + 1);
+	for (uint64_t at = SP; at < BP + 8 * (words + 130); at += 8)
+		fake_push(at, 0);
+	fake_push(BP, BP + 8 * words);
+	fake_push(BP + 8, CODE + 2);
+	fake_push(BP + 8 * words + 8, CODE + 3);
+}
+
+/* Of a stack that one window can hold, as much is read as its walk needs. */
+static void a_remembered_walk_takes_one_read(void **state)
+{
+	const unsigned int words[] = { 8, 63, 64, 80, 110 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		long_stack(words[i]);
+		assert_int_equal(site_of_caller(), 1);
+		fake.reads = 0;
+		assert_int_equal(site_of_caller(), 1);
+		assert_int_equal(fake.reads, 1);
+	}
+}
+
+/* Two walks from one stack pointer, of which the one that was seen last needs less. */
+static void what_was_read_too_short_is_read_longer_next_time(void **state)
+{
+	(void)state;
+	long_stack(80);
+	assert_int_equal(site_of_caller(), 1);
+	fake_push(SP - 8, CODE + 4);
+	fake_push(BP, 0);
+	assert_int_equal(site_of_caller(), 2);
+	fake_push(SP - 8, CODE + 1);
+	fake_push(BP, BP + 8 * 80);
+	fake.reads = 0;
+	assert_int_equal(site_of_caller(), 1);
+	assert_int_equal(fake.reads, 2);
+	assert_int_equal(site_of_caller(), 1);
+	assert_int_equal(fake.reads, 3);
+}
+
 static void a_caller_that_a_return_probe_hides_is_told(void **state)
 {
 	(void)state;
@@ -191,6 +236,8 @@ int main(void)
 		cmocka_unit_test(what_is_just_being_written_is_not_believed_nor_written),
 		cmocka_unit_test(stack_that_cannot_be_read_is_no_match),
 		cmocka_unit_test(a_walk_may_begin_at_the_caller),
+		cmocka_unit_test(a_remembered_walk_takes_one_read),
+		cmocka_unit_test(what_was_read_too_short_is_read_longer_next_time),
 		cmocka_unit_test(a_caller_that_a_return_probe_hides_is_told),
 	};
 
