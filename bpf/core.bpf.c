@@ -17,7 +17,6 @@ struct mt_shard_of_map shard_of SEC(".maps");
 struct mt_counters_map counters SEC(".maps");
 struct mt_events_map events SEC(".maps");
 struct mt_scratch_map scratch SEC(".maps");
-struct mt_busy_map busy SEC(".maps");
 struct mt_regions_map regions SEC(".maps");
 struct mt_code_map code_pages SEC(".maps");
 struct mt_syscalls_map syscalls SEC(".maps");

@@ -66,12 +66,13 @@ enum mt_how {
 
 /* State of one stack walk, and the record it ends in. Claimed, never shared. */
 struct mt_scratch {
+	__u32 busy; /* claimed by a thread, which alone touches the rest */
+	__u32 asid;
 	__u64 hash;
 	__u64 pc;
 	__u64 sp;
 	__u64 bp;
 	__u64 trampoline; /* where a return probe makes its function return to; 0: none yet */
-	__u32 asid;
 	__u32 end;
 	__u8 is_return;	 /* pc is a return address: its code is the byte before */
 	__u8 how;	 /* enum mt_how */
@@ -196,12 +197,6 @@ struct mt_scratch_map {
 	__type(key, __u32);
 	__type(value, struct mt_scratch);
 };
-struct mt_busy_map {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-};
 struct mt_regions_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, MT_REGION_SLOTS);
@@ -253,7 +248,6 @@ extern struct mt_shard_of_map shard_of SEC(".maps");
 extern struct mt_counters_map counters SEC(".maps");
 extern struct mt_events_map events SEC(".maps");
 extern struct mt_scratch_map scratch SEC(".maps");
-extern struct mt_busy_map busy SEC(".maps");
 extern struct mt_regions_map regions SEC(".maps");
 extern struct mt_code_map code_pages SEC(".maps");
 extern struct mt_syscalls_map syscalls SEC(".maps");

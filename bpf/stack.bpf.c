@@ -10,26 +10,27 @@ extern __u32 next_site;
 
 #define CALLER_BYTES 512 /* of a walk that was not seen yet */
 
-static __always_inline int scratch_claim(void)
+/* A slot of its own for this thread, until it gives it back; NULL: all of this CPU's are in use. */
+static __always_inline struct mt_scratch *scratch_claim(__u32 *slot)
 {
 	__u32 base = bpf_get_smp_processor_id() * MT_SCRATCH_PER_CPU;
 
 	for (__u32 k = 0; k < MT_SCRATCH_PER_CPU; k++) {
-		__u32 slot = base + k, *b = bpf_map_lookup_elem(&busy, &slot);
+		__u32 n = base + k;
+		struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &n);
 
-		if (b && __sync_lock_test_and_set(b, 1) == 0)
-			return slot;
+		if (s && __sync_lock_test_and_set(&s->busy, 1) == 0) {
+			*slot = n;
+			return s;
+		}
 	}
 	count(MT_CNT_scratch_busy);
-	return -1;
+	return NULL;
 }
 
-static __always_inline void scratch_release(__u32 slot)
+static __always_inline void scratch_release(struct mt_scratch *s)
 {
-	__u32 *b = bpf_map_lookup_elem(&busy, &slot);
-
-	if (b)
-		store_release_32(b, 0);
+	store_release_32(&s->busy, 0);
 }
 
 /* Sends the new site's stack and enters it into the index. Nothing is entered that was not sent. */
@@ -139,13 +140,9 @@ static __always_inline __u32 site_of_walk(__u32 slot, __u32 asid)
 
 __u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 kind)
 {
-	int n = scratch_claim();
-	__u32 slot = n, site;
-	struct mt_scratch *s;
+	__u32 slot = 0, site;
+	struct mt_scratch *s = scratch_claim(&slot);
 
-	if (n < 0)
-		return MT_SITE_NONE;
-	s = bpf_map_lookup_elem(&scratch, &slot);
 	if (!s)
 		return MT_SITE_NONE;
 	s->window_at = s->window_bytes = 0;
@@ -153,7 +150,7 @@ __u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 kind)
 	site = mt_memo_find(slot, asid);
 	if (!site)
 		site = site_of_walk(slot, asid);
-	scratch_release(slot);
+	scratch_release(s);
 	return site;
 }
 
@@ -181,19 +178,17 @@ static __noinline int caller_walk(__u32 slot, __u32 asid)
 
 __u32 mt_site_of_caller(__u64 at, __u64 bp, __u32 asid, __u32 kind)
 {
-	int n = scratch_claim();
-	__u32 slot = n, site = MT_SITE_HIDDEN;
-	struct mt_scratch *s;
+	__u32 slot = 0, site = MT_SITE_HIDDEN;
+	struct mt_scratch *s = scratch_claim(&slot);
 
-	if (n < 0)
+	if (!s)
 		return MT_SITE_NONE;
-	s = bpf_map_lookup_elem(&scratch, &slot);
-	if (s && !caller_read(s, slot, at)) {
+	if (!caller_read(s, slot, at)) {
 		walk_place(s, s->window[0], at + 8, bp, kind | MT_AT_RETURN);
 		site = memo_find(s, slot, asid);
 		if (!site)
 			site = caller_walk(slot, asid);
 	}
-	scratch_release(slot);
+	scratch_release(s);
 	return site;
 }

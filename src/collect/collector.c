@@ -61,7 +61,6 @@ static void set_sizes(struct memtrace_bpf *s, const struct collector_cfg *cfg, i
 	bpf_map__set_max_entries(s->maps.space_cpu, MT_SPACES * cpus);
 	bpf_map__set_max_entries(s->maps.events, cfg->ring_bytes);
 	bpf_map__set_max_entries(s->maps.scratch, SCRATCH_PER_CPU * cpus);
-	bpf_map__set_max_entries(s->maps.busy, SCRATCH_PER_CPU * cpus);
 	bpf_map__set_max_entries(s->maps.syscalls, MT_SYSCALLS);
 	s->rodata->cfg.boot_ns = cfg->boot_ns;
 	s->rodata->cfg.site_capacity = cfg->sites_max;

@@ -220,7 +220,8 @@ static void a_caller_that_a_return_probe_hides_is_told(void **state)
 	fake_push(SP - 8, fake.xol.vaddr);
 	assert_true(site_of_caller() == MT_SITE_HIDDEN);
 	for (uint32_t slot = 0; slot < 4; slot++)
-		assert_int_equal(*(uint32_t *)bpf_map_lookup_elem(&busy, &slot), 0);
+		assert_int_equal(((struct mt_scratch *)bpf_map_lookup_elem(&scratch, &slot))->busy,
+				 0);
 }
 
 int main(void)

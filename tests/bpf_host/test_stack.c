@@ -90,19 +90,20 @@ static void a_full_site_table_refuses_and_counts(void **state)
 	assert_int_equal(mt_site_of(CODE + 1, SP, 0, 1, MT_SITE_HEAP), 1);
 }
 
+static uint32_t *busy(uint32_t slot)
+{
+	return &((struct mt_scratch *)bpf_map_lookup_elem(&scratch, &slot))->busy;
+}
+
 static void scratch_in_use_is_not_shared(void **state)
 {
 	(void)state;
 	begin();
-	for (uint32_t slot = 0; slot < 4; slot++) {
-		uint32_t *b = bpf_map_lookup_elem(&busy, &slot);
-
-		*b = slot != 2; /* three threads were preempted in the middle of a walk */
-	}
+	for (uint32_t slot = 0; slot < 4; slot++)
+		*busy(slot) = slot != 2; /* three threads were preempted in the middle of a walk */
 	assert_int_equal(mt_site_of(CODE + 1, SP, 0, 1, MT_SITE_HEAP), 1);
-	for (uint32_t slot = 2; slot < 3; slot++)
-		assert_int_equal(*(uint32_t *)bpf_map_lookup_elem(&busy, &slot), 0);
-	*(uint32_t *)bpf_map_lookup_elem(&busy, &(uint32_t){ 2 }) = 1;
+	assert_int_equal(*busy(2), 0);
+	*busy(2) = 1;
 	assert_int_equal(mt_site_of(CODE + 1, SP, 0, 1, MT_SITE_HEAP), MT_SITE_NONE);
 	assert_int_equal(counted(MT_CNT_scratch_busy), 1);
 }

@@ -101,7 +101,6 @@ static void begin(void)
 
 	fake_reset();
 	fake_map_of(&scratch)->max = 4;
-	fake_map_of(&busy)->max = 4;
 	fake_map_of(&site_index)->max = 100;
 	fake.pid_tgid = (uint64_t)PID << 32 | PID;
 	fake.stack_start = STACK;

@@ -154,7 +154,6 @@ static void begin(void)
 		p.piece[i] = 1;
 	fake_reset();
 	fake_map_of(&scratch)->max = 4;
-	fake_map_of(&busy)->max = 4;
 	fake_map_of(&site_index)->max = WALKS;
 	fake.pid_tgid = (uint64_t)PID << 32 | PID;
 	fake.stack_start = STACK;

@@ -34,7 +34,6 @@ static void begin(void)
 
 	fake_reset();
 	fake_map_of(&scratch)->max = 4;
-	fake_map_of(&busy)->max = 4;
 	fake_map_of(&site_index)->max = 100;
 	fake_map(CODE, CODE + 0x100000, 5, key.inode, 0);
 	bpf_map_update_elem(&files, &key, &no_table, BPF_ANY);

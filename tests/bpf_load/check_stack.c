@@ -91,7 +91,6 @@ int main(void)
 	bpf_map__set_max_entries(s->maps.shard_of, 1024);
 	bpf_map__set_max_entries(s->maps.events, 1 << 16);
 	bpf_map__set_max_entries(s->maps.scratch, 4);
-	bpf_map__set_max_entries(s->maps.busy, 4);
 	bpf_map__set_max_entries(s->maps.syscalls, 512);
 	s->rodata->cfg.site_capacity = 1024;
 	s->rodata->cfg.max_frames = MT_MAX_FRAMES;

@@ -29,9 +29,8 @@ static const char *const way_name[WAYS] = { "unwind", "stackid", "empty" };
 static const int depths[] = { 10, 20, 40 };
 #define DEPTHS (int)(sizeof(depths) / sizeof(depths[0]))
 
-static const char *const shared[] = { "procs",	 "scratch",    "busy",	  "shards",
-				      "rules",	 "files",      "racache", "plumbing",
-				      "layouts", "code_pages", NULL };
+static const char *const shared[] = { "procs",	 "scratch",  "shards",	"rules",      "files",
+				      "racache", "plumbing", "layouts", "code_pages", NULL };
 
 struct bench {
 	struct cost_bpf *skel;

@@ -179,31 +179,23 @@ static __noinline int sv_unwind(__u32 slot)
 {
 	struct sv_record *r = bpf_map_lookup_elem(&sv_slots, &slot);
 	struct mt_scratch *s;
-	int mine;
+	__u32 mine = 0;
 
 	if (!r)
 		return -1;
-	mine = scratch_claim();
-	if (mine < 0)
+	s = scratch_claim(&mine);
+	if (!s)
 		return -1;
 	r->frames = 0;
-	slot = mine;
-	s = bpf_map_lookup_elem(&scratch, &slot);
-	if (s) {
-		s->window_at = s->window_bytes = 0;
-		walk_place(s, r->regs[16], r->regs[7], r->regs[6],
-			   MT_SITE_HEAP | (sv_return ? MT_AT_RETURN : 0));
-		sv_walk(slot);
-	}
-	slot = mine;
-	s = bpf_map_lookup_elem(&scratch, &slot);
-	if (s) {
-		bpf_probe_read_kernel(r->pc, sizeof(s->ev.pc), s->ev.pc);
-		r->frames = s->ev.frames;
-		r->end = s->end;
-		r->last_sp = s->sp;
-	}
-	scratch_release(mine);
+	s->window_at = s->window_bytes = 0;
+	walk_place(s, r->regs[16], r->regs[7], r->regs[6],
+		   MT_SITE_HEAP | (sv_return ? MT_AT_RETURN : 0));
+	sv_walk(mine);
+	bpf_probe_read_kernel(r->pc, sizeof(s->ev.pc), s->ev.pc);
+	r->frames = s->ev.frames;
+	r->end = s->end;
+	r->last_sp = s->sp;
+	scratch_release(s);
 	return 0;
 }
 

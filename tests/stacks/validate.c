@@ -60,9 +60,9 @@ struct run {
 };
 
 /* Everything that the unwinder reads and writes, and where it asks for the table of a new file. */
-static const char *const shared[] = { "procs",	 "scratch",    "busy",	     "events",	"shards",
-				      "rules",	 "files",      "pending",    "racache", "plumbing",
-				      "layouts", "code_pages", "memo_texts", NULL };
+static const char *const shared[] = { "procs",	    "scratch",	  "events",  "shards",	 "rules",
+				      "files",	    "pending",	  "racache", "plumbing", "layouts",
+				      "code_pages", "memo_texts", NULL };
 
 static const struct {
 	const char *name;
