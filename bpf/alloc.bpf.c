@@ -15,6 +15,7 @@
 #include "core.bpf.h"
 #include "compat.bpf.h"
 #include "memtrace/condition.h"
+#include "live.bpf.h"
 #include "sample.bpf.h"
 
 /* A zeroed record: too large for the BPF stack. */
@@ -178,17 +179,20 @@ static __always_inline __u64 call_size(struct pt_regs *regs, __u64 cookie)
 	return n ? product(size, call_arg(regs, n)) : size;
 }
 
-/* A register, or a word of the stack. */
-static __always_inline __u64 place_read(struct pt_regs *regs, __u32 place)
+static __noinline __u64 place_on_stack(struct pt_regs *regs, __u32 place)
 {
 	__u64 word = 0;
 
-	if (place < MT_PLACE_STACK)
-		return place_register(regs, place);
 	if (bpf_probe_read_user(&word, sizeof(word),
 				(const void *)(PT_REGS_SP(regs) + 8 * (place - MT_PLACE_STACK))))
 		count(MT_CNT_read_failed);
 	return word;
+}
+
+/* A register, or a word of the stack. */
+static __always_inline __u64 place_read(struct pt_regs *regs, __u32 place)
+{
+	return place < MT_PLACE_STACK ? place_register(regs, place) : place_on_stack(regs, place);
 }
 
 /* A call inside another one that is recorded: that one counts. Asked only while any is under way.
@@ -437,20 +441,31 @@ static __always_inline int point_counts(struct pt_regs *regs, __u64 cookie)
 	       mt_condition_holds(point_flags(regs), MT_COOKIE_CONDITION(cookie));
 }
 
-/* A call that is to be recorded, with its size and weight, has come to its result. */
-static __always_inline int point_done(struct pt_regs *regs, __u64 cookie, __u32 asid, __u64 held)
+/* --events only; all of it is read again. */
+static __noinline int point_send(struct pt_regs *regs, __u64 held, __u32 site, __u32 asid)
 {
-	__u64 addr = place_read(regs, MT_COOKIE_RESULT_PLACE(cookie));
+	__u64 cookie = bpf_get_attach_cookie(regs);
+
+	return mt_alloc_send(place_read(regs, MT_COOKIE_RESULT_PLACE(cookie)), mt_held_size(held),
+			     0, asid, MT_COOKIE_FN(cookie) | site << 4);
+}
+
+/* A call that is to be recorded, with its size and weight, has come to its result. */
+static __always_inline int point_done(struct pt_regs *regs, __u64 cookie, __u64 held, __u32 asid)
+{
+	__u64 addr = place_read(regs, MT_COOKIE_RESULT_PLACE(cookie)), key;
 	__u32 site;
 
 	if (!addr) {
 		count(MT_CNT_failed_allocs);
 		return 0;
 	}
-	site = point_site(regs, cookie, asid);
-	mt_block_born(addr, held, site, asid);
+	key = block_key(addr, asid);
+	barrier_var(key);
+	site = point_site(regs, cookie, key >> 48);
 	if (cfg.send_events)
-		mt_alloc_send(addr, mt_held_size(held), 0, asid, MT_COOKIE_FN(cookie) | site << 4);
+		point_send(regs, held, site, key >> 48);
+	block_born(key, held, site);
 	return 0;
 }
 
@@ -471,7 +486,7 @@ static __always_inline int alloc_whole(struct pt_regs *regs)
 		return 0;
 	if (cookie & MT_COOKIE_INNER && is_inner(s, PT_REGS_SP(regs)))
 		return 0;
-	return point_done(regs, cookie, asid, held_of(size, s->gap_log2, s->weight_log2));
+	return point_done(regs, cookie, held_of(size, s->gap_log2, s->weight_log2), asid);
 }
 
 /* The size of a call that was not taken: what an earlier one left, whose result never came, is
@@ -528,8 +543,8 @@ static __always_inline int alloc_result(struct pt_regs *regs)
 	if (!t || !t->point_taken)
 		return 0;
 	t->point_taken = 0;
-	return point_done(regs, cookie, asid,
-			  held_of(t->point_size, t->point_gaps & 255, t->point_gaps >> 8));
+	return point_done(regs, cookie,
+			  held_of(t->point_size, t->point_gaps & 255, t->point_gaps >> 8), asid);
 }
 
 /* One block given up twice: operator delete -> free, free that jumps on, realloc -> free(old). */
@@ -548,28 +563,57 @@ static __noinline int free_repeated(__u64 addr, __u64 sp)
 	return again;
 }
 
-/* Where blocks are sampled, one that is not known is most likely one that was not taken. */
-static __always_inline int free_enter(struct pt_regs *regs)
+/* What is left to do where a block was not found at once, or may be given up twice. */
+static __noinline int free_rest(struct pt_regs *regs, __u32 known)
 {
-	__u64 cookie = bpf_get_attach_cookie(regs), addr;
+	__u64 cookie = bpf_get_attach_cookie(regs), addr = call_arg(regs, MT_COOKIE_PTR(cookie));
 	__u32 asid = asid_of(cookie);
-	struct mt_space_cpu *c = NULL;
-	struct mt_space *s = space_hit(asid, &c);
-	int known, again = 0;
+	struct mt_space *s = space_of(asid);
+	int again = 0;
 
-	if (!s)
-		return 0;
-	addr = call_arg(regs, MT_COOKIE_PTR(cookie));
-	if (!addr)
-		return 0;
-	known = mt_block_died(addr, asid);
-	if (s->gap_log2)
+	if (!known)
+		known = mt_spilled_died(addr, asid);
+	if (!s || s->gap_log2)
 		return 0;
 	if (cookie & MT_COOKIE_REPEATS)
 		again = free_repeated(addr, PT_REGS_SP(regs));
 	if (!known && !again)
 		count(MT_CNT_frees_unknown);
 	return 0;
+}
+
+static __noinline int free_send(struct pt_regs *regs, __u64 held, __u32 site)
+{
+	__u64 cookie = bpf_get_attach_cookie(regs);
+
+	return mt_alloc_send(call_arg(regs, MT_COOKIE_PTR(cookie)), mt_held_size(held), 0,
+			     asid_of(cookie), MT_FN_FREE | site << 4);
+}
+
+/* Where blocks are sampled, one that is not known is most likely one that was not taken. */
+static __always_inline int free_enter(struct pt_regs *regs)
+{
+	__u64 cookie = bpf_get_attach_cookie(regs), addr, held, whence;
+	__u32 asid = asid_of(cookie), sampled, repeats;
+	struct mt_space_cpu *c = NULL;
+	struct mt_space *s = space_hit(asid, &c);
+	int known;
+
+	if (!s)
+		return 0;
+	addr = call_arg(regs, MT_COOKIE_PTR(cookie));
+	if (!addr)
+		return 0;
+	sampled = s->gap_log2 != 0;
+	repeats = !sampled && (cookie & MT_COOKIE_REPEATS);
+	known = block_take(block_key(addr, asid), &held, &whence);
+	if (known > 0) {
+		if (cfg.send_events)
+			free_send(regs, held, whence);
+		site_died(whence, held, whence >> 32);
+		return repeats ? free_rest(regs, 1) : 0;
+	}
+	return known || !sampled ? free_rest(regs, 0) : 0;
 }
 
 SEC("?uprobe")
