@@ -93,14 +93,21 @@ static __always_inline int sample_falls(struct mt_space_cpu *c, __u32 gap_log2, 
 	return 1;
 }
 
-/* Size and weight of a block that was taken at this gap. */
-static __noinline __u64 held_of(__u64 size, __u32 gap_log2, __u32 weight_log2)
+static __noinline __u64 held_weighed(__u64 size, __u32 gap_log2, __u32 weight_log2)
 {
 	__u64 weight = 1;
 
 	if (gap_log2)
 		weight = sample_weight(sample_length(size), gap_log2, bpf_get_prandom_u32());
 	return mt_held(size, weight << (weight_log2 & 31));
+}
+
+/* Size and weight of a block that was taken at this gap. Without a weight: it is 1. */
+static __always_inline __u64 held_of(__u64 size, __u32 gap_log2, __u32 weight_log2)
+{
+	if (gap_log2 | weight_log2)
+		return held_weighed(size, gap_log2, weight_log2);
+	return size > MT_HELD_SIZE_MAX ? MT_HELD_SIZE_MAX : size;
 }
 
 static __noinline struct mt_thread *thread_get(void)
