@@ -370,12 +370,17 @@ static __always_inline __u32 block_record(struct pt_regs *regs, __u64 addr, __u6
  */
 static __always_inline __u32 point_site(struct pt_regs *regs, __u64 cookie, __u32 asid)
 {
-	__u64 at = PT_REGS_SP(regs) + 8 * MT_COOKIE_PUSHED(cookie);
-	__u32 place = MT_COOKIE_BP_PLACE(cookie);
+	__u32 pushed = MT_COOKIE_PUSHED(cookie), place = MT_COOKIE_BP_PLACE(cookie), site;
+	__u32 below = place < MT_PLACE_STACK ? 0 : pushed - (place - MT_PLACE_STACK);
+	__u64 bp = 0;
 
 	if (place != MT_PLACE_NONE) {
-		__u32 site = mt_site_of_caller(at, place_read(regs, place), asid, MT_SITE_HEAP);
-
+		if (!below || below > MT_BP_BELOW_MAX) {
+			bp = place_read(regs, place);
+			below = 0;
+		}
+		site = mt_site_of_caller(PT_REGS_SP(regs) + 8 * pushed, bp, asid,
+					 MT_SITE_HEAP | MT_BP_BELOW(below));
 		if (site != MT_SITE_HIDDEN)
 			return site;
 	}

@@ -274,9 +274,14 @@ int mt_text_all_changed(__u32 tgid);
 __u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 kind);
 /*
  * The call site of a function's caller, by where its return address lies and its frame pointer.
+ * With MT_BP_BELOW in kind, the frame pointer is so many words below the return address, and is
+ * read with it: a second read would cost as much as the first.
  * MT_SITE_HIDDEN: a return probe took the address away.
  */
 #define MT_SITE_HIDDEN (~0u)
+#define MT_BP_BELOW(words) ((__u32)(words) << 16)
+#define MT_BP_BELOW_OF(kind) ((kind) >> 16 & MT_BP_BELOW_MAX)
+#define MT_BP_BELOW_MAX 63u
 __u32 mt_site_of_caller(__u64 at, __u64 bp, __u32 asid, __u32 kind);
 /* Finds the callers of the frame in a claimed slot: fills its record's stack, hash and end. */
 int mt_unwind(__u32 slot);

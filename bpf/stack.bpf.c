@@ -154,16 +154,24 @@ __u32 mt_site_of(__u64 ip, __u64 sp, __u64 bp, __u32 asid, __u32 kind)
 	return site;
 }
 
-/* The return address and, at once, what walks from there needed last. */
-static __always_inline int caller_read(struct mt_scratch *s, __u32 slot, __u64 at)
+/*
+ * Reads the return address below a first frame, `below` bytes that lie under it and, at once, what
+ * walks from there needed last.
+ */
+static __always_inline int caller_read(struct mt_scratch *s, __u32 slot, __u64 below)
 {
-	__u32 *reach = reach_of(at + 8), n = reach && *reach ? *reach + 8 : CALLER_BYTES;
+	__u64 at = s->first_sp - 8 - below, n;
+	__u32 *reach = reach_of(s->first_sp);
 
+	n = (reach && *reach ? *reach + 8 : CALLER_BYTES) + below;
+	barrier_var(n);
 	if (n > sizeof(s->window))
 		n = sizeof(s->window);
 	s->window_at = at;
 	s->window_bytes = n;
-	return bpf_probe_read_user(s->window, n, (const void *)at) && mt_window_fill(slot, at);
+	if (!bpf_probe_read_user(s->window, n, (const void *)at))
+		return 0;
+	return mt_window_fill(slot, at) || s->window_bytes <= below;
 }
 
 /* Walks on which a return probe has its hands are never remembered: it is asked for here. */
@@ -178,13 +186,16 @@ static __noinline int caller_walk(__u32 slot, __u32 asid)
 
 __u32 mt_site_of_caller(__u64 at, __u64 bp, __u32 asid, __u32 kind)
 {
-	__u32 slot = 0, site = MT_SITE_HIDDEN;
+	__u32 slot = 0, site = MT_SITE_HIDDEN, below = MT_BP_BELOW_OF(kind);
 	struct mt_scratch *s = scratch_claim(&slot);
 
 	if (!s)
 		return MT_SITE_NONE;
-	if (!caller_read(s, slot, at)) {
-		walk_place(s, s->window[0], at + 8, bp, kind | MT_AT_RETURN);
+	walk_place(s, 0, at + 8, bp, kind | MT_AT_RETURN);
+	if (!caller_read(s, slot, 8 * below)) {
+		s->pc = s->first_ip = s->window[below & (MT_WINDOW_WORDS - 1)];
+		if (below)
+			s->bp = s->first_bp = s->window[0];
 		site = memo_find(s, slot, asid);
 		if (!site)
 			site = caller_walk(slot, asid);

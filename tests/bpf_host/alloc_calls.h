@@ -21,7 +21,8 @@
 
 static struct pt_regs regs;
 static uint32_t next_stack, last_kind;
-static uint32_t asid; /* that probes speak of */
+static uint64_t last_at, last_bp; /* of a caller */
+static uint32_t asid;		  /* that probes speak of */
 static uint64_t free_repeats;
 
 /* One site per value of next_stack; unwinding has a test of its own. */
@@ -39,8 +40,9 @@ __u32 mt_site_of_caller(__u64 at, __u64 bp, __u32 asid, __u32 site_kind)
 {
 	__u64 word;
 
-	(void)bp;
 	(void)asid;
+	last_at = at;
+	last_bp = bp;
 	if (bpf_probe_read_user(&word, sizeof(word), (const void *)at))
 		return MT_SITE_HIDDEN;
 	last_kind = site_kind | MT_AT_RETURN;

@@ -167,6 +167,42 @@ static void a_walk_may_begin_at_the_caller(void **state)
 	assert_int_equal(site_of_caller(), 2);
 }
 
+/* Its frame pointer may lie below its return address: one read for both. */
+static void a_caller_s_frame_pointer_is_read_with_it(void **state)
+{
+	uint32_t kind = MT_SITE_HEAP | MT_BP_BELOW(3);
+
+	(void)state;
+	begin();
+	stack(CODE + 2, 0);
+	fake_push(SP - 8, CODE + 1);
+	fake_push(SP - 32, BP);
+	assert_int_equal(site_of_caller(), 1);
+	fake.reads = 0;
+	assert_int_equal(mt_site_of_caller(SP - 8, 0, 1, kind), 1);
+	assert_int_equal(fake.reads, 1);
+	forget_process();
+	fake_push(SP - 32, BP + 0x40);
+	assert_int_equal(mt_site_of_caller(SP - 8, 0, 1, kind), MT_SITE_NONE);
+	fake_push(SP - 32, BP);
+	fake_push(SP - 8, CODE + 5);
+	assert_int_equal(mt_site_of_caller(SP - 8, 0, 1, kind), MT_SITE_NONE);
+	fake_push(SP - 8, fake.xol.vaddr);
+	assert_true(mt_site_of_caller(SP - 8, 0, 1, kind) == MT_SITE_HIDDEN);
+}
+
+/* What can be read ends between the two, with a page. */
+static void a_frame_pointer_alone_is_no_caller(void **state)
+{
+	(void)state;
+	begin();
+	fake.stack_start = 0;
+	fake_poke(SP - 16, BP);
+	fake_poke(SP - 8, 1);
+	assert_true(mt_site_of_caller(SP, 0, 1, MT_SITE_HEAP | MT_BP_BELOW(2)) == MT_SITE_HIDDEN);
+	assert_int_equal(fake.reads, 3); /* of all, of a whole window, to the end of the page */
+}
+
 /* The stack from one frame record to the next is `words` long. */
 static void long_stack(unsigned int words)
 {
@@ -237,6 +273,8 @@ int main(void)
 		cmocka_unit_test(what_is_just_being_written_is_not_believed_nor_written),
 		cmocka_unit_test(stack_that_cannot_be_read_is_no_match),
 		cmocka_unit_test(a_walk_may_begin_at_the_caller),
+		cmocka_unit_test(a_caller_s_frame_pointer_is_read_with_it),
+		cmocka_unit_test(a_frame_pointer_alone_is_no_caller),
 		cmocka_unit_test(a_remembered_walk_takes_one_read),
 		cmocka_unit_test(what_was_read_too_short_is_read_longer_next_time),
 		cmocka_unit_test(a_caller_that_a_return_probe_hides_is_told),

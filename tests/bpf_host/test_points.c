@@ -54,6 +54,35 @@ static void every_place_is_read_as_it_is_called(void **state)
 	assert_int_equal(place_read(&regs, MT_PLACE_STACK + 3), 77);
 }
 
+static void the_caller_s_frame_pointer_is_given_or_told_where_it_is(void **state)
+{
+	const uint64_t point =
+		MT_COOKIE(MT_FN_ALLOC, 0, 0, 0, 100) | MT_COOKIE_AT(MT_POINT_WHOLE, RBX, RAX);
+	const uint64_t at = SP + 8 * 100;
+
+	(void)state;
+	begin();
+	fake_poke(at, 1); /* a return address */
+	regs.bp = 555;
+	at_point(point | MT_COOKIE_CALLER(5), 100, 0x1000, SP);
+	assert_int_equal(last_at, at);
+	assert_int_equal(last_bp, 555);
+	assert_int_equal(last_kind, MT_SITE_HEAP | MT_AT_RETURN);
+	at_point(point | MT_COOKIE_CALLER(MT_PLACE_STACK + 98), 100, 0x2000, SP);
+	assert_int_equal(MT_BP_BELOW_OF(last_kind), 2);
+	at_point(point | MT_COOKIE_CALLER(MT_PLACE_STACK + 37), 100, 0x3000, SP);
+	assert_int_equal(MT_BP_BELOW_OF(last_kind), 63);
+	fake_poke(SP + 8 * 36, 777); /* too far away to be read with the return address */
+	at_point(point | MT_COOKIE_CALLER(MT_PLACE_STACK + 36), 100, 0x4000, SP);
+	assert_int_equal(last_kind, MT_SITE_HEAP | MT_AT_RETURN);
+	assert_int_equal(last_bp, 777);
+	fake_poke(SP + 8 * 103, 888); /* above it */
+	at_point(point | MT_COOKIE_CALLER(MT_PLACE_STACK + 103), 100, 0x5000, SP);
+	assert_int_equal(last_kind, MT_SITE_HEAP | MT_AT_RETURN);
+	assert_int_equal(last_bp, 888);
+	assert_int_equal(recorded(), 5);
+}
+
 static void a_point_that_is_a_jump_counts_when_it_goes_the_right_way(void **state)
 {
 	(void)state;
@@ -269,6 +298,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_point_near_the_end_tells_a_whole_call),
 		cmocka_unit_test(every_place_is_read_as_it_is_called),
+		cmocka_unit_test(the_caller_s_frame_pointer_is_given_or_told_where_it_is),
 		cmocka_unit_test(a_point_that_is_a_jump_counts_when_it_goes_the_right_way),
 		cmocka_unit_test(a_whole_call_inside_a_recorded_one_is_not_counted_twice),
 		cmocka_unit_test(size_and_result_may_be_known_at_two_points),
