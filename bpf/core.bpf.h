@@ -308,7 +308,7 @@ int mt_space_cpu_take(__u32 asid);
 
 /*
  * The live set with all its accounting. held: weight.h; tenths of a second: now_ds(). What is put
- * in under a key that is there ends the block that was: its free was missed.
+ * in under a key that is there ends the block that was: its free was missed, or no probe was in.
  */
 static __always_inline __u64 block_key(__u64 addr, __u32 asid)
 {

@@ -120,13 +120,24 @@ int mt_live_take(__u64 key, struct mt_block *ret)
 	return any_take(key, ret);
 }
 
+/* Probes were in from a block's birth on. */
+static __always_inline int is_free_seen(__u32 asid, __u32 born_ds)
+{
+	struct mt_space *s = space_of(asid);
+
+	return !s || born_ds > *(volatile __u32 *)&s->out_ds;
+}
+
 int mt_block_replace(__u64 key)
 {
 	struct mt_block old;
 
 	if (!any_take(key, &old))
 		return 0;
-	count(MT_CNT_frees_missed);
+	if (is_free_seen(key >> 48, old.born_ds))
+		count(MT_CNT_frees_missed);
+	else
+		count(MT_CNT_frees_unseen);
 	return mt_site_died(old.site, old.held, old.born_ds);
 }
 
@@ -191,9 +202,48 @@ int mt_block_died(__u64 addr, __u32 asid)
 	return 1;
 }
 
-/* Run by user space for a block whose free was not seen. */
+static __noinline int block_peek(__u64 key, __u32 *ret_born_ds)
+{
+	struct mt_bucket *b = bucket_at(mt_bucket_of(key, cfg.bucket_bits));
+	struct mt_block *spilled;
+	__u32 i;
+
+	if (!b || !ret_born_ds)
+		return 0;
+	i = slot_find(b, key);
+	if (i) {
+		*ret_born_ds = b->block[i & (MT_BUCKET_SLOTS - 1)].born_ds;
+		return 1;
+	}
+	spilled = bpf_map_lookup_elem(&live, &key);
+	if (!spilled)
+		return 0;
+	*ret_born_ds = spilled->born_ds;
+	return 1;
+}
+
+/*
+ * Run by user space for a block whose free was not seen. A newer one at its address is left alone:
+ * it is looked at before it is taken, so that its own free finds it there, and after that.
+ */
 SEC("?syscall")
 int mt_end_block(struct mt_end_block *arg)
 {
-	return mt_block_died(arg->addr, arg->asid);
+	__u64 key = block_key(arg->addr, arg->asid);
+	__u32 born_ds = arg->born_ds, found = 0;
+	struct mt_block b;
+
+	if (!block_peek(key, &found) || found != born_ds || !any_take(key, &b))
+		return 0;
+	if (b.born_ds != born_ds) {
+		if (mt_live_put(key, b.held, b.site, b.born_ds))
+			mt_site_died(b.site, b.held, b.born_ds);
+		return 0;
+	}
+	count(MT_CNT_frees_unseen);
+	mt_site_died(b.site, b.held, b.born_ds);
+	if (cfg.send_events)
+		mt_alloc_send(arg->addr, mt_held_size(b.held), 0, arg->asid,
+			      MT_FN_FREE | b.site << 4);
+	return 1;
 }

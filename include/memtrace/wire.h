@@ -319,7 +319,7 @@ struct mt_bucket {
 struct mt_end_block {
 	__u64 addr;
 	__u32 asid;
-	__u32 reserved;
+	__u32 born_ds; /* which of the blocks that begin there */
 };
 
 /* 2^bits buckets; the multiplier is 2^64 divided by the golden ratio (Knuth, volume 3, 6.4). */
@@ -388,6 +388,7 @@ struct mt_control {
  * writes. The hot path needs nothing else of the process: probes carry its number.
  */
 #define MT_SPACES 4096u
+#define MT_OUT_NOW 0xffffffffu
 struct mt_space {
 	__u32 asid; /* 0: nobody's; of another process: the probe that asks is outdated */
 	__u32 tgid;
@@ -398,6 +399,10 @@ struct mt_space {
 	__u32 common;	   /* probes that carry no address space are meant for it, too */
 	__u32 has_inner;   /* there is a MT_COOKIE_INNER somewhere: calls under way are counted */
 	__u32 inside;	   /* so many are, with their returns to come */
+	/* Blocks born at or before this may have been freed while probes were out; tenths of a
+	 * second, as mt_block.born_ds; MT_OUT_NOW: some probe is out. */
+	__u32 out_ds;
+	__u32 reserved;
 };
 
 /*
@@ -515,7 +520,7 @@ _Static_assert(sizeof(struct mt_control) == 16, "wire");
 _Static_assert(sizeof(struct mt_site) == 704, "wire");
 _Static_assert(sizeof(struct mt_config) == 48, "wire");
 _Static_assert(sizeof(struct mt_bucket) == 192, "wire");
-_Static_assert(sizeof(struct mt_space) == 32, "wire");
+_Static_assert(sizeof(struct mt_space) == 40, "wire");
 _Static_assert(sizeof(struct mt_usdt_spec) == 16 * MT_USDT_ARGS, "wire");
 _Static_assert(sizeof(struct mt_space_cpu) == 64, "wire");
 _Static_assert(sizeof(struct mt_proc) == 16 + 4 * MT_TEXT_PIECES, "wire");

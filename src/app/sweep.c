@@ -38,7 +38,7 @@ static uint64_t end_marked(const struct sweep_source *source, uint32_t asid, str
 
 		if (!l->block[i].dead)
 			continue;
-		r = source->end(source->ctx, asid, l->block[i].addr);
+		r = source->end(source->ctx, asid, l->block[i].addr, l->block[i].born_ds);
 		if (r < 0 && r != -ENOENT) {
 			l->block[i].dead = false;
 			++*failed;

@@ -16,7 +16,7 @@
 struct sweep_source {
 	void *ctx;
 	int (*each)(void *ctx, uint32_t asid, collector_block_fn fn, void *fn_ctx);
-	int (*end)(void *ctx, uint32_t asid, uint64_t addr);
+	int (*end)(void *ctx, uint32_t asid, uint64_t addr, uint32_t born_ds);
 };
 
 struct sweep_source sweep_collector(struct collector *c); /* borrowed */

@@ -176,8 +176,9 @@ struct collector_block {
 };
 typedef int (*collector_block_fn)(void *ctx, const struct collector_block *block);
 int collector_each_block(struct collector *c, uint32_t asid, collector_block_fn fn, void *ctx);
-/* Ends a block whose free was not seen, as if it were freed now. -ENOENT: it is gone already. */
-int collector_end_block(struct collector *c, uint32_t asid, uint64_t addr);
+/* Ends a block whose free was not seen, as if it were freed now. -ENOENT: it is gone already; what
+ * begins there now is a newer one. */
+int collector_end_block(struct collector *c, uint32_t asid, uint64_t addr, uint32_t born_ds);
 int collector_counters(const struct collector *c, uint64_t ret[MT_CNT_MAX]);
 
 /* The descriptor table of a process; *ret is to be freed. -EOPNOTSUPP without the iterator. */

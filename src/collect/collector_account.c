@@ -152,12 +152,13 @@ static void add_pages(const struct mt_site *page, size_t n, uint64_t *born, uint
 
 static void sum_up(const struct collector *c, uint64_t sum[MT_CNT_MAX])
 {
-	uint64_t born = 0, died = 0;
+	uint64_t born = 0, died = 0, unseen;
 
 	add_pages(c->sites, sites_used(c), &born, &died);
 	add_pages(c->sites + c->sites_max, c->table->shards_used, &born, &died);
 	sum[MT_CNT_allocs] += born;
-	sum[MT_CNT_frees] += died > sum[MT_CNT_frees_missed] ? died - sum[MT_CNT_frees_missed] : 0;
+	unseen = sum[MT_CNT_frees_missed] + sum[MT_CNT_frees_unseen];
+	sum[MT_CNT_frees] += died > unseen ? died - unseen : 0;
 	sum[MT_CNT_hits] += collector_all_hits(c);
 }
 

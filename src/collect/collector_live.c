@@ -103,9 +103,9 @@ int collector_each_block(struct collector *c, uint32_t asid, collector_block_fn 
 	return each_spilled(c, tell_spilled, &w);
 }
 
-int collector_end_block(struct collector *c, uint32_t asid, uint64_t addr)
+int collector_end_block(struct collector *c, uint32_t asid, uint64_t addr, uint32_t born_ds)
 {
-	struct mt_end_block arg = { .addr = addr, .asid = asid };
+	struct mt_end_block arg = { .addr = addr, .asid = asid, .born_ds = born_ds };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &arg, .ctx_size_in = sizeof(arg));
 	int r = bpf_prog_test_run_opts(bpf_program__fd(c->skel->progs.mt_end_block), &opts);
 

@@ -70,6 +70,7 @@ static void on_armed(void *ctx, uint32_t tgid, int result, uint64_t time_ns)
 	} else if (s->wanted && !s->in && !s->pending) {
 		s->in = true;
 		s->since_ns = time_ns;
+		collector_note_out(ctx, tgid, time_ns);
 	}
 }
 
@@ -285,6 +286,7 @@ void collector_disarm(struct collector *c, uint32_t tgid)
 	if (!s || !s->wanted)
 		return;
 	collector_leave_commons(c);
+	collector_note_out(c, tgid, UINT64_MAX);
 	keeper_disarm(c->keeper, tgid);
 	if (s->in && now_ns > s->since_ns)
 		s->in_ns += now_ns - s->since_ns;
@@ -300,6 +302,8 @@ int collector_arm(struct collector *c, uint32_t tgid, struct err *err)
 	if (!s)
 		return err_set(err, -ENOENT, "process %u has no allocator probes", tgid);
 	r = s->error;
+	if (!s->wanted)
+		collector_note_out(c, tgid, UINT64_MAX); /* also of a program that came meanwhile */
 	if (!r && !s->wanted)
 		r = keeper_arm(c->keeper, tgid);
 	if (r) {

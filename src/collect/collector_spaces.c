@@ -28,7 +28,7 @@ static bool claim(struct mt_space *s, uint32_t asid, uint32_t tgid)
 					 __ATOMIC_RELAXED))
 		return false;
 	s->tgid = tgid;
-	s->gap_log2 = s->weight_log2 = s->common = s->has_inner = s->inside = 0;
+	s->gap_log2 = s->weight_log2 = s->common = s->has_inner = s->inside = s->out_ds = 0;
 	__atomic_store_n(&s->asid, asid, __ATOMIC_RELEASE);
 	return true;
 }
@@ -119,6 +119,18 @@ uint64_t collector_all_hits(const struct collector *c)
 			sum += read_once(&p->hits) + read_once(&p->returns);
 		}
 	return sum;
+}
+
+void collector_note_out(struct collector *c, uint32_t tgid, uint64_t since_ns)
+{
+	uint64_t boot_ns = c->skel->rodata->cfg.boot_ns;
+	uint64_t ds = since_ns > boot_ns ? (since_ns - boot_ns) / 100000000 : 0;
+
+	for (uint32_t i = 0; i < MT_SPACES; i++)
+		if (__atomic_load_n(&c->spaces[i].tgid, __ATOMIC_RELAXED) == tgid)
+			__atomic_store_n(&c->spaces[i].out_ds,
+					 since_ns == UINT64_MAX ? MT_OUT_NOW : (uint32_t)ds,
+					 __ATOMIC_RELAXED);
 }
 
 void collector_set_common(struct collector *c, uint32_t tgid, bool common)

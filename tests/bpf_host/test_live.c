@@ -145,6 +145,62 @@ static void what_a_block_weighs_is_taken_away_as_it_was_added(void **state)
 	assert_int_equal((uint32_t)site(1)->coarse[0], 0);
 }
 
+/* Address space 1, whose probes were all in since then. */
+static void out_until(uint32_t ds)
+{
+	uint32_t slot = 1;
+	struct mt_space *s = bpf_map_lookup_elem(&spaces, &slot);
+
+	s->asid = 1;
+	s->out_ds = ds;
+}
+
+static void a_free_that_nobody_could_see_is_no_loss(void **state)
+{
+	(void)state;
+	begin();
+	out_until(99);
+	mt_block_born(0x1000, mt_held(10, 1), 1, 1); /* tenth 100 */
+	mt_block_born(0x1000, mt_held(10, 1), 1, 1);
+	assert_int_equal(counted(MT_CNT_frees_missed), 1);
+	assert_int_equal(counted(MT_CNT_frees_unseen), 0);
+	out_until(100);
+	mt_block_born(0x1000, mt_held(10, 1), 1, 1);
+	out_until(MT_OUT_NOW);
+	mt_block_born(0x1000, mt_held(10, 1), 1, 1);
+	assert_int_equal(counted(MT_CNT_frees_missed), 1);
+	assert_int_equal(counted(MT_CNT_frees_unseen), 2);
+	assert_int_equal(site(1)->free_count, 3);
+}
+
+static int end_one(uint64_t addr, uint32_t born_ds)
+{
+	struct mt_end_block arg = { .addr = addr, .asid = 1, .born_ds = born_ds };
+
+	return mt_end_block(&arg);
+}
+
+static void what_is_ended_from_outside_is_not_the_block_that_took_its_place(void **state)
+{
+	uint64_t a[8];
+
+	(void)state;
+	begin();
+	same_bucket(a, 8);
+	for (size_t i = 0; i < 8; i++) /* the last one spills */
+		mt_block_born(a[i], mt_held(10, 1), 1, 1);
+	assert_int_equal(end_one(a[0], 99), 0);
+	assert_int_equal(end_one(a[7], 99), 0);
+	assert_int_equal(end_one(a[7] + 64, 100), 0);
+	assert_int_equal(site(1)->free_count, 0);
+	assert_int_equal(end_one(a[0], 100), 1);
+	assert_int_equal(end_one(a[7], 100), 1);
+	assert_int_equal(end_one(a[7], 100), 0);
+	assert_int_equal(site(1)->free_count, 2);
+	assert_int_equal(counted(MT_CNT_frees_unseen), 2);
+	assert_int_equal(bucket_of(a[0])->key[0], 0);
+}
+
 /* The model: what each address holds, 0 when nothing. */
 struct model {
 	uint64_t held[ADDRS];
@@ -301,6 +357,8 @@ int main(void)
 		cmocka_unit_test(a_miss_in_a_bucket_that_spilled_nothing_reads_that_bucket_alone),
 		cmocka_unit_test(a_spilled_block_whose_address_comes_again_is_ended),
 		cmocka_unit_test(what_a_block_weighs_is_taken_away_as_it_was_added),
+		cmocka_unit_test(a_free_that_nobody_could_see_is_no_loss),
+		cmocka_unit_test(what_is_ended_from_outside_is_not_the_block_that_took_its_place),
 		cmocka_unit_test(it_does_what_a_plain_table_does),
 		cmocka_unit_test(ages_are_right_at_every_moment_and_on_any_page),
 	};

@@ -30,6 +30,8 @@ def test_a_million_pairs_a_second_stay_within_the_budget_and_a_lighter_load_is_e
         with Trace("-p", target.pid, "--budget", 5, "--interval", 1, "--duration", 300) as trace:
             trace.await_record(lambda r: r["type"] == "sample" and r["elapsed_s"] > 15)
             check_kept(trace)
+            lost = {k: v for k, v in trace.last_sample()["lost"].items() if v}
+            check(not lost, f"frees while probes are out are no losses: {lost}")
             target.go()  # next to nothing is allocated from here on
             target.expect("quiet")
             back = trace.await_record(

@@ -26,13 +26,15 @@ static int each(void *ctx, uint32_t asid, collector_block_fn fn, void *fn_ctx)
 	return r;
 }
 
-static int end_block(void *ctx, uint32_t asid, uint64_t addr)
+static int end_block(void *ctx, uint32_t asid, uint64_t addr, uint32_t born_ds)
 {
 	struct table *t = ctx;
 
 	assert_int_equal(asid, 7);
 	for (size_t i = 0; i < t->n && !t->end_error; i++)
 		if (t->block[i].addr == addr) {
+			if (t->block[i].born_ds != born_ds)
+				return -ENOENT;
 			t->block[i] = t->block[--t->n];
 			t->ended++;
 			return 0;
