@@ -417,7 +417,8 @@ struct mt_space_cpu {
 	__u64 samples;	/* blocks recorded */
 	__u32 asid;	/* whose numbers these are */
 	__u32 gap_log2; /* that `left` was drawn for */
-	__u64 reserved[3];
+	__u64 work_ns;	/* found at work, by samples: see work.bpf.c */
+	__u64 reserved[2];
 };
 
 /* One traced process, by tgid. User space adds and removes entries; BPF alone changes them. */
@@ -441,6 +442,7 @@ struct mt_plumbing {
 	} range[MT_PLUMBING_RANGES];
 	/* Generated code that keeps no frame pointer, and no table tells how to leave it. */
 	struct mt_range bare[MT_BARE_RANGES];
+	struct mt_range probed; /* the program's own file, where it has allocator probes */
 };
 
 /*
@@ -524,7 +526,7 @@ _Static_assert(sizeof(struct mt_space) == 40, "wire");
 _Static_assert(sizeof(struct mt_usdt_spec) == 16 * MT_USDT_ARGS, "wire");
 _Static_assert(sizeof(struct mt_space_cpu) == 64, "wire");
 _Static_assert(sizeof(struct mt_proc) == 16 + 4 * MT_TEXT_PIECES, "wire");
-_Static_assert(sizeof(struct mt_plumbing) == 8 + 16 * (MT_PLUMBING_RANGES + MT_BARE_RANGES),
+_Static_assert(sizeof(struct mt_plumbing) == 8 + 16 * (MT_PLUMBING_RANGES + MT_BARE_RANGES + 1),
 	       "wire");
 _Static_assert(sizeof(struct mt_layout) == 8 + 48 * MT_LAYOUT_MAPPINGS, "wire");
 _Static_assert(sizeof(struct mt_syscall) == 8, "wire");

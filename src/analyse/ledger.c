@@ -50,7 +50,7 @@ static struct class_row owned_row(const struct snapshot *s, const struct ledger_
 		return known(c->bytes, confidence);
 	if (t->estimated) {
 		row = estimate(c->bytes, confidence, "live bytes are estimated from samples");
-		row.error_bytes = sqrt(c->variance);
+		row.error_bytes = hypot(sqrt(c->variance), c->common);
 		return row;
 	}
 	if (t->live_bytes > t->allocator_bytes)
@@ -86,7 +86,7 @@ static struct class_row slack_row(const struct snapshot *s, const struct ledger_
 		return unavailable("what allocators held at attach is not known");
 	row = estimate(t->class[CLASS_allocator_slack].bytes, 0.7,
 		       "resident in allocators, neither live nor from before the trace");
-	row.error_bytes = sqrt(t->live_variance);
+	row.error_bytes = hypot(sqrt(t->live_variance), t->live_common);
 	if (t->estimated)
 		row.why = "resident in allocators without what samples say is live, and what was "
 			  "there before";
@@ -260,7 +260,7 @@ int ledger_build(const struct snapshot *s, const struct owner *owners, struct le
 	l.live_bytes = s->heap_traced ? t.live_bytes : FACT_UNKNOWN;
 	l.live_count = s->heap_traced ? t.live_count : FACT_UNKNOWN;
 	l.estimated = s->heap_traced && t.estimated;
-	l.live_error_bytes = l.estimated ? sqrt(t.live_variance) : 0;
+	l.live_error_bytes = l.estimated ? hypot(sqrt(t.live_variance), t.live_common) : 0;
 	st->gone_bytes = t.gone_bytes;
 	st->before_bytes = t.before_bytes;
 	fill_rates(s, &t, st, &l);

@@ -170,6 +170,14 @@ static int add_ranges(const struct snapshot *s, const struct owner *owners, stru
 	return 0;
 }
 
+/* Of what is a site's alone. */
+static double own_variance(const struct snap_site *site)
+{
+	double all = site->live_error_bytes, common = site->live_common_bytes;
+
+	return all > common ? (all - common) * (all + common) : all - all; /* NAN stays */
+}
+
 void ledger_sums_sites(const struct snapshot *s, const struct owner *owners, struct ledger_sums *t)
 {
 	size_t i;
@@ -185,8 +193,10 @@ void ledger_sums_sites(const struct snapshot *s, const struct owner *owners, str
 			t->live_bytes = ledger_sums_plus(t->live_bytes, site->live_bytes);
 			t->live_count = ledger_sums_plus(t->live_count, site->live_count);
 			t->estimated = t->estimated || site->estimated;
-			t->live_variance += site->live_error_bytes * site->live_error_bytes;
-			t->class[class].variance += site->live_error_bytes * site->live_error_bytes;
+			t->live_variance += own_variance(site);
+			t->live_common += site->live_common_bytes;
+			t->class[class].variance += own_variance(site);
+			t->class[class].common += site->live_common_bytes;
 			t->allocs = ledger_sums_plus(t->allocs, site->allocated_count);
 			t->frees = ledger_sums_plus(t->frees, site->freed_count);
 		} else if (site->kind != MT_SITE_MMAP && site->kind != MT_SITE_BRK) {
@@ -249,7 +259,7 @@ static void split_allocator(const struct snapshot *s, const struct owner *owners
 	 * not the smallest remainder but the largest part of A that was seen to be gone. What is
 	 * live may be less than samples say.
 	 */
-	gone = (double)at_attach - (double)rest - sqrt(t->live_variance);
+	gone = (double)at_attach - (double)rest - hypot(sqrt(t->live_variance), t->live_common);
 	if (at_attach > rest && gone > (double)t->gone_bytes)
 		t->gone_bytes = t->live_variance > 0 ? (uint64_t)gone : at_attach - rest;
 	kept = at_attach > t->gone_bytes ? at_attach - t->gone_bytes : 0;

@@ -17,7 +17,7 @@ struct class_sum {
 	uint64_t bytes, count;
 	double weight, weighted_confidence; /* of the owners that put it here */
 	bool from_heap;			    /* bytes of allocator ranges are in it */
-	double variance;		    /* of samples: sum of squared errors */
+	double variance, common;	    /* of samples, as live_variance */
 	bool cut;			    /* made smaller to fit */
 };
 
@@ -27,7 +27,8 @@ struct ledger_sums {
 	uint64_t allocator_bytes;	 /* R: resident in allocator ranges */
 	uint64_t live_bytes, live_count; /* L: of traced heap sites */
 	bool estimated;			 /* some site's figures are */
-	double live_variance;		 /* sum of their squared errors */
+	double live_variance;		 /* sum of their squared errors, without what is ... */
+	double live_common;		 /* ... common to all: the sum of that */
 	uint64_t allocs, frees;		 /* calls since tracing began, of heap sites */
 	uint64_t gone_bytes;		 /* the next ledger_state.gone_bytes */
 	uint64_t before_bytes;		 /* the next ledger_state.before_bytes */

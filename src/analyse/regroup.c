@@ -122,6 +122,7 @@ static void add_estimate(struct snap_site *sum, const struct snap_site *site)
 		add(sum->estimated ? sum->allocated_records : sum->allocated_count,
 		    site->estimated ? site->allocated_records : site->allocated_count);
 	sum->live_error_bytes = hypot(sum->live_error_bytes, site->live_error_bytes);
+	sum->live_common_bytes += site->live_common_bytes;
 	sum->allocated_error_bytes = hypot(sum->allocated_error_bytes, site->allocated_error_bytes);
 	sum->exposed_count = add(sum->exposed_count, site->exposed_count);
 	sum->left_count = add(sum->left_count, site->left_count);

@@ -390,7 +390,7 @@ static int on_hold(void *ctx, uint64_t expirations)
 {
 	struct app *a = ctx;
 	uint64_t now_ns = clock_monotonic_ns(), next_ns = now_ns + POLL_NS;
-	bool open = false;
+	bool open = false, windows = false;
 
 	(void)expirations;
 	for (size_t i = 0; i < a->tracee_count; i++) {
@@ -401,10 +401,12 @@ static int on_hold(void *ctx, uint64_t expirations)
 		if (holding_due_ns(t) <= now_ns)
 			holding_look(&a->holding, t);
 		open |= holding_is_busy(t, now_ns);
+		windows |= holding_has_windows(t);
 		if (holding_due_ns(t) < next_ns)
 			next_ns = holding_due_ns(t);
 	}
 	holding_hurry(&a->holding, open);
+	holding_pace(&a->holding, windows, open);
 	now_ns = clock_monotonic_ns();
 	return loop_set_timer(a->hold_timer, next_ns > now_ns ? next_ns - now_ns : 1, 0);
 }

@@ -128,6 +128,7 @@ static void see_counts(struct tracee *t, struct governor_seen *seen)
 	seen->hits = now.hits - before->hits;
 	seen->returns = now.returns - before->returns;
 	seen->records = now.samples - before->samples;
+	seen->work_s = (now.work_ns - before->work_ns) / 1e9;
 	t->held.hits += seen->hits + seen->returns;
 	*before = now;
 }
@@ -328,6 +329,21 @@ bool holding_is_busy(const struct tracee *t, uint64_t now_ns)
 
 	return p && t->alive && p->step == GOVERN_WINDOWS && p->probes_in &&
 	       p->look_ns < now_ns + BUSY_NS;
+}
+
+bool holding_has_windows(const struct tracee *t)
+{
+	return t->governor && t->alive && governor_plan(t->governor)->step == GOVERN_WINDOWS;
+}
+
+void holding_pace(const struct holding *h, bool windows, bool open)
+{
+	int r = collector_set_work(h->run->collector, open	? WORK_FAST
+						      : windows ? WORK_SLOW
+								: WORK_OFF);
+
+	if (r)
+		log_debug("work is not sampled (%s)", strerror(-r));
 }
 
 void holding_pause(struct tracee *t)

@@ -47,6 +47,11 @@ bool holding_is_busy(const struct tracee *t, uint64_t now_ns);
 /* Whether a window is open somewhere: looks must then come on time. */
 void holding_hurry(struct holding *h, bool open);
 
+/* Once all were looked at: how closely it is watched how much they work. */
+void holding_pace(const struct holding *h, bool windows, bool open);
+/* Whether its probes are in for a share of the time, of which its work has to be known. */
+bool holding_has_windows(const struct tracee *t);
+
 /* Takes probes out that are in for a window: nobody will look for a while. */
 void holding_pause(struct tracee *t);
 

@@ -108,6 +108,11 @@ static bool is_plumbing(const char *name, bool allocator)
 
 static void note_plumbing(struct tracee *t, const struct module_request *m, bool allocator)
 {
+	if (m->main_exe && m->start && allocator) {
+		t->probed[0] = m->start;
+		t->probed[1] = m->end;
+		tracee_tell_code(t);
+	}
 	if (m->main_exe || !m->start || t->plumbing_count == MT_PLUMBING_RANGES ||
 	    !is_plumbing(file_name(m->path), allocator))
 		return;

@@ -1,5 +1,6 @@
 #include "app/sweeping.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,7 @@ void sweeping_note(struct tracee *t, bool in, uint32_t weight_log2, uint64_t now
 		.weight_log2 = s->weight_log2,
 		.period_s = period > PERIOD_MIN_S ? period : PERIOD_MIN_S,
 	};
+	s->variance = t->governor ? governor_plan(t->governor)->window_variance : NAN;
 	s->due = s->any = true;
 	s->out_ns = now_ns;
 	s->pause_ns = AGAIN_NS;
@@ -67,6 +69,18 @@ static struct overlap_range *read_ranges(const struct tracee *t, size_t *ret_cou
 		*ret_count = maps.count;
 	maps_done(&maps);
 	return range;
+}
+
+/* What was allocated in it. */
+static void add_window(struct tracee *t)
+{
+	struct sweeping *s = &t->sweeping;
+	bool is_first = !s->follows || !s->weight_log2;
+	size_t n;
+	const struct mt_site *table = collector_sites(t->run->collector, &n);
+
+	s->follows = true;
+	model_add_window(t->run->model, t->pid, table, n, is_first, s->variance);
 }
 
 static void sweep(struct tracee *t, uint64_t now_ns)
@@ -105,8 +119,11 @@ void sweeping_look(struct tracee *t, uint64_t now_ns)
 
 	if (!t->heap_traced)
 		return;
+	if (always)
+		s->follows = false;
 	if (s->due && now_ns >= s->out_ns + SETTLE_NS) {
 		s->due = false;
+		add_window(t);
 	} else if (s->any && always && now_ns >= s->again_ns) {
 		s->window.again = true;
 		s->pause_ns = s->pause_ns * 2 < AGAIN_MAX_NS ? s->pause_ns * 2 : AGAIN_MAX_NS;

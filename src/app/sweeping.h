@@ -14,7 +14,9 @@ struct sweeping {
 	uint64_t in_ns, before_ns; /* when probes went in, and the time before */
 	uint32_t weight_log2;
 	struct exposure_window window; /* the last one */
+	double variance;	       /* of it: governor_plan.window_variance */
 	bool due, any;		       /* it is to be swept; there was one */
+	bool follows;		       /* nothing was recorded since the one before it */
 	uint64_t out_ns;	       /* when it ended */
 	uint64_t again_ns, pause_ns;   /* when it is swept again, and how long after that */
 	uint64_t maps_ns;	       /* when mappings were read last */

@@ -359,7 +359,8 @@ void tracee_tell_code(struct tracee *t)
 {
 	struct collector_code code = { .plumbing = t->plumbing,
 				       .plumbing_count = t->plumbing_count,
-				       .bare = t->bare };
+				       .bare = t->bare,
+				       .probed = { t->probed[0], t->probed[1] } };
 
 	collector_set_code(t->run->collector, t->pid, t->asid, &code);
 }
@@ -527,6 +528,7 @@ void tracee_executed(struct tracee *t, uint32_t asid)
 	t->plumbing_count = 0;
 	code_names_drop(t);
 	memset(t->bare, 0, sizeof(t->bare));
+	memset(t->probed, 0, sizeof(t->probed));
 	memset(&t->java, 0, sizeof(t->java));
 	t->heap_traced = t->announces = false;
 	collector_set_faults(t->run->collector, t->pid, false);

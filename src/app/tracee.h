@@ -99,6 +99,7 @@ struct tracee {
 	uint64_t plumbing[MT_PLUMBING_RANGES][2];
 	size_t plumbing_count;
 	uint64_t bare[MT_BARE_RANGES][2]; /* generated code without frame pointers */
+	uint64_t probed[2];		  /* of the program's own file, if it has allocators */
 	struct {
 		enum { JAVA_NONE, JAVA_STARTING, JAVA_KNOWN } state;
 		struct hotspot tables;
@@ -153,7 +154,7 @@ void tracee_freep(struct tracee **t);
 /* Reads the memory map again and probes allocators that came with new files. */
 int tracee_scan(struct tracee *t);
 
-/* Tells the unwinder of t->plumbing and t->bare. */
+/* Tells the kernel side of t->plumbing, t->bare and t->probed. */
 void tracee_tell_code(struct tracee *t);
 
 /* The process executed another program under a new address space id. */

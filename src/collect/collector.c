@@ -23,6 +23,7 @@ void collector_free(struct collector *c)
 	for (size_t i = 0; i < sizeof(c->tracepoints) / sizeof(c->tracepoints[0]); i++)
 		bpf_link__destroy(c->tracepoints[i]);
 	collector_watch_done(c);
+	collector_work_done(c);
 	ring_buffer__free(c->ring);
 	unwind_free(c->unwind);
 	free(c->usdt_spec);
@@ -100,6 +101,7 @@ static void choose_programs(struct memtrace_bpf *s, const struct features *f)
 		bpf_program__set_autoload(s->progs.mt_fault_kernel, true);
 	}
 	bpf_program__set_autoload(s->progs.mt_control, true);
+	bpf_program__set_autoload(s->progs.mt_work, true);
 	if (f->has[FEATURE_task_file_iter])
 		bpf_program__set_autoload(s->progs.mt_fdtable, true);
 	if (f->has[FEATURE_uprobe] || multi) {
@@ -281,6 +283,7 @@ int collector_set_code(struct collector *c, uint32_t tgid, uint32_t asid,
 		p.range[i] = (struct mt_range){ code->plumbing[i][0], code->plumbing[i][1] };
 	for (size_t i = 0; i < MT_BARE_RANGES; i++)
 		p.bare[i] = (struct mt_range){ code->bare[i][0], code->bare[i][1] };
+	p.probed = (struct mt_range){ code->probed[0], code->probed[1] };
 	if (bpf_map__update_elem(c->skel->maps.plumbing, &tgid, sizeof(tgid), &p, sizeof(p),
 				 BPF_ANY))
 		return -errno;

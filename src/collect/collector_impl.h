@@ -74,6 +74,10 @@ struct collector {
 	struct mt_bucket *buckets; /* mapped: the live set but what spilled */
 	size_t bucket_count;
 	uint32_t bucket_bits;
+	struct bpf_link **work; /* owned: of each CPU; NULL while work is not sampled */
+	int *work_event;	/* owned by those links; -1: that CPU is off */
+	enum collector_pace work_pace;
+	bool work_refused;		/* by the kernel: not tried again */
 	struct mt_usdt_spec *usdt_spec; /* owned: as they are in the map */
 	uint32_t usdt_spec_count;
 	bool multi;
@@ -84,6 +88,8 @@ struct collector {
 
 /* The page-fault tier of a process that is gone. */
 void collector_drop_faults(struct collector *c, uint32_t tgid);
+/* Everything that collector_work.c attached. */
+void collector_work_done(struct collector *c);
 /* Everything that collector_watch.c attached. */
 void collector_watch_done(struct collector *c);
 

@@ -98,6 +98,7 @@ int collector_counts(const struct collector *c, uint32_t asid, struct collector_
 		sum.hits += read_once(&p->hits);
 		sum.returns += read_once(&p->returns);
 		sum.samples += read_once(&p->samples);
+		sum.work_ns += read_once(&p->work_ns);
 	}
 	if (!known)
 		return -ESRCH;

@@ -348,6 +348,7 @@ static void fill(struct governor *g)
 
 	p->probes_in = windows ? g->windows.open : p->step != GOVERN_WATCH;
 	p->weight_log2 = windows ? g->windows.weight_log2 : 0;
+	p->window_variance = windows ? windows_variance(&g->windows) : 0;
 	p->window_ratio = !windows ? p->probes_in : g->windows.share;
 	spend_get(&g->spend, windows ? g->windows.horizon_s : 1, &sum);
 	p->cost_ratio = p->cost_per_s = 0;
@@ -385,7 +386,14 @@ static void note(struct governor *g, const struct governor_seen *seen)
 	g->plan.cost_s += trap + record;
 	spend_add(&g->spend, now, trap, record, fmin(cpu, most));
 	if (g->plan.step == GOVERN_WINDOWS)
-		windows_note(&g->windows, fmin(seen->in_s, dt), trap, record);
+		windows_note(&g->windows,
+			     &(struct windows_seen){ .seconds = dt,
+						     .in_s = fmin(seen->in_s, dt),
+						     .trap_s = trap,
+						     .record_s = record,
+						     .cpu_s = fmin(cpu, most),
+						     .work_s = fmin(seen->work_s, most),
+						     .records = (double)seen->records });
 	horizon = g->plan.step == GOVERN_WINDOWS ? g->windows.horizon_s : 1;
 	spend_get(&g->spend, horizon, &sum);
 	g->cpus = g->cfg.rules.least_cpu;

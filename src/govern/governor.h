@@ -72,21 +72,23 @@ struct governor_seen {
 	uint64_t now_ns;
 	double target_cpu_s; /* CPU time that the target used, tracing included */
 	uint64_t hits, returns, records;
-	bool grows;   /* some class or the whole grows, or may */
-	bool decided; /* a verdict stands, nothing new is expected */
-	double in_s;  /* how long all probes really were in */
+	bool grows;    /* some class or the whole grows, or may */
+	bool decided;  /* a verdict stands, nothing new is expected */
+	double in_s;   /* how long all probes really were in */
+	double work_s; /* CPU time that it was found doing work of its own, by samples */
 };
 
 struct governor_plan {
 	enum governor_step step;
-	bool probes_in;	      /* now */
-	uint32_t gap_log2;    /* mean bytes between samples; 0: every block */
-	uint32_t weight_log2; /* windows: probes are in 1 / 2^this of the time, on average */
-	uint64_t look_ns;     /* call again at this time (CLOCK_MONOTONIC) at the latest */
-	double cost_ratio;    /* what tracing costs now, as a share of the target's CPU time */
-	double cost_per_s;    /* the same in CPUs */
-	double cost_s;	      /* all that tracing cost so far, in CPU seconds */
-	double window_ratio;  /* share of the time that probes are in */
+	bool probes_in;		/* now */
+	uint32_t gap_log2;	/* mean bytes between samples; 0: every block */
+	uint32_t weight_log2;	/* windows: 1 / 2^this of the work is done in them, on average */
+	double window_variance; /* see windows_variance() */
+	uint64_t look_ns;	/* call again at this time (CLOCK_MONOTONIC) at the latest */
+	double cost_ratio;	/* what tracing costs now, as a share of the target's CPU time */
+	double cost_per_s;	/* the same in CPUs */
+	double cost_s;		/* all that tracing cost so far, in CPU seconds */
+	double window_ratio;	/* share of the time that probes are in */
 	char reason[GOVERNOR_REASON_BYTES]; /* one sentence, "" when there is nothing to say */
 };
 

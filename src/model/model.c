@@ -212,6 +212,26 @@ int model_close_window(struct model *m, uint32_t pid, const struct overlap_block
 	return exposure_settle(sites_all(p->space.sites), sites_count(p->space.sites), block, n, w);
 }
 
+int model_add_window(struct model *m, uint32_t pid, const struct mt_site *table, size_t n,
+		     bool is_first, double variance)
+{
+	struct proc *p = procs_find(m, pid);
+
+	if (!p)
+		return -ESRCH;
+	for (size_t i = 0; i < sites_count(p->space.sites); i++) {
+		struct site *s = sites_at(p->space.sites, i);
+
+		if (s->kind == MT_SITE_HEAP && s->number < n)
+			spread_add(&s->in_windows, table[s->number].alloc_bytes, is_first);
+	}
+	if (!is_first) {
+		p->space.windows.count++;
+		p->space.windows.variance = variance;
+	}
+	return 0;
+}
+
 /* --- facts --- */
 
 int model_set_proc(struct model *m, uint32_t pid, const struct proc_fact *fact, uint64_t now_ns)

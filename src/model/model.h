@@ -75,6 +75,14 @@ struct exposure_window;
 int model_close_window(struct model *m, uint32_t pid, const struct overlap_block *block, size_t n,
 		       const struct exposure_window *w);
 
+/*
+ * The same of what was allocated in it: the kernel's table as it is now. is_first: since the one
+ * before, or the beginning, blocks may have been recorded outside of windows. variance: see
+ * spread.h. -ESRCH.
+ */
+int model_add_window(struct model *m, uint32_t pid, const struct mt_site *table, size_t n,
+		     bool is_first, double variance);
+
 /* Adds a point of rss + swap - managed to the history of external memory. */
 int model_set_proc(struct model *m, uint32_t pid, const struct proc_fact *fact, uint64_t now_ns);
 /* Resident bytes that the language runtime manages itself, from now on; before: 0. */

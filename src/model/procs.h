@@ -28,6 +28,7 @@ struct space {
 	struct ranges *ranges;
 	struct threads *threads;
 	struct pages *pages;
+	struct spread_windows windows; /* of probes in them; all zero: none were */
 	bool vmas_known;
 };
 

@@ -7,4 +7,5 @@
 double site_estimate_unit(const struct site *s);
 /* Fills in the fields of an estimate, from the counts that *ret has; exact sites stay as they are.
  */
-void site_estimate(const struct site *s, double unit, struct snap_site *ret);
+void site_estimate(const struct site *s, double unit, const struct spread_windows *windows,
+		   struct snap_site *ret);

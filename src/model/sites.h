@@ -11,6 +11,7 @@
 #include "memtrace/wire.h"
 #include "model/series.h"
 #include "model/snapshot.h"
+#include "model/spread.h"
 
 struct site {
 	uint64_t id;	 /* as of the last snapshot; 0 before the first */
@@ -30,6 +31,7 @@ struct site {
 	/* Probes in windows, see exposure.h: things that were exposed, those not seen to end, and
 	 * those of the last window, which wait to be exposed; weighted. */
 	double exposed, left, waiting;
+	struct spread in_windows; /* of alloc_bytes */
 	/* Recorded as live and taken for dead: of the last window, of those before. */
 	uint64_t doubted_fresh, doubted_old, doubted_bytes, doubted_old_bytes;
 	unsigned int doubted_age; /* bucket of the age at which they are taken to have died */

@@ -214,7 +214,7 @@ static int build_site(struct build *b, struct site *site, struct snap_site *ret)
 					  site->frame_count, &site->id_final);
 	out.id = site->id;
 	out.id_final = site->id_final;
-	site_estimate(site, b->unit, &out);
+	site_estimate(site, b->unit, &b->p->space.windows, &out);
 	if (site->kind == MT_SITE_FAULT)
 		tell_touched(site, &out);
 	memcpy(out.live_by_age, site->live_by_age, sizeof(out.live_by_age));

@@ -84,6 +84,7 @@ struct snap_site {
 	double weight; /* blocks that one independent observation stands for, 1 or more */
 	/* Half widths of 95 % intervals; NAN: not known. */
 	double live_error_bytes, allocated_error_bytes;
+	double live_common_bytes; /* of the first: what all sites have in common */
 	/* Probes in windows, see model/exposure.h: things that were live when they went out, so
 	 * far, and those of them not seen to end. 0, 0: none were. */
 	uint64_t exposed_count, left_count;

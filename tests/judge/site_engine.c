@@ -255,7 +255,7 @@ static void show_site(struct engine *e, size_t i, struct snap_site *ret)
 		.live_count_series = { s->t, s->live, n },
 		.stack = { &e->frame[i], 1, MT_END_start },
 	};
-	site_estimate(&s->model, e->unit, ret);
+	site_estimate(&s->model, e->unit, &(struct spread_windows){ 0 }, ret);
 	for (size_t b = 0; b < MT_AGE_BUCKETS; b++) {
 		ret->live_by_age[b] = s->model.live_by_age[b];
 		ret->freed_by_age[b] = s->model.freed_by_age[b];

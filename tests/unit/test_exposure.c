@@ -99,7 +99,7 @@ static struct snap_site estimate_of(const struct site *s)
 	struct snap_site told = { .live_bytes = site_live_bytes(s),
 				  .live_count = site_live_count(s) };
 
-	site_estimate(s, site_estimate_unit(s), &told);
+	site_estimate(s, site_estimate_unit(s), &(struct spread_windows){ 0 }, &told);
 	return told;
 }
 

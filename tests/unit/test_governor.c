@@ -94,13 +94,13 @@ static void run_ms(struct world *w)
 	w->cost[w->ms] = done * cost / 1e9;
 	w->cpu[w->ms] = (done * (l->pair_ns + cost) + l->idle_cpu * 1e6) / 1e9;
 	w->seen.target_cpu_s += w->cpu[w->ms];
+	w->seen.work_s += done * l->pair_ns / 1e9;
 	w->pairs += done;
 	if (hits) {
 		w->seen.hits += 2 * done;
 		w->seen.records += done * chance;
-	}
-	if (all)
 		w->weighted += done * exp2(p->weight_log2);
+	}
 	w->seen.in_s += all / 1000.0;
 	w->in_ms += all;
 	w->going_ms -= w->going_ms > 0;

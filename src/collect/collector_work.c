@@ -1,0 +1,109 @@
+/* The timers of work.bpf.c: one on each CPU, while they are wanted. */
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "collect/collector_impl.h"
+
+/* Not in step with anything that happens every millisecond or every tick. */
+#define SLOW_NS 3913331ull
+#define FAST_NS 121343ull
+
+static uint64_t period_of(enum collector_pace pace)
+{
+	return pace == WORK_FAST ? FAST_NS : SLOW_NS;
+}
+
+/* -ENODEV: the CPU is off. */
+static int open_event(int cpu, enum collector_pace pace, int *ret_fd)
+{
+	struct perf_event_attr attr = { .size = sizeof(attr),
+					.type = PERF_TYPE_SOFTWARE,
+					.config = PERF_COUNT_SW_CPU_CLOCK,
+					.sample_period = period_of(pace),
+					.exclude_kernel = 1,
+					.exclude_idle = 1,
+					.disabled = 1 };
+	int fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+static int attach_cpu(struct collector *c, int cpu, enum collector_pace pace)
+{
+	int fd = -1, r = open_event(cpu, pace, &fd);
+
+	if (r)
+		return r == -ENODEV ? 0 : r;
+	c->work[cpu] = bpf_program__attach_perf_event(c->skel->progs.mt_work, fd);
+	if (!c->work[cpu]) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	c->work_event[cpu] = fd;
+	return 0;
+}
+
+void collector_work_done(struct collector *c)
+{
+	for (int cpu = 0; c->work && cpu < c->cpus; cpu++)
+		bpf_link__destroy(c->work[cpu]);
+	free(c->work);
+	free(c->work_event);
+	c->work = NULL;
+	c->work_event = NULL;
+	c->work_pace = WORK_OFF;
+}
+
+static int start(struct collector *c, enum collector_pace pace)
+{
+	int r = 0;
+
+	c->work = calloc(c->cpus, sizeof(struct bpf_link *));
+	c->work_event = calloc(c->cpus, sizeof(*c->work_event));
+	if (!c->work || !c->work_event)
+		r = -ENOMEM;
+	for (int cpu = 0; !r && cpu < c->cpus; cpu++)
+		c->work_event[cpu] = -1;
+	for (int cpu = 0; !r && cpu < c->cpus; cpu++)
+		r = attach_cpu(c, cpu, pace);
+	if (r)
+		collector_work_done(c);
+	return r;
+}
+
+int collector_set_work(struct collector *c, enum collector_pace pace)
+{
+	uint64_t period = period_of(pace);
+	int r = 0;
+
+	if (pace == c->work_pace || c->work_refused)
+		return 0;
+	if (pace == WORK_OFF) {
+		collector_work_done(c);
+		return 0;
+	}
+	if (!c->work)
+		r = start(c, pace);
+	else
+		for (int cpu = 0; cpu < c->cpus; cpu++)
+			if (c->work_event[cpu] >= 0 &&
+			    ioctl(c->work_event[cpu], PERF_EVENT_IOC_PERIOD, &period))
+				r = -errno;
+	if (!r) {
+		__atomic_store_n(&c->skel->bss->work_period_ns, period, __ATOMIC_RELAXED);
+		c->work_pace = pace;
+		return 0;
+	}
+	collector_work_done(c);
+	c->work_refused = true;
+	return r;
+}
