@@ -15,6 +15,7 @@
 
 #include "marks.h"
 
+#define SPACE (64ull << 30) /* bytes of address space: no allocator reserves as much */
 #define SLOTS 700
 #define THREADS 3
 
@@ -157,6 +158,21 @@ static void run_short(struct pool *p)
 	setrlimit(RLIMIT_AS, &before);
 }
 
+/*
+ * Sizes that cannot be had must not be had: mimalloc 3.0.1 gets terabytes where memory may be
+ * overcommitted, and a calloc() in them writes until the machine has no memory left.
+ */
+static void keep_small(void)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_AS, &limit);
+	if (limit.rlim_cur > SPACE)
+		limit.rlim_cur = SPACE;
+	if (setrlimit(RLIMIT_AS, &limit))
+		abort();
+}
+
 int main(int argc, char **argv)
 {
 	static struct pool pool[1 + THREADS];
@@ -167,6 +183,7 @@ int main(int argc, char **argv)
 		pool[i] = (struct pool){ .seed = 88172645463325252ull + 977 * i +
 						 (argc > 2 ? strtoull(argv[2], NULL, 10) : 0),
 					 .calls = calls };
+	keep_small();
 	mark(MARK_READY, 0, 0, 0);
 	work(&pool[0]);
 	run_short(&pool[0]);
