@@ -348,6 +348,7 @@ static void fill(struct governor *g)
 
 	p->probes_in = windows ? g->windows.open : p->step != GOVERN_WATCH;
 	p->weight_log2 = windows ? g->windows.weight_log2 : 0;
+	p->cost_scale = g->windows.scale;
 	p->window_variance = windows ? windows_variance(&g->windows) : 0;
 	p->window_ratio = !windows ? p->probes_in : g->windows.share;
 	spend_get(&g->spend, windows ? g->windows.horizon_s : 1, &sum);
@@ -376,13 +377,14 @@ static void note(struct governor *g, const struct governor_seen *seen)
 	uint64_t before = g->now_ns, now = seen->now_ns > before ? seen->now_ns : before;
 	double dt = (now - before) / 1e9, most = CPUS_MAX * (dt + 0.001);
 	double trap = seconds_of(seen->hits, c->hit_ns) + seconds_of(seen->returns, c->return_ns);
-	double record = seconds_of(seen->records, c->record_ns), horizon;
+	double record = seconds_of(seen->records, c->record_ns), horizon, calibrated;
 	double cpu = seen->target_cpu_s > 0 ? seen->target_cpu_s : 0;
 	struct spend_sum sum;
 
 	g->now_ns = now;
-	trap = fmin(trap, most);
-	record = fmin(record, most);
+	calibrated = fmin(trap + record, most);
+	trap = fmin(trap * g->windows.scale, most);
+	record = fmin(record * g->windows.scale, most);
 	g->plan.cost_s += trap + record;
 	spend_add(&g->spend, now, trap, record, fmin(cpu, most));
 	if (g->plan.step == GOVERN_WINDOWS)
@@ -393,7 +395,8 @@ static void note(struct governor *g, const struct governor_seen *seen)
 						     .record_s = record,
 						     .cpu_s = fmin(cpu, most),
 						     .work_s = fmin(seen->work_s, most),
-						     .records = (double)seen->records });
+						     .records = (double)seen->records,
+						     .calibrated_s = calibrated });
 	horizon = g->plan.step == GOVERN_WINDOWS ? g->windows.horizon_s : 1;
 	spend_get(&g->spend, horizon, &sum);
 	g->cpus = g->cfg.rules.least_cpu;

@@ -83,6 +83,7 @@ struct governor_plan {
 	bool probes_in;		/* now */
 	uint32_t gap_log2;	/* mean bytes between samples; 0: every block */
 	uint32_t weight_log2;	/* windows: 1 / 2^this of the work is done in them, on average */
+	double cost_scale;	/* what tracing costs over what was calibrated, as it was seen */
 	double window_variance; /* see windows_variance() */
 	uint64_t look_ns;	/* call again at this time (CLOCK_MONOTONIC) at the latest */
 	double cost_ratio;	/* what tracing costs now, as a share of the target's CPU time */

@@ -24,7 +24,10 @@
 #define WEIGHT_LOG2_MAX 16
 #define FORGET 0.95 /* of older windows' work, per window: some twenty count */
 #define FEW_VARIANCE 0.3
-#define GUESS_VARIANCE 0.16   /* of a guess, relative: it is right to a factor of 1.5 */
+#define GUESS_VARIANCE 0.16 /* of a guess, relative: it is right to a factor of 1.5 */
+#define SAMPLE_S 0.000125   /* between samples of work in windows, about */
+#define SCALE_LEAST 0.4	    /* less or more is not believed */
+#define SCALE_MOST 2.5
 #define WORK_FEW_S 0.001      /* work in windows; less is a handful of samples and says little */
 #define WORK_LEAST (1 / 64.0) /* of what time alone would make of a weight's inverse */
 #define GUESS_LEAST 0.3	      /* less is not to be believed: costs are estimates, too */
@@ -48,7 +51,7 @@ static uint64_t ns_of(double seconds)
 
 void windows_init(struct windows *w, const struct governor_cfg *cfg)
 {
-	*w = (struct windows){ .cfg = cfg, .horizon_s = 1, .work_guess = 1 };
+	*w = (struct windows){ .cfg = cfg, .horizon_s = 1, .work_guess = 1, .scale = 1 };
 	w->random = cfg->seed ? cfg->seed : 1;
 }
 
@@ -82,6 +85,8 @@ void windows_enter(struct windows *w, const struct spend_sum *rates, uint64_t no
 	if (!(w->work.n > 0))
 		w->work_guess = work_guess(rates);
 	w->owed = 0;
+	w->cost = (struct windows_cost){ 0 };
+	w->scale = 1;
 	w->fringe_mean_s = w->peak_rate * FRINGE_S;
 	w->horizon_s = 1;
 	w->share = 0;
@@ -103,6 +108,10 @@ void windows_note(struct windows *w, const struct windows_seen *seen)
 
 	w->work_all_s += work;
 	w->records_all += seen->records;
+	if (!w->open && seen->calibrated_s <= 0) {
+		w->cost.cpu_out_s += seen->cpu_s;
+		w->cost.work_out_s += work;
+	}
 	if (!(w->open && seen->in_s > 0)) {
 		w->fringe_s += seen->trap_s + seen->record_s;
 		return;
@@ -114,6 +123,9 @@ void windows_note(struct windows *w, const struct windows_seen *seen)
 		return;
 	w->work_in_s += work;
 	w->records_in += seen->records;
+	w->cost.cpu_in_s += seen->cpu_s;
+	w->cost.work_in_s += work;
+	w->cost.calibrated_s += seen->calibrated_s;
 }
 
 static double arm_s(const struct windows *w)
@@ -214,6 +226,27 @@ static void learn_work(struct windows *w)
 	s->expected = s->expected * FORGET + w->planned * w->work_all_s;
 }
 
+/* By the samples of work in windows, and a bit above what they say: few say little. */
+static void learn_cost(struct windows *w)
+{
+	struct windows_cost *c = &w->cost;
+	double per_work, apart, scale;
+
+	c->windows = c->windows * FORGET + 1;
+	if (c->windows > FEW_WINDOWS && c->work_out_s > WORK_FEW_S && c->work_in_s > WORK_FEW_S &&
+	    c->calibrated_s > WORK_FEW_S) {
+		per_work = c->cpu_out_s / c->work_out_s;
+		apart = per_work * sqrt(c->work_in_s * SAMPLE_S);
+		scale = (c->cpu_in_s - per_work * c->work_in_s + apart) / c->calibrated_s;
+		w->scale = fmin(fmax(scale, SCALE_LEAST), SCALE_MOST);
+	}
+	c->cpu_in_s *= FORGET;
+	c->work_in_s *= FORGET;
+	c->calibrated_s *= FORGET;
+	c->cpu_out_s *= FORGET;
+	c->work_out_s *= FORGET;
+}
+
 double windows_variance(const struct windows *w)
 {
 	return w->work.seen > WORK_FEW_S && w->count > 2 ? work_variance(&w->work) : NAN;
@@ -231,6 +264,7 @@ static void end_cycle(struct windows *w, uint64_t now_ns)
 	w->fringe_mean_s += (w->fringe_s - w->fringe_mean_s) / LATELY;
 	w->kept += (fmax(share / w->planned, 0.1) - w->kept) / LATELY;
 	learn_work(w);
+	learn_cost(w);
 }
 
 static void learn_rates(struct windows *w)

@@ -19,6 +19,17 @@ struct windows_seen {
 	double cpu_s;	/* that the target used, tracing included */
 	double work_s;	/* of it: found at work of its own; NAN or 0 throughout: not measured */
 	double records; /* blocks */
+	double calibrated_s; /* what tracing costs by calibration alone */
+};
+
+/*
+ * What tracing really costs: the CPU time used with probes in, without what the work that was done
+ * in it takes when they are out. Sums of the last windows, as in windows_work.
+ */
+struct windows_cost {
+	double cpu_in_s, work_in_s, calibrated_s; /* with all probes in */
+	double cpu_out_s, work_out_s;		  /* with none */
+	double windows;
 };
 
 /*
@@ -44,6 +55,8 @@ struct windows {
 	double peak_rate;	       /* the dearest of them, fading */
 	double last_rate[WINDOWS_LAST];
 	struct windows_work work;
+	struct windows_cost cost;
+	double scale;			/* what things cost over what they were calibrated to */
 	double work_in_s, work_all_s;	/* of this cycle */
 	double records_in, records_all; /* with all probes in; those while they come and go too */
 	double work_guess;		/* of work.seen / work.expected, until it is known */

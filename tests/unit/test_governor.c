@@ -94,7 +94,7 @@ static void run_ms(struct world *w)
 	w->cost[w->ms] = done * cost / 1e9;
 	w->cpu[w->ms] = (done * (l->pair_ns + cost) + l->idle_cpu * 1e6) / 1e9;
 	w->seen.target_cpu_s += w->cpu[w->ms];
-	w->seen.work_s += done * l->pair_ns / 1e9;
+	w->seen.work_s += (done * l->pair_ns + l->idle_cpu * 1e6) / 1e9;
 	w->pairs += done;
 	if (hits) {
 		w->seen.hits += 2 * done;
