@@ -91,6 +91,9 @@ int collector_set_work(struct collector *c, enum collector_pace pace)
 		collector_work_done(c);
 		return 0;
 	}
+	/* while some timers have the one and some the other, each counts for the shorter one */
+	if (pace == WORK_FAST)
+		__atomic_store_n(&c->skel->bss->work_period_ns, period, __ATOMIC_RELAXED);
 	if (!c->work)
 		r = start(c, pace);
 	else

@@ -24,9 +24,9 @@
 #define WEIGHT_LOG2_MAX 16
 #define FORGET 0.95 /* of older windows' work, per window: some twenty count */
 #define FEW_VARIANCE 0.3
-#define GUESS_VARIANCE 0.16 /* of a guess, relative: it is right to a factor of 1.5 */
-#define SAMPLE_S 0.000125   /* between samples of work in windows, about */
-#define SCALE_LEAST 0.4	    /* less or more is not believed */
+#define GUESS_VARIANCE 0.4 /* of a guess, relative: it is right to a factor of two */
+#define SAMPLE_S 0.000125  /* between samples of work in windows, about */
+#define SCALE_LEAST 0.4	   /* less or more is not believed */
 #define SCALE_MOST 2.5
 #define WORK_FEW_S 0.001      /* work in windows; less is a handful of samples and says little */
 #define WORK_LEAST (1 / 64.0) /* of what time alone would make of a weight's inverse */
@@ -57,7 +57,7 @@ void windows_init(struct windows *w, const struct governor_cfg *cfg)
 
 /*
  * Probes were in all the time before: what they left of the CPU time is the target's work. The more
- * it slept meanwhile, the less it was held up.
+ * it slept meanwhile, the less it was held up; or it waited for a CPU, so half of that is believed.
  */
 static double work_guess(const struct spend_sum *rates)
 {
@@ -67,7 +67,7 @@ static double work_guess(const struct spend_sum *rates)
 		return 1;
 	cost = rates->trap_s + rates->record_s;
 	busy = fmin(rates->cpu_s / rates->seconds, 1);
-	return fmin(fmax(1 - cost / rates->cpu_s * busy, GUESS_LEAST), 1);
+	return fmin(fmax(1 - cost / rates->cpu_s * sqrt(busy), GUESS_LEAST), 1);
 }
 
 void windows_enter(struct windows *w, const struct spend_sum *rates, uint64_t now_ns)

@@ -259,7 +259,7 @@ static void totals_of_a_paced_program_that_catches_up_are_right(void **state)
 	static const struct load paced = { 600, 1e6, 1, 1 };
 
 	(void)state;
-	check(&paced, WINDOWS, 0.1, 0.35, 0);
+	check(&paced, WINDOWS, 0.1, 0.6, 0);
 }
 
 static void totals_of_a_program_that_is_always_busy_are_right(void **state)
@@ -267,7 +267,7 @@ static void totals_of_a_program_that_is_always_busy_are_right(void **state)
 	static const struct load busy = { 900, 3e6, 1, 1 };
 
 	(void)state;
-	check(&busy, WINDOWS, 0.06, 0.35, 0);
+	check(&busy, WINDOWS, 0.06, 0.6, 0);
 }
 
 static void totals_of_a_program_that_works_in_bursts_are_right(void **state)
