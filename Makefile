@@ -197,7 +197,7 @@ check-tables: $(O)/tables/tables ## the same for every program and library of th
 check-oom: $(OOM) ## the same with allocations failing one by one, no root
 	@tests/oom/run.sh $(OOM)
 check: check-unit check-host check-some-tables check-some-exits check-oom fuzz-smoke ## every ring that needs no root
-check-root: $(O)/memtrace $(O)/san/memtrace targets $(BPF_LOAD) $(O)/stacks/validate ## end to end: root and BPF
+check-root: $(O)/memtrace $(O)/san/memtrace targets $(O)/inner/inner $(BPF_LOAD) $(O)/stacks/validate ## end to end: root and BPF
 	@/usr/bin/python3 tests/e2e/run.py
 fuzz-smoke: $(FUZZ) ## the fuzz targets on their seeds and a little farther, no root
 	@tests/fuzz/run.sh smoke $(FUZZ)
@@ -227,6 +227,7 @@ include tests/judge/build.mk
 include tests/stalls/build.mk
 include tests/bench/build.mk
 include tests/exits/build.mk
+include tests/inner/build.mk
 
 # --- lint, install ------------------------------------------------------------------------------------
 lint: $(O)/memtrace.bpf.o $(LIB_OBJ) ## layers, headers alone, sizes, formatting, data symbols
