@@ -21,6 +21,8 @@ struct process_view {
 	const struct vma_table *maps;
 	const struct present *present;
 	struct peek *peek;
+	/* Monotonic clock; 0: not told. What is dear a reader does every 30 s, else every time. */
+	uint64_t now_ns;
 };
 
 /* Ranges that a reader found, to be filled in any order. */

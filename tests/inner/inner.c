@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "runtime/runtime.h"
 #include "sys/procfs.h"
@@ -250,7 +251,7 @@ static int look(struct look *l)
 	struct present present = { .in.count = 0 };
 	struct peek peek = { .pid = l->pid };
 	struct vma_table maps = { .count = 0 };
-	struct process_view v = { "/proc", l->pid, &maps, &present, &peek };
+	struct process_view v = { "/proc", l->pid, &maps, &present, &peek, clock_monotonic_ns() };
 	struct procfs_status status;
 	json_t *o = json_object();
 	double t0 = cpu_ms(), t1, t2;

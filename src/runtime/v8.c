@@ -1,0 +1,129 @@
+/*
+ * The reader of V8 (node 18 to 26, and other programs with V8 that are built like it). The heap is
+ * everything that V8's heapTotal counts, its code space too: pages of generated code are INNER_HEAP
+ * where they are chunks of the heap, INNER_CODE where they are not. Pages that V8 keeps mapped for
+ * its heap and counts no more are INNER_POOLED, the read-only space is INNER_RUNTIME.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "runtime/v8_impl.h"
+
+static int v8_open(const struct process_view *v, void **state, const char **why)
+{
+	auto_free struct v8 *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	r = v8_find_symbols(v, &s->symbols);
+	if (!r) {
+		r = v8_learn(v, &s->layout);
+		s->learnt = !r;
+		if (r == -ENOENT && s->symbols.found)
+			r = 0; /* it has not made its heap yet */
+	}
+	if (r) {
+		*why = "its memory could not be read";
+		return r;
+	}
+	*state = steal(s);
+	return 0;
+}
+
+static void v8_close(void *state)
+{
+	struct v8 *s = state;
+
+	v8_pages_done(&s->pages);
+	free(s->buffers.walk.large);
+	free(s);
+}
+
+static const struct inner_runtime nothing_known = {
+	.name = "v8",
+	.heap = { .known.why = "no page of V8's heap could be verified",
+		  .committed_bytes = FACT_UNKNOWN,
+		  .used_bytes = FACT_UNKNOWN,
+		  .resident_bytes = FACT_UNKNOWN,
+		  .swapped_bytes = FACT_UNKNOWN,
+		  .pooled_bytes = FACT_UNKNOWN },
+	.buffers = { .known.why = "no isolate of V8 could be verified",
+		     .bytes = FACT_UNKNOWN,
+		     .count = FACT_UNKNOWN,
+		     .resident_bytes = FACT_UNKNOWN },
+};
+
+/* Sums of what spaces count; exact where that agrees with what their chunks are. */
+static void fill_committed(const struct v8 *s, struct inner_heap *h)
+{
+	const struct v8_pages *p = &s->pages;
+	uint64_t committed = 0, chunks = 0, differ = 0;
+
+	for (size_t i = 0; i < p->spaces; i++) {
+		const struct v8_space *space = &p->space[i];
+
+		if (!space->verified || !space->chunk_bytes)
+			continue;
+		chunks += space->live_bytes;
+		committed += s->committed ? space->word[s->committed] : 0;
+		differ += s->committed && space->word[s->committed] != space->live_bytes;
+	}
+	h->committed_bytes = s->committed ? committed : chunks;
+	h->known.exact = s->committed && !differ && !p->swapped && !p->refused;
+	h->known.how = s->committed ? "what the spaces of its isolates have committed" :
+				      "chunks of its isolates";
+	if (!s->committed)
+		h->known.why = "what its spaces count could not be told from their other numbers";
+	else if (p->refused)
+		h->known.why = "there is more than is looked at";
+	else if (p->swapped)
+		h->known.why = "some of its pages were in swap before they were seen";
+	else if (differ)
+		h->known.why = "it changed while it was read";
+	else
+		h->known.why = NULL;
+}
+
+static int read_heap(struct v8 *s, const struct process_view *v, struct inner_heap *h,
+		     struct inner_ranges *ranges)
+{
+	struct v8_pages pages;
+	int r = v8_read_pages(v, &s->layout, &s->pages, &pages);
+
+	if (r)
+		return r;
+	v8_pages_done(&s->pages);
+	s->pages = pages;
+	if (!pages.heaps)
+		return 0;
+	v8_judge_spaces(s);
+	h->resident_bytes = h->swapped_bytes = h->pooled_bytes = 0;
+	h->heaps = pages.heaps;
+	fill_committed(s, h);
+	return v8_add_ranges(s, v, h, ranges);
+}
+
+static int v8_read(void *state, const struct process_view *v, struct inner_runtime *ret,
+		   struct inner_ranges *ranges)
+{
+	struct inner_runtime found = nothing_known;
+	struct v8 *s = state;
+	int r = s->learnt ? 0 : v8_learn(v, &s->layout);
+
+	s->learnt |= !r;
+	if (r == -ENOENT)
+		r = 0;
+	if (!r && s->learnt)
+		r = read_heap(s, v, &found.heap, ranges);
+	if (!r && s->pages.heaps)
+		r = v8_read_buffers(s, v, &found.buffers, ranges);
+	if (r)
+		return r;
+	v8_read_version(v, &s->symbols, found.version);
+	*ret = found;
+	return 0;
+}
+
+const struct runtime_ops runtime_v8 = { "v8", v8_open, v8_read, v8_close };

@@ -1,0 +1,352 @@
+/*
+ * One look at all chunks. What looks like a chunk by itself is taken first, then the spaces that
+ * these name are read, and only chunks of spaces that are ones count; of places within a counted
+ * chunk none is looked at, since the objects in it can look like anything.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/v8_impl.h"
+
+#define MARGIN 0x4000
+
+struct batch {
+	uint64_t place[V8_BATCH];
+	uint64_t head[V8_BATCH][2];
+	uint64_t word[V8_BATCH][V8_RECORD_WORDS];
+	struct peek_at at[V8_BATCH];
+	bool ok[V8_BATCH]; /* the record was read */
+	size_t n;
+};
+
+bool v8_grow(void **array, size_t count, size_t *cap, size_t size)
+{
+	size_t wanted = *cap ? 2 * *cap : 256;
+	void *grown;
+
+	if (count < *cap)
+		return true;
+	grown = reallocarray(*array, wanted, size);
+	if (!grown)
+		return false;
+	*array = grown;
+	*cap = wanted;
+	return true;
+}
+
+bool v8_can_read(const struct process_view *v, uint64_t at, size_t len)
+{
+	return at % 8 == 0 && at >= 4096 && at < 1ull << 47 &&
+	       present_has(&v->present->in, at) && present_has(&v->present->in, at + len - 1);
+}
+
+void v8_pages_done(struct v8_pages *p)
+{
+	free(p->chunk);
+	free(p->stray);
+	free(p->space);
+	*p = (struct v8_pages){ .chunks = 0 };
+}
+
+static int add_chunk(struct v8_pages *p, const struct v8_chunk *c)
+{
+	if (p->chunks == V8_CHUNKS_MAX) {
+		p->refused++;
+		return 0;
+	}
+	if (!v8_grow((void **)&p->chunk, p->chunks, &p->chunks_cap, sizeof(*c)))
+		return -ENOMEM;
+	p->chunk[p->chunks++] = *c;
+	return 0;
+}
+
+static int add_stray(struct v8_pages *p, uint64_t at)
+{
+	if (p->strays == V8_CHUNKS_MAX) {
+		p->refused++;
+		return 0;
+	}
+	if (!v8_grow((void **)&p->stray, p->strays, &p->strays_cap, sizeof(at)))
+		return -ENOMEM;
+	p->stray[p->strays++] = at;
+	return 0;
+}
+
+/* Whether the record says of itself that it is of a chunk at `at`. */
+static bool is_chunk(const struct v8_layout *l, const struct v8_chunk *c, const uint64_t *w)
+{
+	uint64_t start = w[l->start], end = w[l->end], stop = c->address + c->size;
+
+	return w[l->self] == c->address && c->size && c->size <= V8_CHUNK_BYTES_MAX &&
+	       c->size % 4096 == 0 && start > c->address && start <= c->address + MARGIN &&
+	       end > start && end <= stop && end + MARGIN > stop;
+}
+
+/* Of the read-only space: shared by all isolates, it names neither Heap nor space. */
+static bool is_read_only(const struct process_view *v, const struct v8_layout *l,
+			 struct v8_chunk *c, const uint64_t *w)
+{
+	const struct vma *vma = maps_find(v->maps, c->address);
+	uint64_t end = w[l->end];
+
+	if (c->heap || !vma || vma->writable || w[l->self] != c->address || end <= c->address ||
+	    end - c->address > V8_CHUNK_BYTES_MAX)
+		return false;
+	c->owner = 0;
+	c->size = (end - c->address + 4095) & ~4095ull;
+	return true;
+}
+
+/*
+ * A pooled page from V8 13 on, whose record is freed: a page of the size that all but large ones
+ * have, at a random place below 2^46 as V8 asks for, which still has the header's flags and a
+ * pointer to what was its record.
+ */
+static bool is_pooled(const struct process_view *v, uint64_t at, const uint64_t head[2])
+{
+	const struct vma *vma = maps_find(v->maps, at);
+
+	return vma && vma->writable && vma->start % V8_PAGE == 0 && at < 1ull << 46 &&
+	       vma->end - at >= V8_PAGE && head[0] < 1ull << 32 && head[1] >= 4096 &&
+	       head[1] < 1ull << 47 && head[1] % 8 == 0;
+}
+
+/* Heads of all places; then, for the newer layout, their records. */
+static int read_batch(const struct process_view *v, const struct v8_layout *l, struct batch *b)
+{
+	size_t some = 0;
+	int r;
+
+	for (size_t i = 0; i < b->n; i++) {
+		void *into = l->indirect ? (void *)b->head[i] : (void *)b->word[i];
+		size_t len = l->indirect ? sizeof(b->head[i]) : sizeof(b->word[i]);
+
+		b->at[i] = (struct peek_at){ b->place[i], into, len, false };
+	}
+	r = peek_read_many(v->peek, b->at, b->n);
+	for (size_t i = 0; !r && i < b->n; i++) {
+		bool ok = b->at[i].ok;
+
+		if (!l->indirect)
+			memcpy(b->head[i], b->word[i], sizeof(b->head[i]));
+		else if (!ok)
+			memset(b->head[i], 0, sizeof(b->head[i]));
+		b->ok[i] = ok && !l->indirect;
+		if (l->indirect && ok && v8_can_read(v, b->head[i][1], sizeof(b->word[i])))
+			b->at[some++] = (struct peek_at){ b->head[i][1], b->word[i],
+							  sizeof(b->word[i]), false };
+	}
+	if (!r && some)
+		r = peek_read_many(v->peek, b->at, some);
+	for (size_t i = 0, k = 0; !r && i < b->n && k < some; i++)
+		if (b->at[k].into == b->word[i])
+			b->ok[i] = b->at[k++].ok;
+	return r;
+}
+
+static int take_batch(const struct process_view *v, const struct v8_layout *l,
+		      const struct batch *b, struct v8_pages *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < b->n; i++) {
+		const uint64_t *w = b->word[i];
+		struct v8_chunk c = { .address = b->place[i],
+				      .head = { b->head[i][0], b->head[i][1] } };
+
+		if (b->ok[i]) {
+			c.size = w[l->size];
+			c.heap = w[l->heap];
+			c.owner = w[l->owner];
+		}
+		if (b->ok[i] && ((c.heap && is_chunk(l, &c, w)) || is_read_only(v, l, &c, w)))
+			r = add_chunk(p, &c);
+		else if (l->indirect && is_pooled(v, c.address, c.head))
+			r = add_stray(p, c.address);
+	}
+	return r;
+}
+
+static int read_places(const struct process_view *v, const struct v8_layout *l, struct v8_pages *p)
+{
+	struct v8_places places = { .v = v };
+	struct batch *b = malloc(sizeof(*b));
+	int r = b ? 0 : -ENOMEM;
+
+	while (!r) {
+		b->n = 0;
+		while (b->n < V8_BATCH && v8_next_place(&places, &b->place[b->n]))
+			b->n++;
+		if (!b->n)
+			break;
+		r = read_batch(v, l, b);
+		if (!r)
+			r = take_batch(v, l, b, p);
+	}
+	p->swapped = places.swapped;
+	free(b);
+	return r;
+}
+
+static int compare_chunks(const void *a, const void *b)
+{
+	const struct v8_chunk *x = a, *y = b;
+
+	return (x->address > y->address) - (x->address < y->address);
+}
+
+/* Chunks whose page has gone to swap are what they were. */
+static int add_swapped(const struct process_view *v, const struct v8_pages *known,
+		       struct v8_pages *p)
+{
+	size_t before = p->chunks;
+	int r = 0;
+
+	for (size_t i = 0; !r && p->swapped && i < known->chunks; i++) {
+		if (!present_has(&v->present->swapped, known->chunk[i].address))
+			continue;
+		p->swapped--;
+		r = add_chunk(p, &known->chunk[i]);
+	}
+	if (p->chunks != before)
+		qsort(p->chunk, p->chunks, sizeof(*p->chunk), compare_chunks);
+	return r;
+}
+
+static int add_space(struct v8_pages *p, struct v8_chunk *c)
+{
+	if (p->spaces == V8_SPACES_MAX) {
+		p->refused++;
+		c->owner = 1; /* no space is there: it will not be verified */
+		c->space = 0;
+		return 0;
+	}
+	if (!v8_grow((void **)&p->space, p->spaces, &p->spaces_cap, sizeof(*p->space)))
+		return -ENOMEM;
+	c->space = p->spaces;
+	p->space[p->spaces++] = (struct v8_space){ .owner = c->owner, .heap = c->heap };
+	return 0;
+}
+
+/* Each chunk's space by its number; neighbours are mostly of the same. */
+static int find_spaces(struct v8_pages *p)
+{
+	size_t at = 0;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < p->chunks; i++) {
+		struct v8_chunk *c = &p->chunk[i];
+		size_t tried = 0;
+
+		if (!c->heap)
+			continue;
+		while (tried < p->spaces &&
+		       (p->space[at].owner != c->owner || p->space[at].heap != c->heap)) {
+			at = at + 1 < p->spaces ? at + 1 : 0;
+			tried++;
+		}
+		if (tried < p->spaces)
+			c->space = at;
+		else
+			r = add_space(p, c);
+	}
+	return r;
+}
+
+static int read_spaces(const struct process_view *v, struct v8_pages *p)
+{
+	struct peek_at *at = calloc(p->spaces + 1, sizeof(*at));
+	size_t n = 0;
+	int r;
+
+	if (!at)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->spaces; i++) {
+		struct v8_space *s = &p->space[i];
+
+		if (v8_can_read(v, s->owner, sizeof(s->word)))
+			at[n++] = (struct peek_at){ s->owner, s->word, sizeof(s->word), false };
+	}
+	r = peek_read_many(v->peek, at, n);
+	for (size_t i = 0, k = 0; !r && i < p->spaces && k < n; i++) {
+		struct v8_space *s = &p->space[i];
+		const struct vma *table;
+
+		if (at[k].into != s->word || !at[k++].ok)
+			continue;
+		table = maps_find(v->maps, s->word[0]);
+		s->verified = table && table->kind == VMA_FILE && s->word[1] == s->heap;
+	}
+	free(at);
+	return r;
+}
+
+static bool counts(const struct process_view *v, const struct v8_pages *p, const struct v8_chunk *c)
+{
+	return !c->heap ||
+	       (c->space < p->spaces && p->space[c->space].owner == c->owner &&
+		p->space[c->space].verified && maps_find(v->maps, c->address + c->size - 1));
+}
+
+static void note_heap(struct v8_pages *p, uint64_t heap)
+{
+	for (size_t i = 0; i < p->heaps; i++)
+		if (p->heap[i] == heap)
+			return;
+	if (p->heaps == V8_ISOLATES_MAX)
+		p->refused++;
+	else
+		p->heap[p->heaps++] = heap;
+}
+
+/* Keeps what counts; what lies within it does not. */
+static void settle(const struct process_view *v, struct v8_pages *p)
+{
+	uint64_t end = 0;
+	size_t n = 0, strays = 0, at = 0;
+
+	for (size_t i = 0; i < p->chunks; i++) {
+		struct v8_chunk c = p->chunk[i];
+
+		if (c.address < end || !counts(v, p, &c))
+			continue;
+		end = c.address + c.size;
+		c.live = true;
+		if (c.heap)
+			p->space[c.space].chunk_bytes += c.size;
+		p->chunk[n++] = c;
+	}
+	p->chunks = n;
+	for (size_t i = 0; i < p->spaces; i++)
+		if (p->space[i].verified && p->space[i].chunk_bytes)
+			note_heap(p, p->space[i].heap);
+	for (size_t i = 0; i < p->strays; i++) {
+		while (at < n && p->chunk[at].address + p->chunk[at].size <= p->stray[i])
+			at++;
+		if (at == n || p->chunk[at].address > p->stray[i])
+			p->stray[strays++] = p->stray[i];
+	}
+	p->strays = strays;
+}
+
+int v8_read_pages(const struct process_view *v, const struct v8_layout *l,
+		  const struct v8_pages *known, struct v8_pages *ret)
+{
+	struct v8_pages p = { .chunks = 0 };
+	int r = read_places(v, l, &p);
+
+	if (!r)
+		r = add_swapped(v, known, &p);
+	if (!r)
+		r = find_spaces(&p);
+	if (!r)
+		r = read_spaces(v, &p);
+	if (r) {
+		v8_pages_done(&p);
+		return r;
+	}
+	settle(v, &p);
+	*ret = p;
+	return 0;
+}
