@@ -72,8 +72,8 @@ static void fill_committed(const struct v8 *s, struct inner_heap *h)
 	}
 	h->committed_bytes = s->committed ? committed : chunks;
 	h->known.exact = s->committed && !differ && !p->swapped && !p->refused;
-	h->known.how = s->committed ? "what the spaces of its isolates have committed" :
-				      "chunks of its isolates";
+	h->known.how = s->committed ? "what the spaces of its isolates have committed"
+				    : "chunks of its isolates";
 	if (!s->committed)
 		h->known.why = "what its spaces count could not be told from their other numbers";
 	else if (p->refused)

@@ -52,8 +52,7 @@ static uint64_t search_heap(struct v8 *s, const struct process_view *v, uint64_t
 		uint64_t at = heap + i * sizeof(word);
 		size_t found;
 
-		if (!v8_can_read(v, at, sizeof(word)) ||
-		    peek_read(v->peek, at, word, sizeof(word)))
+		if (!v8_can_read(v, at, sizeof(word)) || peek_read(v->peek, at, word, sizeof(word)))
 			continue;
 		found = find_pointer(s, v, word, HEAP_WORDS);
 		if (found < HEAP_WORDS) {
@@ -131,9 +130,10 @@ static void count_bytes(struct v8 *s, const struct process_view *v, struct inner
 	uint64_t sum = 0;
 
 	if (!s->symbols.allocator_table || !s->symbols.allocator_bytes) {
-		ret->known.why = s->symbols.allocator_table ?
-					 "the code of the allocator of its buffers is not as known" :
-					 "the binary does not export the allocator of its buffers";
+		ret->known.why =
+			s->symbols.allocator_table
+				? "the code of the allocator of its buffers is not as known"
+				: "the binary does not export the allocator of its buffers";
 		return;
 	}
 	find_isolates(s, v);
@@ -169,7 +169,8 @@ static int add_large(const struct v8_walk *w, const struct process_view *v,
 							    &header[i], sizeof(*header), false };
 		r = n ? peek_read_many(v->peek, at, n) : 0;
 		for (size_t k = 0; !r && k < n; k++) {
-			const struct v8_large *l = &w->large[from + ((uint64_t *)at[k].into - header)];
+			const struct v8_large *l =
+				&w->large[from + ((uint64_t *)at[k].into - header)];
 
 			if (at[k].ok && header[(uint64_t *)at[k].into - header] == (l->bytes | 2))
 				r = inner_ranges_add(ranges, l->start, l->start + l->bytes,

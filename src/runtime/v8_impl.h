@@ -60,11 +60,11 @@ struct v8_pages {
 
 /* Addresses in the process of what the binary exports; 0: not exported. */
 struct v8_symbols {
-	bool found; /* a mapped file exports V8's interface */
+	bool found;		  /* a mapped file exports V8's interface */
 	uint64_t allocator_table; /* what node::NodeArrayBufferAllocator begins with */
 	uint8_t allocator_bytes;  /* where in it the count of its bytes is; 0: not known */
-	uint64_t version[4];   /* int32 each: major, minor, build, patch */
-	uint64_t node_version; /* a std::string */
+	uint64_t version[4];	  /* int32 each: major, minor, build, patch */
+	uint64_t node_version;	  /* a std::string */
 };
 
 /* How buffers are chained in V8's sweeper of them. */
@@ -108,7 +108,7 @@ struct v8 {
 	struct v8_layout layout;
 	uint8_t committed; /* word of a space: its committed bytes; 0: not known yet */
 	uint8_t pooled_word;
-	uint64_t pooled_bit; /* of that word of a chunk: it is pooled; 0: not known */
+	uint64_t pooled_bit;   /* of that word of a chunk: it is pooled; 0: not known */
 	struct v8_pages pages; /* of the last look */
 	struct v8_buffers buffers;
 };
@@ -126,8 +126,8 @@ void v8_read_version(const struct process_view *v, const struct v8_symbols *s, c
 /* v8_candidates.c: places of chunks that are in memory, in order. */
 struct v8_places {
 	const struct process_view *v;
-	size_t vma;	 /* the one that `next` is in, or the next */
-	uint64_t next;	 /* where to go on */
+	size_t vma;	  /* the one that `next` is in, or the next */
+	uint64_t next;	  /* where to go on */
 	uint64_t swapped; /* places seen that are in swap */
 };
 bool v8_next_place(struct v8_places *p, uint64_t *ret);

@@ -101,7 +101,7 @@ static void look_at(struct poll *p, uint64_t at, const uint64_t *w, bool indirec
 /* Up to V8_BATCH places: first the chunks as records, then what their word 1 points to. */
 static int look_at_some(struct poll *p, const uint64_t *place, size_t n)
 {
-	uint64_t (*w)[V8_RECORD_WORDS] = calloc(V8_BATCH, sizeof(*w));
+	uint64_t(*w)[V8_RECORD_WORDS] = calloc(V8_BATCH, sizeof(*w));
 	struct peek_at at[V8_BATCH];
 	size_t owner[V8_BATCH], some = 0;
 	int r;

@@ -37,8 +37,8 @@ bool v8_grow(void **array, size_t count, size_t *cap, size_t size)
 
 bool v8_can_read(const struct process_view *v, uint64_t at, size_t len)
 {
-	return at % 8 == 0 && at >= 4096 && at < 1ull << 47 &&
-	       present_has(&v->present->in, at) && present_has(&v->present->in, at + len - 1);
+	return at % 8 == 0 && at >= 4096 && at < 1ull << 47 && present_has(&v->present->in, at) &&
+	       present_has(&v->present->in, at + len - 1);
 }
 
 void v8_pages_done(struct v8_pages *p)

@@ -102,8 +102,7 @@ static int note_large(struct walker *w, const struct element *e)
 
 	if (e->store[1] < LARGE_BYTES || start % PAGE || walk->larges == LARGE_MAX ||
 	    !read_cached(w->cache, start, header, sizeof(header)) || (header[1] & 7) != 2 ||
-	    (header[1] & ~7ull) < e->store[1] + 16 ||
-	    (header[1] & ~7ull) > e->store[1] + 2 * PAGE)
+	    (header[1] & ~7ull) < e->store[1] + 16 || (header[1] & ~7ull) > e->store[1] + 2 * PAGE)
 		return 0;
 	if (!v8_grow((void **)&walk->large, walk->larges, &walk->larges_cap, sizeof(*walk->large)))
 		return -ENOMEM;
@@ -174,10 +173,9 @@ static bool may_be_list(struct walker *w, const struct list *l)
 {
 	struct element e;
 
-	return l->first && l->last && l->bytes && l->bytes < LIST_BYTES_MAX &&
-	       l->first % 8 == 0 && l->last % 8 == 0 && read_element(w, l->last, &e) &&
-	       e.word[w->chain.next] == 0 && read_element(w, l->first, &e) &&
-	       (l->first == l->last || e.word[w->chain.next]);
+	return l->first && l->last && l->bytes && l->bytes < LIST_BYTES_MAX && l->first % 8 == 0 &&
+	       l->last % 8 == 0 && read_element(w, l->last, &e) && e.word[w->chain.next] == 0 &&
+	       read_element(w, l->first, &e) && (l->first == l->last || e.word[w->chain.next]);
 }
 
 static int try_list(struct walker *w, uint64_t sweeper, unsigned int word, struct list *ret)
@@ -231,8 +229,8 @@ static int walk_sweeper(struct walker *w, uint64_t sweeper)
 			add_list(w, &l);
 			word += 2;
 		} else if (known && !is_empty(w, sweeper, word)) {
-			w->walk->why = w->budget ? "V8's lists of them changed while they were read" :
-						   "there are more of them than are looked at";
+			w->walk->why = w->budget ? "V8's lists of them changed while they were read"
+						 : "there are more of them than are looked at";
 		}
 	}
 	return 0;

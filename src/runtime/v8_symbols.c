@@ -62,9 +62,9 @@ static uint8_t find_count(const struct elf_file *f, uint64_t vaddr)
 
 	for (int64_t i = 0; i + 5 <= n; i++)
 		if (memcmp(code + i, sub, sizeof(sub)) == 0)
-			return code[i + 4] >= 8 && code[i + 4] < 128 && code[i + 4] % 8 == 0 ?
-				       code[i + 4] :
-				       0;
+			return code[i + 4] >= 8 && code[i + 4] < 128 && code[i + 4] % 8 == 0
+				       ? code[i + 4]
+				       : 0;
 	return 0;
 }
 
@@ -147,8 +147,9 @@ static bool read_node(const struct process_view *v, uint64_t at, char ret[16])
 	uint64_t string[4];
 	const char *text = (const char *)&string[2];
 
-	if (!at || !v8_can_read(v, at, sizeof(string)) || peek_read(v->peek, at, string, sizeof(string)) ||
-	    string[0] != at + 16 || !string[1] || string[1] > 11)
+	if (!at || !v8_can_read(v, at, sizeof(string)) ||
+	    peek_read(v->peek, at, string, sizeof(string)) || string[0] != at + 16 || !string[1] ||
+	    string[1] > 11)
 		return false;
 	for (uint64_t i = 0; i < string[1]; i++)
 		if (!isdigit((unsigned char)text[i]) && text[i] != '.')
