@@ -13,6 +13,8 @@
 #define HEAP_WORDS 512 /* read at once */
 #define HEAP_READS 4   /* 16 KiB: the allocator was found up to 0x2440 behind Heap */
 #define ALLOCATOR_WORDS 16
+/* Each isolate may have so much that is in no list: what libuv reads into, 64 KiB at a time. */
+#define UNLISTED_BYTES (256u << 10)
 
 static bool is_allocator(const struct v8 *s, const struct process_view *v, uint64_t at)
 {
@@ -180,13 +182,15 @@ static int add_large(const struct v8_walk *w, const struct process_view *v,
 	return r;
 }
 
-static int walk(struct v8 *s, const struct process_view *v)
+static int walk(struct v8 *s, const struct process_view *v, bool *fresh)
 {
 	struct v8_buffers *b = &s->buffers;
 	struct v8_walk walk = { .done = false };
 	int r;
 
-	if (b->tried && v->now_ns && v->now_ns - b->walked_ns < WALK_EVERY_NS)
+	*fresh = !b->tried || !v->now_ns || v->now_ns - b->walked_ns >= WALK_EVERY_NS ||
+		 (!b->walk.complete && !b->walk.too_many);
+	if (!*fresh)
 		return 0;
 	r = v8_walk_buffers(&s->pages, v, &b->chain, &walk);
 	if (r) {
@@ -200,26 +204,38 @@ static int walk(struct v8 *s, const struct process_view *v)
 	return 0;
 }
 
+/* A walk counts where it found about what the allocator has; else it is done again at once. */
+static void judge_walk(struct v8 *s, uint64_t allocated)
+{
+	struct v8_walk *w = &s->buffers.walk;
+	uint64_t unlisted = allocated > w->bytes ? allocated - w->bytes : 0;
+
+	if (!w->why && unlisted > allocated / 100 + s->pages.heaps * UNLISTED_BYTES)
+		w->why = "V8 was sweeping them";
+	w->complete = w->done && !w->why;
+}
+
 int v8_read_buffers(struct v8 *s, const struct process_view *v, struct inner_buffers *ret,
 		    struct inner_ranges *ranges)
 {
-	const struct v8_walk *w = &s->buffers.walk;
-	int r = walk(s, v);
+	struct v8_walk *w = &s->buffers.walk;
+	bool fresh;
+	int r;
 
+	count_bytes(s, v, ret);
+	r = walk(s, v, &fresh);
 	if (r)
 		return r;
-	count_bytes(s, v, ret);
-	if (!w->done) {
-		if (ret->known.how && !ret->known.why)
-			ret->known.why = w->why;
-		return 0;
+	if (fresh)
+		judge_walk(s, ret->known.how ? ret->bytes : 0);
+	if (w->complete) {
+		ret->count = w->count;
+		ret->resident_bytes = w->resident;
 	}
-	ret->count = w->count;
-	ret->resident_bytes = w->resident;
-	if (!ret->known.how) {
+	if (!ret->known.how && w->complete) {
 		ret->known.how = "V8's lists of them";
 		ret->bytes = w->bytes;
-	} else if (!ret->known.why) {
+	} else if (ret->known.how && !ret->known.why) {
 		ret->known.why = w->why;
 	}
 	return add_large(w, v, ranges);

@@ -86,7 +86,9 @@ struct v8_large {
 
 /* As of the last walk over every buffer. */
 struct v8_walk {
-	bool done;	 /* something is known */
+	bool done;	 /* some list was found */
+	bool too_many;	 /* not all were looked at */
+	bool complete;	 /* all of them, as far as can be told */
 	const char *why; /* what is missing in it; NULL: nothing */
 	uint64_t count, bytes, resident;
 	struct v8_large *large; /* owned */

@@ -3,7 +3,8 @@
  * which begins with a pointer back; the sweeper has lists (first element, last, sum of lengths) of
  * young and old buffers. Which words these are is learnt: a list is one where the walk from the
  * first ends at the last and the lengths of the elements have the sum that the list says. The lists
- * change while they are read; one that does not add up is read again, a few times.
+ * change while they are read; one that does not add up is read again, a few times. From a garbage
+ * collection until the next buffer is made they are in a job that the sweeper points to.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +19,8 @@
 #define TRIES 3
 #define HEAP_BYTES 4096 /* the sweeper was found up to 0x938 behind Heap */
 #define SWEEPER_WORDS 40
+#define JOB_WORDS 24
+#define FIRSTS_MAX 16
 #define ELEMENT_WORDS 5
 #define STORE_WORDS 2 /* start, bytes */
 #define LIST_BYTES_MAX (1ull << 44)
@@ -40,14 +43,16 @@ struct element {
 struct list {
 	uint64_t first, last, bytes; /* as the sweeper says */
 	uint64_t count, resident;
-	size_t larges;
+	uint64_t buffers; /* of bytes, without linear memories */
 };
 
 struct walker {
 	struct cache *cache;
 	struct v8_chain chain;
 	struct v8_walk *walk;
-	uint64_t budget; /* elements that may still be looked at */
+	uint64_t budget;	    /* elements that may still be looked at */
+	uint64_t first[FIRSTS_MAX]; /* of lists that were counted of this sweeper */
+	size_t firsts;
 };
 
 static void forget(struct cache *c)
@@ -125,6 +130,7 @@ static int count_one(struct walker *w, struct list *l, const struct element *e)
 	if (is_wasm(v, e->store[0]))
 		return 0;
 	l->count++;
+	l->buffers += e->store[1];
 	l->resident += present_bytes(&v->present->in, e->store[0], e->store[0] + e->store[1]);
 	return note_large(w, e);
 }
@@ -147,7 +153,7 @@ static int walk_list(struct walker *w, struct list *l)
 	uint64_t sum = 0, at = l->first;
 	struct element e;
 
-	l->count = l->resident = 0;
+	l->count = l->resident = l->buffers = 0;
 	while (read_element(w, at, &e)) {
 		uint64_t length = length_of(&w->chain, &e);
 
@@ -178,79 +184,121 @@ static bool may_be_list(struct walker *w, const struct list *l)
 	       read_element(w, l->first, &e) && (l->first == l->last || e.word[w->chain.next]);
 }
 
-static int try_list(struct walker *w, uint64_t sweeper, unsigned int word, struct list *ret)
+static bool was_counted(const struct walker *w, uint64_t first)
+{
+	for (size_t i = 0; i < w->firsts; i++)
+		if (w->first[i] == first)
+			return true;
+	return w->firsts == FIRSTS_MAX;
+}
+
+/* 1: there was a list at `at`, which is counted now; 0: none that adds up; -ENOMEM. */
+static int try_list(struct walker *w, uint64_t at)
 {
 	size_t larges = w->walk->larges;
 	uint64_t triple[3];
+	struct list l;
 	int r;
 
-	if (!read_cached(w->cache, sweeper + word * 8, triple, sizeof(triple)))
+	if (!read_cached(w->cache, at, triple, sizeof(triple)) || was_counted(w, triple[0]))
 		return 0;
-	*ret = (struct list){ triple[0], triple[1], triple[2] };
-	r = may_be_list(w, ret) ? walk_list(w, ret) : 0;
-	if (r <= 0)
+	l = (struct list){ triple[0], triple[1], triple[2] };
+	r = may_be_list(w, &l) ? walk_list(w, &l) : 0;
+	if (r <= 0) {
 		w->walk->larges = larges;
-	return r;
+		return r;
+	}
+	w->first[w->firsts++] = l.first;
+	w->walk->count += l.count;
+	w->walk->bytes += l.buffers;
+	w->walk->resident += l.resident;
+	w->walk->done = true;
+	return 1;
 }
 
-static bool is_empty(struct walker *w, uint64_t sweeper, unsigned int word)
+static bool is_empty(struct walker *w, uint64_t at)
 {
 	uint64_t triple[3];
 
-	return read_cached(w->cache, sweeper + word * 8, triple, sizeof(triple)) && !triple[0] &&
-	       !triple[1] && !triple[2];
+	return read_cached(w->cache, at, triple, sizeof(triple)) && !triple[0] && !triple[1] &&
+	       !triple[2];
 }
 
-static void add_list(struct walker *w, const struct list *l)
+/* The number of lists that the sweeper itself has, or a negative errno. */
+static int walk_own(struct walker *w, uint64_t sweeper)
 {
-	w->walk->count += l->count;
-	w->walk->bytes += l->bytes;
-	w->walk->resident += l->resident;
-	w->walk->done = true;
-}
-
-/* A list that was one before and is none now has changed meanwhile: once more. */
-static int walk_sweeper(struct walker *w, uint64_t sweeper)
-{
-	struct list l;
+	int found = 0;
 
 	for (unsigned int word = 1; word + 3 <= SWEEPER_WORDS; word++) {
 		bool known = w->chain.lists & 1ull << word;
-		int r = try_list(w, sweeper, word, &l);
+		uint64_t at = sweeper + word * 8;
+		int r = try_list(w, at);
 
-		for (int i = 1; known && !r && i < TRIES && !is_empty(w, sweeper, word); i++) {
+		/* one that was a list before and is none now has changed meanwhile */
+		for (int i = 1; known && !r && i < TRIES && !is_empty(w, at); i++) {
 			forget(w->cache);
-			r = try_list(w, sweeper, word, &l);
+			r = try_list(w, at);
 		}
 		if (r < 0)
 			return r;
 		if (r) {
 			w->chain.lists |= 1ull << word;
-			add_list(w, &l);
+			found++;
 			word += 2;
-		} else if (known && !is_empty(w, sweeper, word)) {
-			w->walk->why = w->budget ? "V8's lists of them changed while they were read"
-						 : "there are more of them than are looked at";
+		} else if (known && !is_empty(w, at)) {
+			w->walk->why = "V8's lists of them changed while they were read";
 		}
 	}
-	return 0;
+	return found;
+}
+
+/* The same of what one of its first words points to. */
+static int walk_job(struct walker *w, uint64_t sweeper, unsigned int word)
+{
+	uint64_t job;
+	int found = 0;
+
+	if (!read_cached(w->cache, sweeper + word * 8, &job, sizeof(job)) ||
+	    !v8_can_read(w->cache->v, job, JOB_WORDS * 8) ||
+	    (job >= sweeper && job < sweeper + SWEEPER_WORDS * 8))
+		return 0;
+	for (unsigned int i = 0; i + 3 <= JOB_WORDS; i++) {
+		int r = try_list(w, job + i * 8);
+
+		if (r < 0)
+			return r;
+		found += r;
+	}
+	return found;
+}
+
+static int walk_sweeper(struct walker *w, uint64_t sweeper)
+{
+	int found;
+
+	w->firsts = 0;
+	found = walk_own(w, sweeper);
+	for (unsigned int word = 1; found >= 0 && word < SWEEPER_WORDS / 2; word++) {
+		int r = walk_job(w, sweeper, word);
+
+		found = r < 0 ? r : found + r;
+	}
+	return found;
 }
 
 /* The arrangements of an element that are known of V8 10 to 14, with either form of the length. */
 static int learn_sweeper(struct walker *w, uint64_t sweeper)
 {
-	for (unsigned int i = 0; i < 4; i++) {
-		int r;
+	int r = 0;
 
+	for (unsigned int i = 0; !r && i < 4; i++) {
 		w->chain.next = 2 + i % 2;
 		w->chain.store = i % 2;
 		w->chain.shift = i / 2;
 		w->chain.lists = 0;
 		r = walk_sweeper(w, sweeper);
-		if (r < 0 || w->chain.lists)
-			return r;
 	}
-	return 0;
+	return r;
 }
 
 static int learn(struct walker *w, uint64_t heap)
@@ -266,12 +314,10 @@ static int learn(struct walker *w, uint64_t heap)
 		    !read_cached(w->cache, sweeper, &back, sizeof(back)) || back != heap)
 			continue;
 		r = learn_sweeper(w, sweeper);
-		if (r < 0)
-			return r;
-		if (w->chain.lists) {
+		if (r > 0)
 			w->chain.sweeper = at;
-			return 0;
-		}
+		if (r)
+			return r < 0 ? r : 0;
 	}
 	return 0;
 }
@@ -283,8 +329,11 @@ static int walk_heap(struct walker *w, uint64_t heap)
 	if (!w->chain.sweeper)
 		return learn(w, heap);
 	if (read_cached(w->cache, heap + w->chain.sweeper, &sweeper, sizeof(sweeper)) &&
-	    read_cached(w->cache, sweeper, &back, sizeof(back)) && back == heap)
-		return walk_sweeper(w, sweeper);
+	    read_cached(w->cache, sweeper, &back, sizeof(back)) && back == heap) {
+		int r = walk_sweeper(w, sweeper);
+
+		return r < 0 ? r : 0;
+	}
 	w->walk->why = "an isolate's list of them could not be found";
 	return 0;
 }
@@ -303,10 +352,11 @@ int v8_walk_buffers(const struct v8_pages *p, const struct process_view *v, stru
 	}
 	if (r)
 		return r;
-	if (!w.chain.sweeper)
-		ret->why = "V8's lists of them could not be verified";
-	else if (!w.budget)
+	ret->too_many = !w.budget;
+	if (!w.budget)
 		ret->why = "there are more of them than are looked at";
+	else if (!w.chain.sweeper)
+		ret->why = "V8's lists of them could not be verified";
 	*chain = w.chain;
 	return 0;
 }

@@ -1,10 +1,11 @@
 /*
  * What the readers of src/runtime tell of one process, one line of JSON for each look.
  *
- *   inner [--ranges] [--every-line] PID
+ *   inner [--ranges] [--every-line] [--all] PID
  *
  * One look without --every-line; with it one for each line of standard input, so that what readers
- * keep between looks is used: a test drives it with its target. With --ranges each range is told.
+ * keep between looks is used: a test drives it with its target. With --ranges each range is told;
+ * with --all each look does what readers do only from time to time.
  * "cpu_ms" is of this process and thread: "present" is the scan of which pages are in memory.
  */
 #include <errno.h>
@@ -33,7 +34,7 @@ struct reader {
 
 struct look {
 	uint32_t pid;
-	bool ranges;
+	bool ranges, all;
 	struct reader reader[READERS_MAX];
 	size_t readers;
 };
@@ -251,7 +252,8 @@ static int look(struct look *l)
 	struct present present = { .in.count = 0 };
 	struct peek peek = { .pid = l->pid };
 	struct vma_table maps = { .count = 0 };
-	struct process_view v = { "/proc", l->pid, &maps, &present, &peek, clock_monotonic_ns() };
+	struct process_view v = { "/proc",  l->pid, &maps,
+				  &present, &peek,  l->all ? 0 : clock_monotonic_ns() };
 	struct procfs_status status;
 	json_t *o = json_object();
 	double t0 = cpu_ms(), t1, t2;
@@ -310,21 +312,23 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "ranges", no_argument, NULL, 'r' },
 						 { "every-line", no_argument, NULL, 'l' },
+						 { "all", no_argument, NULL, 'a' },
 						 { 0 } };
 	struct look l = { .ranges = false };
 	bool every_line = false;
 	char line[64];
 	int c, e;
 
-	while ((c = getopt_long(argc, argv, "rl", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "rla", options, NULL)) != -1) {
 		if (c == '?')
 			return 2;
 		l.ranges |= c == 'r';
 		every_line |= c == 'l';
+		l.all |= c == 'a';
 	}
 	l.pid = optind == argc - 1 ? strtoul(argv[optind], NULL, 10) : 0;
 	if (!l.pid) {
-		fprintf(stderr, "usage: inner [--ranges] [--every-line] PID\n");
+		fprintf(stderr, "usage: inner [--ranges] [--every-line] [--all] PID\n");
 		return 2;
 	}
 	list_readers(&l);
