@@ -68,10 +68,11 @@ static void a_stale_header_with_an_absurd_size_is_refused(void **state)
 {
 	for (int g = 0; g < GENERATIONS; g++) {
 		struct v8_world *w = *state;
+		uint64_t heap;
 
 		w->generation = g;
-		put_isolate(w, 1);
-		put_record(w, page_at(0), 133ull << 40, *word_at(OBJECTS), OBJECTS);
+		heap = put_isolate(w, 1);
+		put_record(w, page_at(0), 133ull << 40, heap, heap + 0x4000);
 		look(w);
 		assert_int_equal(w->told.heap.committed_bytes, ISOLATE_BYTES);
 		assert_int_equal(bytes_of(w, INNER_HEAP), ISOLATE_BYTES);
@@ -80,7 +81,7 @@ static void a_stale_header_with_an_absurd_size_is_refused(void **state)
 	}
 }
 
-/* One of 64 GiB passes for a chunk by itself, but its space is none, or of another Heap. */
+/* They pass for chunks that hold all others, but their space is none, or of another Heap. */
 static void a_chunk_of_what_is_no_space_hides_nothing(void **state)
 {
 	struct v8_world *w = *state;
@@ -90,8 +91,8 @@ static void a_chunk_of_what_is_no_space_hides_nothing(void **state)
 	heap = put_isolate(w, 2);
 	fake = make_space(w, heap);
 	word_at(fake)[0] = OBJECTS; /* no table of a file */
-	put_record(w, page_at(0), 1ull << 36, heap, fake);
-	put_record(w, page_at(1), 1ull << 30, heap, make_space(w, make_heap(w)));
+	put_record(w, page_at(0), 40ull * V8_PAGE, heap, fake);
+	put_record(w, page_at(1), 40ull * V8_PAGE, heap, make_space(w, make_heap(w)));
 	look(w);
 	assert_int_equal(w->told.heap.heaps, 1);
 	assert_int_equal(w->told.heap.committed_bytes, ISOLATE_BYTES);

@@ -222,6 +222,25 @@ static void pointers_into_nothing_are_not_followed(void **state)
 	assert_int_equal(w->told.buffers.count, 2);
 }
 
+/* What it holds would add up, but it is not to be read. */
+static void elements_that_are_not_in_memory_are_not_read(void **state)
+{
+	struct v8_world *w = *state;
+	struct buffers_world b;
+
+	begin(w, &b);
+	put_buffer(&b, OLD, page_at(10), 100);
+	w->next_object = OBJECTS + OBJECT_BYTES / 2;
+	put_buffer(&b, OLD, page_at(11), 100);
+	look(w);
+	assert_int_equal(w->told.buffers.count, 2);
+	present_done(&w->present);
+	present_add(&w->present.in, WORLD, WORLD + WORLD_PAGES * V8_PAGE);
+	present_add(&w->present.in, OBJECTS, OBJECTS + OBJECT_BYTES / 2);
+	present_add(&w->present.in, TABLES, TABLES + 4096);
+	unlisted(w, "V8's lists of them changed while they were read");
+}
+
 static void what_is_being_swept_is_not_called_all(void **state)
 {
 	struct v8_world *w = *state;
@@ -283,6 +302,7 @@ int main(void)
 		T(a_list_that_is_a_ring_ends),
 		T(a_list_that_does_not_add_up_is_not_counted),
 		T(pointers_into_nothing_are_not_followed),
+		T(elements_that_are_not_in_memory_are_not_read),
 		T(what_is_being_swept_is_not_called_all),
 		T(without_the_allocators_name_the_lists_are_an_estimate),
 		T(an_allocator_that_isolates_share_counts_once),
