@@ -55,11 +55,14 @@ static const struct inner_runtime nothing_known = {
 		     .resident_bytes = FACT_UNKNOWN },
 };
 
-/* Sums of what spaces count; exact where that agrees with what their chunks are. */
+/*
+ * Sums of what spaces count; exact where all that they count was found. A few chunks more than that
+ * are pooled pages that could not be told yet.
+ */
 static void fill_committed(const struct v8 *s, struct inner_heap *h)
 {
 	const struct v8_pages *p = &s->pages;
-	uint64_t committed = 0, chunks = 0, differ = 0;
+	uint64_t committed = 0, chunks = 0, missing = 0;
 
 	for (size_t i = 0; i < p->spaces; i++) {
 		const struct v8_space *space = &p->space[i];
@@ -68,10 +71,10 @@ static void fill_committed(const struct v8 *s, struct inner_heap *h)
 			continue;
 		chunks += space->live_bytes;
 		committed += s->committed ? space->word[s->committed] : 0;
-		differ += s->committed && space->word[s->committed] != space->live_bytes;
+		missing += s->committed && space->word[s->committed] > space->live_bytes;
 	}
 	h->committed_bytes = s->committed ? committed : chunks;
-	h->known.exact = s->committed && !differ && !p->swapped && !p->refused;
+	h->known.exact = s->committed && !missing && !p->swapped && !p->refused;
 	h->known.how = s->committed ? "what the spaces of its isolates have committed"
 				    : "chunks of its isolates";
 	if (!s->committed)
@@ -80,7 +83,7 @@ static void fill_committed(const struct v8 *s, struct inner_heap *h)
 		h->known.why = "there is more than is looked at";
 	else if (p->swapped)
 		h->known.why = "some of its pages were in swap before they were seen";
-	else if (differ)
+	else if (missing)
 		h->known.why = "it changed while it was read";
 	else
 		h->known.why = NULL;
