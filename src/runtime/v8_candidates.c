@@ -1,6 +1,7 @@
 #include "runtime/v8_impl.h"
 
 #define ADDRESS_MAX (1ull << 47)
+#define HINT_MAX (1ull << 46) /* V8 asks for random addresses below it */
 
 /* V8 takes its chunks as private memory of no file. */
 static bool may_hold_chunks(const struct vma *vma)
@@ -47,7 +48,8 @@ bool v8_next_place(struct v8_places *p, uint64_t *ret)
 			continue;
 		if (p->next <= vma->start) {
 			p->next = align_up(vma->start);
-			p->swapped += count_in(&p->v->present->swapped, p->next, vma->end);
+			if (vma->end <= HINT_MAX)
+				p->swapped += count_in(&p->v->present->swapped, p->next, vma->end);
 		}
 		at = first_in(&p->v->present->in, p->next, vma->end);
 		if (at < vma->end) {

@@ -10,6 +10,7 @@
 #include "runtime/v8_impl.h"
 
 #define MARGIN 0x4000
+#define MAPPINGS_MAX 1024 /* of one chunk */
 
 struct batch {
 	uint64_t place[V8_BATCH];
@@ -282,11 +283,26 @@ static int read_spaces(const struct process_view *v, struct v8_pages *p)
 	return r;
 }
 
+/* Private memory without a gap; a chunk of code is of several mappings. */
+static bool is_mapped(const struct vma_table *maps, uint64_t start, uint64_t end)
+{
+	const struct vma *vma = maps_find(maps, start), *stop = maps->vma + maps->count;
+
+	for (int i = 0; vma && vma < stop && i < MAPPINGS_MAX; i++, vma++) {
+		if (vma->start > start || vma->kind != VMA_ANON || vma->shared)
+			return false;
+		if (vma->end >= end)
+			return true;
+		start = vma->end;
+	}
+	return false;
+}
+
 static bool counts(const struct process_view *v, const struct v8_pages *p, const struct v8_chunk *c)
 {
-	return !c->heap ||
-	       (c->space < p->spaces && p->space[c->space].owner == c->owner &&
-		p->space[c->space].verified && maps_find(v->maps, c->address + c->size - 1));
+	return !c->heap || (c->space < p->spaces && p->space[c->space].owner == c->owner &&
+			    p->space[c->space].verified &&
+			    is_mapped(v->maps, c->address, c->address + c->size));
 }
 
 static void note_heap(struct v8_pages *p, uint64_t heap)

@@ -261,6 +261,54 @@ static void a_linear_memory_and_generated_code_are_told_by_their_mappings(void *
 	assert_int_equal(bytes_of(w, INNER_CODE), 20ull * V8_PAGE - ISOLATE_BYTES);
 }
 
+static void a_chunk_that_goes_beyond_its_mapping_is_refused(void **state)
+{
+	struct v8_world *w = *state;
+	uint64_t heap;
+
+	w->generation = V8_12;
+	heap = put_isolate(w, 0);
+	put_chunk(w, 63, (OBJECTS - WORLD) - 62ull * V8_PAGE, make_space(w, heap));
+	look(w);
+	assert_int_equal(bytes_of(w, INNER_HEAP), ISOLATE_BYTES);
+}
+
+static uint64_t any_word(uint32_t *seed)
+{
+	static const uint64_t base[] = { WORLD, OBJECTS, TABLES, 0, 1ull << 46, UINT64_MAX << 20 };
+
+	*seed = *seed * 1664525 + 1013904223;
+	return base[(*seed >> 8) % 6] + (uint64_t)(*seed >> 12) % 4096 * 64;
+}
+
+/* Whatever becomes of the words: what is told lies in what is mapped. */
+static void random_words_do_no_harm(void **state)
+{
+	struct v8_world *w = *state;
+	uint32_t seed = 7;
+
+	for (int i = 0; i < 90; i++) {
+		w->generation = i % GENERATIONS;
+		w->next_object = OBJECTS;
+		put_isolate(w, i % 20);
+		for (int k = 0; k < 40; k++) {
+			uint64_t n = any_word(&seed) / 64;
+
+			word_at(k % 2 ? page_at(n % 26) : OBJECTS + n % 4096 * 128)[k / 2 % 16] =
+				any_word(&seed);
+		}
+		if (w->state || i % 30 == 0)
+			look(w);
+		for (size_t k = 0; k < w->ranges.count; k++) {
+			assert_true(w->ranges.range[k].start >= WORLD);
+			assert_true(w->ranges.range[k].end <= WORLD + WORLD_PAGES * V8_PAGE);
+		}
+		assert_true(w->told.heap.resident_bytes == FACT_UNKNOWN ||
+			    w->told.heap.resident_bytes <= WORLD_PAGES * V8_PAGE);
+	}
+	assert_non_null(w->state);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, v8_world_setup, v8_world_teardown)
@@ -278,6 +326,8 @@ int main(void)
 		T(a_page_whose_record_is_freed_is_pooled),
 		T(pages_that_are_not_in_memory_are_not_read),
 		T(a_chunk_that_went_to_swap_is_what_it_was),
+		T(a_chunk_that_goes_beyond_its_mapping_is_refused),
+		T(random_words_do_no_harm),
 		T(a_linear_memory_and_generated_code_are_told_by_their_mappings),
 	};
 
