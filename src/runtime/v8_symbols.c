@@ -28,25 +28,30 @@ static const char *const wanted_name[WANTED] = {
 	[NODE] = "_ZN4node11per_process8metadataE",
 };
 
+/* Whether the name at `at` is `name`, of len bytes; where it ends is seen before it is compared. */
+static bool is_name(const struct elf_bytes *names, size_t at, const char *name, size_t len)
+{
+	const char *text = (const char *)names->bytes + at;
+
+	return len < names->len - at && text[len] == 0 && memcmp(text, name, len) == 0;
+}
+
 /* Values of the wanted symbols, 0 where one is not there. */
 static void find_values(const struct elf_bytes *symbols, const struct elf_bytes *names,
 			uint64_t ret[WANTED])
 {
+	size_t len[WANTED];
 	Elf64_Sym s;
 
+	for (int w = 0; w < WANTED; w++)
+		len[w] = strlen(wanted_name[w]);
 	for (size_t at = 0; at + sizeof(s) <= symbols->len; at += sizeof(s)) {
-		const char *name;
-
 		memcpy(&s, symbols->bytes + at, sizeof(s));
 		if (s.st_shndx == SHN_UNDEF || s.st_name >= names->len)
 			continue;
-		name = (const char *)names->bytes + s.st_name;
-		for (int w = 0; w < WANTED; w++) {
-			size_t len = strlen(wanted_name[w]) + 1;
-
-			if (len <= names->len - s.st_name && memcmp(name, wanted_name[w], len) == 0)
+		for (int w = 0; w < WANTED; w++)
+			if (is_name(names, s.st_name, wanted_name[w], len[w]))
 				ret[w] = s.st_value;
-		}
 	}
 }
 
