@@ -179,7 +179,7 @@ static bool may_be_list(struct walker *w, const struct list *l)
 {
 	struct element e;
 
-	return l->first && l->last && l->bytes && l->bytes < LIST_BYTES_MAX && l->first % 8 == 0 &&
+	return l->first && l->last && l->bytes < LIST_BYTES_MAX && l->first % 8 == 0 &&
 	       l->last % 8 == 0 && read_element(w, l->last, &e) && e.word[w->chain.next] == 0 &&
 	       read_element(w, l->first, &e) && (l->first == l->last || e.word[w->chain.next]);
 }
@@ -192,15 +192,19 @@ static bool was_counted(const struct walker *w, uint64_t first)
 	return w->firsts == FIRSTS_MAX;
 }
 
-/* 1: there was a list at `at`, which is counted now; 0: none that adds up; -ENOMEM. */
-static int try_list(struct walker *w, uint64_t at)
+/*
+ * 1: there was a list at `at`, which is counted now; 0: none that adds up; -ENOMEM. One of empty
+ * buffers has a sum of 0: that teaches nothing, but where a list is known to be it is one.
+ */
+static int try_list(struct walker *w, uint64_t at, bool known)
 {
 	size_t larges = w->walk->larges;
 	uint64_t triple[3];
 	struct list l;
 	int r;
 
-	if (!read_cached(w->cache, at, triple, sizeof(triple)) || was_counted(w, triple[0]))
+	if (!read_cached(w->cache, at, triple, sizeof(triple)) || was_counted(w, triple[0]) ||
+	    (!known && !triple[2]))
 		return 0;
 	l = (struct list){ triple[0], triple[1], triple[2] };
 	r = may_be_list(w, &l) ? walk_list(w, &l) : 0;
@@ -224,25 +228,42 @@ static bool is_empty(struct walker *w, uint64_t at)
 	       !triple[2];
 }
 
+/*
+ * Words of the sweeper by glibc's header of it, or what is looked at at most. What was a list
+ * behind its end belonged to a neighbour and need not be one for ever.
+ */
+static unsigned int own_words(struct walker *w, uint64_t sweeper)
+{
+	uint64_t size;
+
+	if (!read_cached(w->cache, sweeper - 8, &size, sizeof(size)))
+		return SWEEPER_WORDS;
+	size &= ~7ull;
+	return size % 16 == 0 && size >= 64 && size / 8 <= SWEEPER_WORDS ? size / 8 - 1
+									 : SWEEPER_WORDS;
+}
+
 /* The number of lists that the sweeper itself has, or a negative errno. */
 static int walk_own(struct walker *w, uint64_t sweeper)
 {
+	unsigned int words = own_words(w, sweeper);
 	int found = 0;
 
 	for (unsigned int word = 1; word + 3 <= SWEEPER_WORDS; word++) {
 		bool known = w->chain.lists & 1ull << word;
 		uint64_t at = sweeper + word * 8;
-		int r = try_list(w, at);
+		int r = try_list(w, at, known);
 
 		/* one that was a list before and is none now has changed meanwhile */
 		for (int i = 1; known && !r && i < TRIES && !is_empty(w, at); i++) {
 			forget(w->cache);
-			r = try_list(w, at);
+			r = try_list(w, at, known);
 		}
 		if (r < 0)
 			return r;
 		if (r) {
-			w->chain.lists |= 1ull << word;
+			if (word + 3 <= words)
+				w->chain.lists |= 1ull << word;
 			found++;
 			word += 2;
 		} else if (known && !is_empty(w, at)) {
@@ -263,7 +284,7 @@ static int walk_job(struct walker *w, uint64_t sweeper, unsigned int word)
 	    (job >= sweeper && job < sweeper + SWEEPER_WORDS * 8))
 		return 0;
 	for (unsigned int i = 0; i + 3 <= JOB_WORDS; i++) {
-		int r = try_list(w, job + i * 8);
+		int r = try_list(w, job + i * 8, false);
 
 		if (r < 0)
 			return r;

@@ -100,6 +100,45 @@ static void lists_in_a_job_are_walked(void **state)
 	assert_int_equal(w->told.buffers.resident_bytes, 8192);
 }
 
+/* Known as a list, it is one without a sum as well. */
+static void a_list_of_empty_buffers_adds_up(void **state)
+{
+	struct v8_world *w = *state;
+	struct buffers_world b;
+	uint64_t first;
+
+	begin(w, &b);
+	first = put_buffer(&b, YOUNG, page_at(12), 100);
+	put_buffer(&b, OLD, page_at(10), 100);
+	look(w);
+	assert_int_equal(w->told.buffers.count, 2);
+	word_at(first)[4] = word_at(word_at(first)[1])[1] = 0;
+	word_at(b.sweeper)[YOUNG + 2] = 0;
+	word_at(b.allocator)[2] -= 100;
+	look(w);
+	assert_null(w->told.buffers.known.why);
+	assert_int_equal(w->told.buffers.count, 1);
+}
+
+/* Of what lies behind the sweeper in malloc's memory nothing is expected at the next look. */
+static void a_list_of_a_neighbour_may_go(void **state)
+{
+	struct v8_world *w = *state;
+	struct buffers_world b;
+
+	begin(w, &b);
+	word_at(b.sweeper)[-1] = 0xa0 | 1;
+	put_buffer(&b, OLD, page_at(10), 4096);
+	put_buffer(&b, 24, page_at(12), 4096);
+	look(w);
+	assert_int_equal(w->told.buffers.count, 2);
+	memset(word_at(b.sweeper) + 24, 7, 24);
+	word_at(b.allocator)[2] -= 4096;
+	look(w);
+	assert_null(w->told.buffers.known.why);
+	assert_int_equal(w->told.buffers.count, 1);
+}
+
 /* A chunk of malloc's that is a mapping: its header says so, here and whenever it is told. */
 static void a_buffer_that_is_a_mapping_is_a_range(void **state)
 {
@@ -297,6 +336,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(buffers_are_counted_and_walked),
 		T(lists_in_a_job_are_walked),
+		T(a_list_of_empty_buffers_adds_up),
+		T(a_list_of_a_neighbour_may_go),
 		T(a_buffer_that_is_a_mapping_is_a_range),
 		T(a_walk_is_done_every_30_s),
 		T(a_list_that_is_a_ring_ends),
