@@ -1,0 +1,43 @@
+/*
+ * The tables in which a Java virtual machine of the HotSpot family describes itself to debuggers:
+ * gHotSpotVMStructs (fields of its structures) and gHotSpotVMTypes, as vmStructs.hpp of OpenJDK
+ * declares their entries, and the flags that they lead to. They belong to the process: nothing in
+ * them is believed beyond its bounds. `mem` is /proc/PID/mem.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HOTSPOT_ABSENT UINT64_MAX
+#define HOTSPOT_FLAGS_MAX 4096 /* OpenJDK 17 has 1270 */
+
+struct hotspot_field {
+	const char *type, *name;
+};
+
+/*
+ * For each wanted field its offset in an object, of a static one its address; HOTSPOT_ABSENT where
+ * the machine does not tell. The number of those found.
+ */
+size_t hotspot_fields(int mem, uint64_t table, const struct hotspot_field *wanted, size_t n,
+		      uint64_t *ret);
+
+/* Bytes of an object. -ENOENT. */
+int hotspot_type_size(int mem, uint64_t table, const char *type, uint64_t *ret);
+
+/* The table of flags. */
+struct hotspot_flags {
+	uint64_t first, count, bytes; /* where, how many, size of one */
+	uint64_t name, value;	      /* offsets of pointers in one */
+};
+
+/* 0 or -EIO; the tables as pointed to by gHotSpotVMStructs and gHotSpotVMTypes. */
+int hotspot_flags_find(int mem, uint64_t structs, uint64_t types, struct hotspot_flags *ret);
+/* Values of flags that are bool; `ret` of one that is not there stays. The number found. */
+size_t hotspot_flags_read(int mem, const struct hotspot_flags *f, const char *const *names,
+			  size_t n, bool *ret);
+
+/* 0 when it cannot be read. */
+uint64_t hotspot_word(int mem, uint64_t at);
+bool hotspot_bytes(int mem, uint64_t at, void *ret, size_t n);
