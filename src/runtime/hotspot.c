@@ -33,7 +33,8 @@ static int read_frame_pointers(int mem, const struct hotspot_flags *flags, bool 
 /* The interpreter's buffer, and the return address of the stub that enters Java below it. */
 static int read_kept(int mem, const uint64_t fact[FACTS], struct hotspot_code *ret)
 {
-	uint64_t queue = hotspot_word(mem, fact[CODE]), entry = hotspot_word(mem, fact[ENTRY]), buffer;
+	uint64_t queue = hotspot_word(mem, fact[CODE]), entry = hotspot_word(mem, fact[ENTRY]),
+		 buffer;
 	int32_t limit = 0;
 
 	if (!queue || !entry)
