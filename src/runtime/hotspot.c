@@ -1,14 +1,10 @@
 #include "runtime/hotspot.h"
 
-#include <elf.h>
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "runtime/hotspot_vm.h"
-#include "sys/elf.h"
+#include "runtime/symbols.h"
 
-#define SYMBOL_BYTES_MAX (8u << 20)
 #define CODE_BYTES_MAX (2048ull << 20) /* the machine's own limit */
 
 /* What is looked up. */
@@ -81,42 +77,17 @@ int hotspot_read(int mem, const struct hotspot *h, struct hotspot_code *ret)
 	return r;
 }
 
-/* The symbol's value, 0 when it is not there. */
-static uint64_t symbol_value(const struct elf_bytes *symbols, const struct elf_bytes *names,
-			     const char *name)
-{
-	size_t len = strlen(name) + 1;
-	Elf64_Sym s;
-
-	for (size_t at = 0; at + sizeof(s) <= symbols->len; at += sizeof(s)) {
-		memcpy(&s, symbols->bytes + at, sizeof(s));
-		if (s.st_shndx != SHN_UNDEF && s.st_name < names->len &&
-		    len <= names->len - s.st_name &&
-		    memcmp(names->bytes + s.st_name, name, len) == 0)
-			return s.st_value;
-	}
-	return 0;
-}
-
 int hotspot_find(const struct elf_file *f, uint64_t bias, struct hotspot *ret)
 {
-	struct elf_bytes symbols = { 0 }, names = { 0 };
-	uint64_t structs = 0, types = 0;
-	int r = elf_section(f, ".dynsym", SYMBOL_BYTES_MAX, &symbols);
+	static const char *const names[] = { "gHotSpotVMStructs", "gHotSpotVMTypes" };
+	struct symbol found[2];
+	int r = symbols_find(f, false, names, 2, found);
 
-	if (!r)
-		r = elf_section(f, ".dynstr", SYMBOL_BYTES_MAX, &names);
-	if (!r) {
-		structs = symbol_value(&symbols, &names, "gHotSpotVMStructs");
-		types = symbol_value(&symbols, &names, "gHotSpotVMTypes");
-	}
-	free(symbols.bytes);
-	free(names.bytes);
 	if (r == -ENOMEM)
 		return r;
-	if (!structs || !types)
+	if (r || !found[0].vaddr || !found[1].vaddr)
 		return -ENOENT;
-	ret->structs = structs + bias;
-	ret->types = types + bias;
+	ret->structs = found[0].vaddr + bias;
+	ret->types = found[1].vaddr + bias;
 	return 0;
 }
