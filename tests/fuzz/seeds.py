@@ -384,6 +384,28 @@ def replays():
         put("replay", name, bytes([how & 5]) + text.encode()[:MOST - 1])
 
 
+def hsperf():
+    """Counters of a Java machine with two generations, and the same cut short."""
+    numbers = {f"sun.gc.generation.{g}.{what}": 1 << 20 + g
+               for g in (0, 1) for what in ("capacity", "space.0.used", "space.0.capacity")}
+    numbers["sun.gc.metaspace.capacity"] = 1 << 16
+    texts = {"sun.gc.policy.name": b"GarbageFirst", "java.property.java.version": b"17.0.15"}
+    entries = []
+    for name, value in [*numbers.items(), *texts.items()]:
+        text = isinstance(value, bytes)
+        data = value + b"\0" if text else struct.pack("<q", value)
+        at = (20 + len(name) + 1 + 7) // 8 * 8
+        length = (at + len(data) + 7) // 8 * 8
+        head = struct.pack("<iiiBBBBi", length, 20, len(data) if text else 0,
+                           ord("B" if text else "J"), 1, 5 if text else 2, 3, at)
+        entries.append(((head + name.encode()).ljust(at, b"\0") + data).ljust(length, b"\0"))
+    body = b"".join(entries)
+    header = b"\xca\xfe\xc0\xc0\1\2\0\1" + struct.pack("<iiqii", 32 + len(body), 0, 0, 32,
+                                                            len(entries))
+    put("hsperf", "machine", header + body)
+    put("hsperf", "cut", (header + body)[:300])
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         elf(folder)
@@ -399,6 +421,7 @@ def main():
     growth()
     series()
     replays()
+    hsperf()
 
 
 main()
