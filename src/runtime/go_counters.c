@@ -3,21 +3,22 @@
 #include <errno.h>
 #include <stdbool.h>
 
-#define PAGE_BYTES 8192 /* of Go's heap, on every system */
+#define PAGE_BYTES 8192		    /* of Go's heap, on every system */
+#define OWN_BYTES_MAX (64ull << 20) /* a small program's; 10 MB for a heap of 117 MB */
 
-/*
- * What may lie in the mapped range and is no heap: stacks of goroutines and what the collector
- * works with. More than half of it would be a program of idle goroutines only; then nothing is
- * told.
- */
+/* The rest of what is mapped are stacks of goroutines and what the collector works with. */
 static bool sums_up(const struct go_counters *c, uint64_t mapped)
 {
-	uint64_t heap;
+	return c->in_use <= mapped && c->released <= mapped && c->free <= mapped &&
+	       c->in_use + c->released + c->free <= mapped;
+}
 
-	if (c->in_use > mapped || c->released > mapped || c->free > mapped)
-		return false;
-	heap = c->in_use + c->released + c->free;
-	return heap <= mapped && heap >= mapped / 2;
+/* What is mapped and not given back is ready, and with it the runtime's own memory elsewhere. */
+static bool is_ready(const struct go_counters *c, uint64_t mapped)
+{
+	uint64_t least = mapped - c->released;
+
+	return c->ready >= least && c->ready - least <= mapped / 4 + OWN_BYTES_MAX;
 }
 
 int go_counters_check(const uint64_t words[GO_COUNTERS], uint64_t mapped_bytes,
@@ -30,8 +31,7 @@ int go_counters_check(const uint64_t words[GO_COUNTERS], uint64_t mapped_bytes,
 		return -EAGAIN;
 	if (c.freed > c.allocated || c.allocated - c.freed > c.in_use || c.allocated == c.freed)
 		return -EAGAIN;
-	/* what is mapped and not given back is ready, with the runtime's own beside it */
-	if (c.ready < mapped_bytes - c.released || c.ready > 2 * mapped_bytes + (256ull << 20))
+	if (!is_ready(&c, mapped_bytes))
 		return -EAGAIN;
 	*ret = c;
 	return 0;
