@@ -54,6 +54,15 @@ static const struct hotspot_field wanted[JVM_FACTS] = {
 	[JF_SERIAL_BOTTOM] = { "ContiguousSpace", "_bottom" },
 	[JF_SERIAL_BOTTOM_17] = { "Space", "_bottom" },
 	[JF_SERIAL_TOP] = { "ContiguousSpace", "_top" },
+	[JF_SHENANDOAH_GLOBAL] = { "ShenandoahHeap", "_global_generation" },
+	[JF_SHENANDOAH_GLOBAL_USED] = { "ShenandoahGeneration", "_used" },
+	[JF_Z_HEAP] = { "ZCollectedHeap", "_heap" },
+	[JF_Z_PAGES] = { "ZHeap", "_page_allocator" },
+	[JF_Z_USED] = { "ZPageAllocator", "_used" },
+	[JF_Z_NODES] = { "ZNUMA", "_count" },
+	[JF_Z_PARTITIONS] = { "ZPageAllocator", "_partitions" },
+	[JF_Z_PARTITION_AT] = { "ZPerNUMAZPartition", "_addr" },
+	[JF_Z_PARTITION_USED] = { "ZPartition", "_used" },
 };
 
 static bool known(const struct jvm *j, enum jvm_fact f)

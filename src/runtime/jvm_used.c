@@ -52,6 +52,38 @@ static uint64_t serial_used(const struct jvm *j, const struct process_view *v)
 	return FACT_UNKNOWN;
 }
 
+static uint64_t shenandoah_used(const struct jvm *j, const struct process_view *v)
+{
+	uint64_t all, used;
+
+	if (get(j, v, j->heap, JF_SHENANDOAH_USED, &used))
+		return used;
+	if (get(j, v, j->heap, JF_SHENANDOAH_GLOBAL, &all) &&
+	    get(j, v, all, JF_SHENANDOAH_GLOBAL_USED, &used))
+		return used;
+	return FACT_UNKNOWN;
+}
+
+/* Pages of the heap that are given out; of one partition, where there are no more. */
+static uint64_t z_used(const struct jvm *j, const struct process_view *v)
+{
+	uint64_t pages, partition, used;
+	uint32_t nodes;
+
+	if (j->fact[JF_Z_HEAP] == HOTSPOT_ABSENT || j->fact[JF_Z_PAGES] == HOTSPOT_ABSENT)
+		return FACT_UNKNOWN;
+	pages = j->heap + j->fact[JF_Z_HEAP] + j->fact[JF_Z_PAGES];
+	if (get(j, v, pages, JF_Z_USED, &used))
+		return used;
+	if (j->fact[JF_Z_NODES] == HOTSPOT_ABSENT || j->fact[JF_Z_PARTITIONS] == HOTSPOT_ABSENT ||
+	    view_read(v, j->fact[JF_Z_NODES], &nodes, sizeof(nodes)) < 0 || nodes != 1)
+		return FACT_UNKNOWN;
+	if (get(j, v, pages + j->fact[JF_Z_PARTITIONS], JF_Z_PARTITION_AT, &partition) &&
+	    get(j, v, partition, JF_Z_PARTITION_USED, &used))
+		return used;
+	return FACT_UNKNOWN;
+}
+
 uint64_t jvm_used(const struct jvm *j, const struct process_view *v)
 {
 	uint64_t used;
@@ -59,8 +91,8 @@ uint64_t jvm_used(const struct jvm *j, const struct process_view *v)
 	switch (j->gc) {
 	case JVM_G1: /* without the regions that threads allocate from now */
 		return get(j, v, j->heap, JF_G1_USED, &used) ? used : FACT_UNKNOWN;
-	case JVM_SHENANDOAH:
-		return get(j, v, j->heap, JF_SHENANDOAH_USED, &used) ? used : FACT_UNKNOWN;
+	case JVM_SHENANDOAH: return shenandoah_used(j, v);
+	case JVM_Z: return z_used(j, v);
 	case JVM_PARALLEL: return parallel_used(j, v);
 	case JVM_SERIAL: return serial_used(j, v);
 	default: return FACT_UNKNOWN;
