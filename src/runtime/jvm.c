@@ -72,21 +72,35 @@ static bool known(const struct jvm *j, enum jvm_fact f)
 
 /* --- what does not change in the life of a machine */
 
-static int learn_gc(int mem, uint64_t structs, uint64_t types, enum jvm_gc *ret)
+/* Which collector it has, and how it makes references. */
+static int learn_flags(int mem, uint64_t structs, uint64_t types, struct jvm *j)
 {
-	static const char *const names[] = { "UseG1GC", "UseParallelGC", "UseSerialGC",
-					     "UseShenandoahGC", "UseZGC" };
-	bool on[5] = { false };
+	static const char *const names[] = { "UseG1GC",
+					     "UseParallelGC",
+					     "UseSerialGC",
+					     "UseShenandoahGC",
+					     "UseZGC",
+					     "UseCompressedOops",
+					     "UseCompressedClassPointers",
+					     "UseCompactObjectHeaders" };
+	bool on[8] = { false };
 	struct hotspot_flags flags;
 	int r = hotspot_flags_find(mem, structs, types, &flags);
 
-	*ret = JVM_GC_OTHER;
 	if (r)
 		return r;
-	hotspot_flags_read(mem, &flags, names, 5, on);
+	hotspot_flags_read(mem, &flags, names, 8, on);
 	for (int i = 0; i < 5; i++)
 		if (on[i])
-			*ret = JVM_G1 + i;
+			j->gc = JVM_G1 + i;
+	j->direct.short_oops = on[5];
+	j->direct.short_classes = on[6];
+	if (j->gc != JVM_G1 && j->gc != JVM_PARALLEL && j->gc != JVM_SERIAL)
+		j->direct.why = "Java's count of its direct buffers is read with G1, Parallel and "
+				"Serial only: with others objects move while they are looked at";
+	else if (on[7])
+		j->direct.why = "objects have compact headers: Java's count of its direct buffers "
+				"is not read";
 	return 0;
 }
 
@@ -138,13 +152,15 @@ int jvm_learn(const struct process_view *v, const struct hotspot *tables, struct
 	for (enum jvm_fact f = JF_HEAP; f <= JF_WORDS; f++)
 		if (!known(&j, f))
 			return -EIO;
-	r = learn_gc(mem, structs, types, &j.gc);
+	r = learn_flags(mem, structs, types, &j);
 	if (r)
 		return r;
 	*why = "the Java machine is still starting";
 	r = learn_heap(v, &j, why);
 	if (r)
 		return r;
+	if (!j.direct.why)
+		jvm_direct_learn(&j.direct, v, mem, structs);
 	if (known(&j, JF_MAJOR) && view_read(v, j.fact[JF_MAJOR], &major, sizeof(major)) == 0)
 		snprintf(j.version, sizeof(j.version), "%u", major);
 	*ret = j;
@@ -258,7 +274,7 @@ static void fill_used(const struct jvm *j, const struct process_view *v, struct 
 	}
 }
 
-int jvm_read(const struct jvm *j, const struct process_view *v, struct inner_runtime *ret,
+int jvm_read(struct jvm *j, const struct process_view *v, struct inner_runtime *ret,
 	     struct inner_ranges *ranges)
 {
 	size_t first = ranges->count;
@@ -267,7 +283,6 @@ int jvm_read(const struct jvm *j, const struct process_view *v, struct inner_run
 	*ret = (struct inner_runtime){ .name = "jvm" };
 	memcpy(ret->version, j->version, sizeof(ret->version));
 	ret->buffers = (struct inner_buffers){
-		.known.why = "Java's direct buffers have no counter that can be read from outside",
 		.bytes = FACT_UNKNOWN,
 		.count = FACT_UNKNOWN,
 		.resident_bytes = FACT_UNKNOWN,
@@ -291,6 +306,7 @@ int jvm_read(const struct jvm *j, const struct process_view *v, struct inner_run
 		return r;
 	view_sum(v, ranges, first, &ret->heap);
 	fill_used(j, v, ret);
+	jvm_direct_read(&j->direct, v, j->start, j->end, &ret->buffers);
 	return 0;
 }
 

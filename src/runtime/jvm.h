@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "runtime/hotspot.h"
+#include "runtime/jvm_direct.h"
 #include "runtime/runtime.h"
 
 enum jvm_gc { JVM_GC_OTHER, JVM_G1, JVM_PARALLEL, JVM_SERIAL, JVM_SHENANDOAH, JVM_Z };
@@ -61,6 +62,7 @@ struct jvm {
 	uint64_t heap;	     /* the object; it does not move */
 	uint64_t start, end; /* reserved for the heap; both 0: ZGC */
 	char version[32];
+	struct jvm_direct direct;
 };
 
 /* From the tables of a running machine. -EAGAIN: not set up yet; others with *why. */
@@ -70,5 +72,5 @@ int jvm_learn(const struct process_view *v, const struct hotspot *tables, struct
 /* Bytes of objects at this moment as the collector itself has them; FACT_UNKNOWN. */
 uint64_t jvm_used(const struct jvm *j, const struct process_view *v);
 
-int jvm_read(const struct jvm *j, const struct process_view *v, struct inner_runtime *ret,
+int jvm_read(struct jvm *j, const struct process_view *v, struct inner_runtime *ret,
 	     struct inner_ranges *ranges);

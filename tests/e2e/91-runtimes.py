@@ -74,34 +74,37 @@ def check_heap(look, name, committed, used, share_used=ERROR):
     return told
 
 
-def java(folder, *options):
-    return Target("/usr/bin/java", "-Xmx512m", "-XX:NativeMemoryTracking=summary", *options,
-                  "-cp", folder, "Heap")
+# It gives memory back on its own: its account would be old at the look.
+STILL = ["-XX:+UnlockExperimentalVMOptions", "-XX:-ShenandoahUncommit"]
+MACHINES = [("G1",), ("Parallel",), ("Serial",), ("Serial", "-XX:-UsePerfData"),
+            ("Shenandoah", *STILL), ("Z",)]
+
+
+def java(folder, gc, *options):
+    return Target("/usr/bin/java", "-Xmx512m", "-XX:NativeMemoryTracking=summary",
+                  f"-XX:+Use{gc}GC", *options, "-cp", folder, "Heap")
+
+
+def check_direct(buffers, truth, can_be_told):
+    if can_be_told:
+        check(buffers["known"]["exact"] and buffers["bytes"] == truth["direct"] and
+              buffers["count"] == truth["buffers"], f"direct buffers: {buffers}, truth {truth}")
+    else:
+        check("bytes" not in buffers and buffers["known"]["why"], f"direct buffers: {buffers}")
 
 
 def test_java_heaps_of_every_collector_are_what_the_machine_says():
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["/usr/bin/javac", "-d", folder, os.path.join(REAL, "Heap.java")], check=True)
-        for gc in "G1", "Parallel", "Serial", "Shenandoah", "Z":
-            # it gives memory back on its own, so that its account would be old at the look
-            still = ["-XX:+UnlockExperimentalVMOptions", "-XX:-ShenandoahUncommit"]
-            still = still if gc == "Shenandoah" else []
-            with java(folder, f"-XX:+Use{gc}GC", *still) as target, Looker(target.pid) as looker:
+        for gc, *options in MACHINES:
+            with java(folder, gc, *options) as target, Looker(target.pid) as looker:
                 truth = json.loads(target.line())
                 told = check_heap(looker.look(), "jvm", truth["committed"], truth["used"])
                 heap = told["runtime"]["heap"]
                 check(heap["resident_bytes"] >= 200e6, f"{gc}: {heap}")
                 check(told["uses"]["code"]["resident"] > 0, f"{gc}: no code cache: {told}")
                 check("used_as_of" not in heap, f"{gc}: {heap}")
-
-
-def test_java_without_counters_is_read_all_the_same():
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["/usr/bin/javac", "-d", folder, os.path.join(REAL, "Heap.java")], check=True)
-        with java(folder, "-XX:-UsePerfData", "-XX:+UseSerialGC") as target, \
-                Looker(target.pid) as looker:
-            truth = json.loads(target.line())
-            check_heap(looker.look(), "jvm", truth["committed"], truth["used"])
+                check_direct(told["runtime"]["buffers"], truth, gc in ("G1", "Parallel", "Serial"))
 
 
 def python_account(process):

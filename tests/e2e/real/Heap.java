@@ -1,3 +1,4 @@
+import java.lang.management.BufferPoolMXBean;
 import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -26,11 +27,14 @@ public class Heap {
             KEPT.add(new byte[1000000]);
         for (int i = 0; i < 20; i++)
             KEPT.add(ByteBuffer.allocateDirect(1000000));
+        BufferPoolMXBean direct = ManagementFactory.getPlatformMXBeans(BufferPoolMXBean.class)
+            .stream().filter(p -> p.getName().equals("direct")).findFirst().get();
         committed(); // what it loads is there before the collection
         System.gc();
         Runtime r = Runtime.getRuntime();
         System.out.println("{\"committed\": " + committed() + ", \"used\": "
-            + (r.totalMemory() - r.freeMemory()) + "}");
+            + (r.totalMemory() - r.freeMemory()) + ", \"direct\": " + direct.getMemoryUsed()
+            + ", \"buffers\": " + direct.getCount() + "}");
         System.in.read();
         System.out.println(KEPT.size());
     }
