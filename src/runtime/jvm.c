@@ -161,8 +161,10 @@ int jvm_learn(const struct process_view *v, const struct hotspot *tables, struct
 		return r;
 	if (!j.direct.why)
 		jvm_direct_learn(&j.direct, v, mem, structs);
-	if (known(&j, JF_MAJOR) && view_read(v, j.fact[JF_MAJOR], &major, sizeof(major)) == 0)
+	if (known(&j, JF_MAJOR) && view_read(v, j.fact[JF_MAJOR], &major, sizeof(major)) == 0) {
 		snprintf(j.version, sizeof(j.version), "%u", major);
+		jvm_metaspace_learn(&j.metaspace, mem, structs, major);
+	}
 	*ret = j;
 	return 0;
 }
@@ -302,6 +304,8 @@ int jvm_read(struct jvm *j, const struct process_view *v, struct inner_runtime *
 		r = add_code(j, v, ranges);
 	if (!r)
 		r = add_cards(j, v, ranges);
+	if (!r)
+		r = jvm_metaspace_add(&j->metaspace, v, ranges);
 	if (r)
 		return r;
 	view_sum(v, ranges, first, &ret->heap);

@@ -5,6 +5,7 @@
 
 #include "runtime/hotspot.h"
 #include "runtime/jvm_direct.h"
+#include "runtime/jvm_metaspace.h"
 #include "runtime/runtime.h"
 
 enum jvm_gc { JVM_GC_OTHER, JVM_G1, JVM_PARALLEL, JVM_SERIAL, JVM_SHENANDOAH, JVM_Z };
@@ -63,6 +64,7 @@ struct jvm {
 	uint64_t start, end; /* reserved for the heap; both 0: ZGC */
 	char version[32];
 	struct jvm_direct direct;
+	struct jvm_metaspace metaspace;
 };
 
 /* From the tables of a running machine. -EAGAIN: not set up yet; others with *why. */

@@ -104,6 +104,9 @@ def test_java_heaps_of_every_collector_are_what_the_machine_says():
                 check(heap["resident_bytes"] >= 200e6, f"{gc}: {heap}")
                 check(told["uses"]["code"]["resident"] > 0, f"{gc}: no code cache: {told}")
                 check("used_as_of" not in heap, f"{gc}: {heap}")
+                if gc in ("Shenandoah", "Z"): # the others have a card table, too
+                    check_near(told["uses"]["runtime"]["bytes"], truth["metaspace"], ERROR,
+                               f"{gc}: metaspace")
                 check_direct(told["runtime"]["buffers"], truth, gc in ("G1", "Parallel", "Serial"))
 
 

@@ -1,5 +1,6 @@
 import java.lang.management.BufferPoolMXBean;
 import java.lang.management.ManagementFactory;
+import java.lang.management.MemoryPoolMXBean;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
@@ -22,19 +23,25 @@ public class Heap {
         return Long.parseLong(m.group(1));
     }
 
+    static String account() throws Exception {
+        BufferPoolMXBean direct = ManagementFactory.getPlatformMXBeans(BufferPoolMXBean.class)
+            .stream().filter(p -> p.getName().equals("direct")).findFirst().get();
+        MemoryPoolMXBean metaspace = ManagementFactory.getMemoryPoolMXBeans().stream()
+            .filter(p -> p.getName().equals("Metaspace")).findFirst().get();
+        Runtime r = Runtime.getRuntime();
+        return "{\"committed\": " + committed() + ", \"used\": " + (r.totalMemory() - r.freeMemory())
+            + ", \"direct\": " + direct.getMemoryUsed() + ", \"buffers\": " + direct.getCount()
+            + ", \"metaspace\": " + metaspace.getUsage().getCommitted() + "}";
+    }
+
     public static void main(String[] args) throws Exception {
         for (int i = 0; i < 200; i++)
             KEPT.add(new byte[1000000]);
         for (int i = 0; i < 20; i++)
             KEPT.add(ByteBuffer.allocateDirect(1000000));
-        BufferPoolMXBean direct = ManagementFactory.getPlatformMXBeans(BufferPoolMXBean.class)
-            .stream().filter(p -> p.getName().equals("direct")).findFirst().get();
-        committed(); // what it loads is there before the collection
+        account(); // the classes that it loads are there before it counts
         System.gc();
-        Runtime r = Runtime.getRuntime();
-        System.out.println("{\"committed\": " + committed() + ", \"used\": "
-            + (r.totalMemory() - r.freeMemory()) + ", \"direct\": " + direct.getMemoryUsed()
-            + ", \"buffers\": " + direct.getCount() + "}");
+        System.out.println(account());
         System.in.read();
         System.out.println(KEPT.size());
     }
