@@ -18,8 +18,10 @@
 #define HEADERS_MAX (1u << 20)	   /* one look: 16 GB of memory in pools of 16 KiB; 0.2 s */
 #define VMA_BYTES_MIN (256u << 10) /* an arena of the smaller kind */
 #define POOLS_MIN 8		   /* an interpreter that has started has hundreds */
-#define BARREN_MAX 4096
-#define LOOK_AGAIN 8 /* every so many looks a mapping without arenas is looked through again */
+#define PAGE_BYTES 4096
+#define BLOCKS_MAX 65536 /* in one gap */
+#define GAPS_MAX 4096
+#define GAP_BYTES_MIN (1ull << 20)
 
 static const struct pool_kind kinds[] = { { 16384, 16 }, { 4096, 16 }, { 4096, 8 } };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -28,12 +30,11 @@ struct cpython {
 	char version[32];
 	bool no_gil;
 	const struct pool_kind *kind; /* NULL: not learnt yet */
-	uint32_t looks;
-	/* mappings in which no arena was found, to be left out as long as they stay as they are */
-	struct barren {
+	/* memory that was looked through at the last look and holds no arena */
+	struct gap {
 		uint64_t start, end;
-	} barren[BARREN_MAX];
-	size_t barren_count;
+	} gap[GAPS_MAX];
+	size_t gaps;
 };
 
 /* One look through the process. */
@@ -46,9 +47,10 @@ struct look {
 	struct peek_at at[BATCH];
 	size_t n;
 	uint64_t headers;
-	bool cut; /* HEADERS_MAX */
-	struct barren old[BARREN_MAX];
-	size_t old_count;
+	bool cut;	/* HEADERS_MAX */
+	uint64_t clean; /* what lies below is an arena, a gap or no memory of its kind */
+	struct gap old[GAPS_MAX];
+	size_t old_gaps;
 };
 
 /* --- which process */
@@ -130,19 +132,31 @@ static int cpython_open(const struct process_view *v, void **state, const char *
 
 /* --- one look */
 
-static bool was_barren(const struct look *l, const struct vma *m)
+/* Between arenas lies what need not be looked through again. */
+static void end_gap(struct look *l, uint64_t end)
 {
-	size_t low = 0, high = l->old_count;
+	struct cpython *c = l->c;
+
+	if (end > l->clean && end - l->clean >= GAP_BYTES_MIN && !l->cut && c->gaps < GAPS_MAX)
+		c->gap[c->gaps++] = (struct gap){ l->clean, end };
+	if (end > l->clean)
+		l->clean = end;
+}
+
+/* The first old gap that ends above the address; old_gaps: none does. */
+static size_t gap_above(const struct look *l, uint64_t address)
+{
+	size_t low = 0, high = l->old_gaps;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
-		if (l->old[mid].start < m->start)
+		if (l->old[mid].end <= address)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return low < l->old_count && l->old[low].start == m->start && l->old[low].end == m->end;
+	return low;
 }
 
 /* Reads the headers that were asked for. */
@@ -154,9 +168,12 @@ static int settle(struct look *l)
 	for (size_t i = 0; !r && i < l->n; i++) {
 		uint64_t at = l->at[i].address;
 
-		if (l->at[i].ok && pool_check(&l->scan.kind, &l->header[i], at, &used) &&
-		    pool_scan_take(&l->scan, at, &l->header[i], used, &start, &end))
-			r = inner_ranges_add(l->ranges, start, end, INNER_HEAP);
+		if (!l->at[i].ok || !pool_check(&l->scan.kind, &l->header[i], at, &used) ||
+		    !pool_scan_take(&l->scan, at, &l->header[i], used, &start, &end))
+			continue;
+		r = inner_ranges_add(l->ranges, start, end, INNER_HEAP);
+		end_gap(l, at);
+		l->clean = at + pool_arena_bytes(&l->scan.kind);
 	}
 	l->n = 0;
 	return r;
@@ -189,6 +206,58 @@ static int look_through(struct look *l, uint64_t start, uint64_t end)
 	return r;
 }
 
+/* Bytes of a block that glibc's malloc mapped for itself at this address; 0: there is none. */
+static uint64_t mapped_block(const struct look *l, uint64_t at)
+{
+	uint64_t head[2]; /* padding, then size and flags */
+
+	if (view_read(l->v, at, head, sizeof(head)) < 0 || head[0] || (head[1] & 7) != 2 ||
+	    (head[1] & ~7ull) % PAGE_BYTES)
+		return 0;
+	return head[1] & ~7ull;
+}
+
+/*
+ * A gap need not be looked through again while it is made up of such blocks, one after the other:
+ * then no arena has come into it. It may begin and end some pages late, behind an arena's last pool
+ * and at another's first one.
+ */
+static bool is_all_blocks(const struct look *l, uint64_t start, uint64_t end)
+{
+	uint64_t slack = l->scan.kind.pool_bytes, at = start - slack, bytes;
+
+	while (at < start && !mapped_block(l, at))
+		at += PAGE_BYTES;
+	for (int i = 0; i < BLOCKS_MAX && at + slack < end; i++) {
+		bytes = mapped_block(l, at);
+		if (!bytes || bytes > 1ull << 46)
+			return false;
+		at += bytes;
+	}
+	return at + slack >= end;
+}
+
+/* The same without old gaps. */
+static int look_around_gaps(struct look *l, uint64_t start, uint64_t end)
+{
+	size_t g = gap_above(l, start);
+	int r = 0;
+
+	for (; !r && g < l->old_gaps && l->old[g].start < end; g++) {
+		uint64_t from = l->old[g].start > start ? l->old[g].start : start;
+		uint64_t to = l->old[g].end < end ? l->old[g].end : end;
+
+		if (!is_all_blocks(l, from, to))
+			continue;
+		if (from > start)
+			r = look_through(l, start, from);
+		start = to;
+	}
+	if (!r && start < end)
+		r = look_through(l, start, end);
+	return r ? r : settle(l);
+}
+
 static bool may_hold_arenas(const struct vma *m)
 {
 	return m->readable && m->writable && !m->executable && !m->shared && !m->inode &&
@@ -203,21 +272,17 @@ static int look_into_all(struct look *l, const struct pool_kind *kind)
 	int r = 0;
 
 	l->scan = (struct pool_scan){ .kind = *kind };
-	l->headers = l->n = c->barren_count = 0;
+	l->headers = l->n = c->gaps = l->clean = 0;
 	l->cut = false;
 	for (size_t i = 0; !r && i < l->v->maps->count; i++) {
 		const struct vma *m = &l->v->maps->vma[i];
-		uint64_t pools = l->scan.pools;
 
 		if (!may_hold_arenas(m))
 			continue;
-		if (!was_barren(l, m)) {
-			r = look_through(l, m->start, m->end);
-			if (!r)
-				r = settle(l);
-		}
-		if (pools == l->scan.pools && !l->cut && c->barren_count < BARREN_MAX)
-			c->barren[c->barren_count++] = (struct barren){ m->start, m->end };
+		if (m->start > l->clean)
+			l->clean = m->start;
+		r = look_around_gaps(l, m->start, m->end);
+		end_gap(l, m->end);
 	}
 	pool_scan_end(&l->scan, &start, &end);
 	return r ? r : inner_ranges_add(l->ranges, start, end, INNER_HEAP);
@@ -247,10 +312,8 @@ static int look_once(struct look *l)
 
 	if (!c->kind)
 		return learn(l);
-	if (++c->looks % LOOK_AGAIN) {
-		memcpy(l->old, c->barren, c->barren_count * sizeof(c->barren[0]));
-		l->old_count = c->barren_count;
-	}
+	memcpy(l->old, c->gap, c->gaps * sizeof(c->gap[0]));
+	l->old_gaps = c->gaps;
 	return look_into_all(l, c->kind);
 }
 

@@ -25,6 +25,28 @@ del kept[::3]
 account()
 """
 
+# Blocks that malloc maps come and go between arenas, so that one is where the other was.
+CHURN = """
+import random, sys
+r = random.Random(2)
+objects, blocks = {}, {}
+for _ in range(20):
+    for _ in range(6):
+        key, choice = r.randrange(12), r.random()
+        if choice < .35:
+            objects[key] = [{"a": i} for i in range(r.randrange(1, 30000))]
+        elif choice < .6:
+            objects.pop(key, None)
+        elif choice < .8:
+            blocks[key] = bytearray(b"x") * r.randrange(100000, 9000000)
+        else:
+            blocks.pop(key, None)
+    sys._debugmallocstats()
+    sys.stderr.write("end of account\\n")
+    sys.stderr.flush()
+    sys.stdin.readline()
+"""
+
 
 class Looker:
     """The readers on one process: each look() is a tick, with what they kept of the last."""
@@ -122,8 +144,8 @@ def python_account(process):
             number(r"# bytes in allocated blocks\s*=\s*([\d,]+)"))
 
 
-def python(malloc=""):
-    return subprocess.Popen(["/usr/bin/python3", "-c", PYTHON], stdin=subprocess.PIPE, text=True,
+def python(malloc="", program=PYTHON):
+    return subprocess.Popen(["/usr/bin/python3", "-c", program], stdin=subprocess.PIPE, text=True,
                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                             env={**os.environ, "PYTHONMALLOC": malloc})
 
@@ -135,6 +157,18 @@ def test_python_arenas_are_counted_while_they_grow_and_shrink():
             committed, used = python_account(process)
             told = check_heap(looker.look(), "cpython", committed, used, 0.001)
             check(told["runtime"]["heap"]["committed_bytes"] == committed, "arenas are whole")
+            process.stdin.write("\n")
+            process.stdin.flush()
+
+
+def test_python_arenas_are_told_from_blocks_that_come_and_go():
+    process = python(program=CHURN)
+    with process, Looker(process.pid) as looker:
+        for at in range(20):
+            committed, used = python_account(process)
+            heap = reader(looker.look(), "cpython")["runtime"]["heap"]
+            check(heap["committed_bytes"] == committed, f"look {at}: {heap}, truth {committed}")
+            check_near(heap["used_bytes"], used, 0.001, f"look {at}: used")
             process.stdin.write("\n")
             process.stdin.flush()
 
