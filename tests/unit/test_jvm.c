@@ -215,6 +215,7 @@ static void used_is_summed_or_as_of_the_last_collection(void **state)
 	assert_int_equal(jvm_read(&j, &w->view, &r, &ranges), 0);
 	assert_int_equal(r.heap.used_bytes, 32 << 20);
 	assert_null(r.heap.used_as_of);
+	w->space[1][1] = HEAP + HEAP_BYTES - 8;
 	w->space[1][2] = HEAP + HEAP_BYTES + 8; /* a space that ends outside of the heap */
 	assert_int_equal(jvm_read(&j, &w->view, &r, &ranges), 0);
 	assert_int_equal(r.heap.used_bytes, 5 << 20);
