@@ -305,6 +305,8 @@ int jvm_read(struct jvm *j, const struct process_view *v, struct inner_runtime *
 	if (!r)
 		r = add_cards(j, v, ranges);
 	if (!r)
+		r = jvm_bitmaps_add(j, v, ranges);
+	if (!r)
 		r = jvm_metaspace_add(&j->metaspace, v, ranges);
 	if (r)
 		return r;

@@ -57,12 +57,16 @@ enum jvm_fact {
 	JVM_FACTS
 };
 
+#define JVM_BITMAPS_MAX 4
+
 struct jvm {
 	uint64_t fact[JVM_FACTS];
 	enum jvm_gc gc;
 	uint64_t heap;	     /* the object; it does not move */
 	uint64_t start, end; /* reserved for the heap; both 0: ZGC */
 	char version[32];
+	uint64_t bitmap[JVM_BITMAPS_MAX]; /* where they are described; kept between looks */
+	int bitmaps;
 	struct jvm_direct direct;
 	struct jvm_metaspace metaspace;
 };
@@ -73,6 +77,9 @@ int jvm_learn(const struct process_view *v, const struct hotspot *tables, struct
 
 /* Bytes of objects at this moment as the collector itself has them; FACT_UNKNOWN. */
 uint64_t jvm_used(const struct jvm *j, const struct process_view *v);
+
+/* Adds G1's mark bitmaps. -ENOMEM. */
+int jvm_bitmaps_add(struct jvm *j, const struct process_view *v, struct inner_ranges *ranges);
 
 int jvm_read(struct jvm *j, const struct process_view *v, struct inner_runtime *ret,
 	     struct inner_ranges *ranges);

@@ -19,6 +19,7 @@
 #define HEAP_BYTES (64ull << 20)
 #define CODE 0x7f1000000000ull
 #define CARDS 0x7f2000000000ull
+#define BITMAP 0x7f3000000000ull
 #define TYPES_MAX 64
 
 /* Structures of the machine, each field at an offset of 8 * its place. */
@@ -30,7 +31,8 @@ struct world {
 	uint8_t on[8];
 	uint64_t heap_pointer, barriers_pointer, code_low, code_high, perf_start, perf_end;
 	uint64_t young_pointer, old_pointer; /* Parallel */
-	uint64_t heap[8], barriers[4], cards[8], young[4], old[4], space[3][4];
+	uint64_t heap[256], marker[64];
+	uint64_t barriers[4], cards[8], young[4], old[4], space[3][4];
 	uint32_t major;
 	struct hsperf_file perf;
 	struct vma vma[8];
@@ -228,6 +230,36 @@ static void used_is_summed_or_as_of_the_last_collection(void **state)
 	free(w);
 }
 
+static void bitmaps_are_known_by_what_describes_them(void **state)
+{
+	struct world *w = world_new("UseG1GC");
+	uint64_t bitmap[] = { HEAP, HEAP_BYTES / 8, 0, BITMAP, HEAP_BYTES / 8 };
+	struct inner_ranges ranges = { .count = 0 };
+	struct inner_runtime r;
+	struct jvm j;
+
+	(void)state;
+	w->heap[100] = (uintptr_t)w->marker;
+	memcpy(w->marker + 7, bitmap, sizeof(bitmap));
+	bitmap[3] += HEAP_BYTES / 64;
+	memcpy(w->marker + 20, bitmap, sizeof(bitmap));
+	assert_int_equal(learn(w, &j), 0);
+	assert_int_equal(jvm_read(&j, &w->view, &r, &ranges), 0);
+	assert_int_equal(ranges.count, 5);
+	inner_ranges_settle(&ranges);
+	assert_int_equal(ranges.range[3].start, BITMAP);
+	assert_int_equal(ranges.range[3].end, BITMAP + 2 * HEAP_BYTES / 64);
+	assert_int_equal(ranges.range[3].use, INNER_RUNTIME);
+	ranges.count = 0;
+	w->marker[8]++; /* that one is none now: both are looked for anew */
+	w->marker[20 + 4]--;
+	assert_int_equal(jvm_read(&j, &w->view, &r, &ranges), 0);
+	assert_int_equal(jvm_read(&j, &w->view, &r, &ranges), 0);
+	assert_int_equal(ranges.count, 6);
+	inner_ranges_done(&ranges);
+	free(w);
+}
+
 static void views_of_one_heap_are_committed_once(void **state)
 {
 	struct world *w = world_new("UseZGC");
@@ -344,6 +376,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(heap_code_and_cards_are_found),
 		cmocka_unit_test(used_is_summed_or_as_of_the_last_collection),
+		cmocka_unit_test(bitmaps_are_known_by_what_describes_them),
 		cmocka_unit_test(views_of_one_heap_are_committed_once),
 		cmocka_unit_test(a_machine_that_is_starting_is_asked_again),
 		cmocka_unit_test(tables_that_lie_about_the_heap_are_refused),
