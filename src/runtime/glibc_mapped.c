@@ -1,0 +1,233 @@
+/*
+ * Chunks with mappings of their own, and pieces of the main arena that mmap() gave because sbrk()
+ * failed. Both begin at a page; the kernel joins mappings that touch, so that one can hold several.
+ */
+#include "runtime/glibc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAPPED_MAX (1u << 17) /* malloc's own limit is 65536 */
+#define HEADS 512
+#define SCAN_PAGES_MAX 32768 /* heads looked at, at one look, inside of mappings: 10 ms */
+
+/* What has been recognised of a mapping: all below `at`. */
+struct cursor {
+	uint64_t at, end;
+	bool over; /* what is at `at` is not malloc's, or not told */
+};
+
+struct mapped {
+	struct cursor *cursor; /* owned */
+	size_t count;
+	const struct malloc_arena *main;
+	uint64_t scanned;
+};
+
+static bool is_mapped_head(const uint64_t head[2], uint64_t room)
+{
+	uint64_t size = head[1] & ~CHUNK_FLAGS;
+
+	return (head[1] & CHUNK_FLAGS) == CHUNK_MAPPED && head[0] == 0 && size &&
+	       size % MALLOC_PAGE == 0 && size <= room;
+}
+
+static int account_mapped(struct malloc_walk *w, uint64_t at, uint64_t size)
+{
+	uint64_t usable = size - CHUNK_HEADER;
+	int bucket = 63 - __builtin_clzll(usable);
+
+	if (w->sum.mapped_count == MAPPED_MAX) {
+		w->cut = true;
+		return 0;
+	}
+	w->sum.live_count++;
+	w->sum.live_bytes += usable;
+	w->sum.mapped_count++;
+	w->sum.mapped_bytes += usable;
+	w->sum.overhead_bytes += CHUNK_HEADER;
+	w->sum.size_count[bucket]++;
+	w->sum.size_bytes[bucket] += usable;
+	return inner_ranges_add(w->ranges, at, at + size, INNER_ARENA);
+}
+
+/* Moves the cursor over what begins there. */
+static int take_head(struct malloc_walk *w, struct mapped *m, struct cursor *c,
+		     const uint64_t head[2])
+{
+	struct malloc_region r = { .start = c->at, .end = c->end, .main = true, .tentative = true };
+	int e;
+
+	if (is_mapped_head(head, c->end - c->at)) {
+		e = account_mapped(w, c->at, head[1] & ~CHUNK_FLAGS);
+		c->at += head[1] & ~CHUNK_FLAGS;
+		return e;
+	}
+	c->over = true;
+	if (m->main->contiguous || head[0] || (head[1] & CHUNK_FLAGS) != CHUNK_PREV_IN_USE)
+		return 0;
+	if (m->main->top >= c->at && m->main->top < c->end)
+		r.top = m->main->top;
+	e = malloc_walk_region(w, &r);
+	if (e)
+		return e == -EILSEQ ? 0 : e;
+	c->at = r.end;
+	c->over = c->at % MALLOC_PAGE != 0;
+	return 0;
+}
+
+/* Looks at what begins at up to HEADS cursors and moves them. *moved: how many went on. */
+static int take_heads(struct malloc_walk *w, struct mapped *m, struct cursor *const *some,
+		      size_t n, size_t *moved)
+{
+	uint64_t head[HEADS][2];
+	struct peek_at at[HEADS];
+	int e;
+
+	for (size_t i = 0; i < n; i++)
+		at[i] = (struct peek_at){ some[i]->at, head[i], sizeof(head[i]) };
+	e = peek_read_many(w->v->peek, at, n);
+	for (size_t i = 0; !e && i < n; i++) {
+		if (at[i].ok)
+			e = take_head(w, m, some[i], head[i]);
+		else
+			some[i]->over = true;
+		*moved += !some[i]->over;
+	}
+	return e;
+}
+
+/* Rounds: every mapping's next head, until none goes on. */
+static int follow_cursors(struct malloc_walk *w, struct mapped *m)
+{
+	struct cursor *some[HEADS];
+	size_t moved = 1;
+	int e = 0;
+
+	while (moved && !e && !w->cut) {
+		size_t n = 0;
+
+		moved = 0;
+		for (size_t i = 0; i < m->count && !e; i++) {
+			struct cursor *c = &m->cursor[i];
+
+			if (c->at >= c->end || malloc_present(w, c->at, 16) < 16)
+				c->over = true;
+			if (!c->over)
+				some[n++] = c;
+			if (n == HEADS || (n && i + 1 == m->count)) {
+				e = take_heads(w, m, some, n, &moved);
+				n = 0;
+			}
+		}
+	}
+	return e;
+}
+
+/* The end of the walked region that holds the page, or its address. */
+static uint64_t behind_region(const struct malloc_walk *w, uint64_t page)
+{
+	const struct malloc_region *r = malloc_find_region(w, page + MALLOC_PAGE - CHUNK_ALIGN);
+
+	return r ? r->end : page;
+}
+
+static bool may_be_mapped(const struct vma *v)
+{
+	return v->kind == VMA_ANON && v->readable && v->writable && !v->shared && v->inode == 0;
+}
+
+/* A mapping begins at its start, or behind the thread's heap that it begins with. */
+static int make_cursors(struct malloc_walk *w, struct mapped *m)
+{
+	const struct vma_table *maps = w->v->maps;
+
+	m->cursor = calloc(maps->count + 1, sizeof(*m->cursor));
+	if (!m->cursor)
+		return -ENOMEM;
+	for (size_t i = 0; i < maps->count; i++) {
+		const struct vma *v = &maps->vma[i];
+		uint64_t at;
+
+		if (!may_be_mapped(v))
+			continue;
+		at = behind_region(w, v->start);
+		if (at < v->end && at % MALLOC_PAGE == 0)
+			m->cursor[m->count++] = (struct cursor){ at, v->end, false };
+	}
+	return 0;
+}
+
+/* Heads of n pages of a mapping; *next: where to go on. */
+static int scan_heads(struct malloc_walk *w, struct cursor *c, const uint64_t *page, size_t n,
+		      uint64_t *next)
+{
+	uint64_t head[HEADS][2];
+	struct peek_at at[HEADS];
+	int e;
+
+	for (size_t i = 0; i < n; i++)
+		at[i] = (struct peek_at){ page[i], head[i], sizeof(head[i]) };
+	e = peek_read_many(w->v->peek, at, n);
+	*next = n ? page[n - 1] + MALLOC_PAGE : c->end;
+	for (size_t i = 0; !e && i < n; i++) {
+		uint64_t size = head[i][1] & ~CHUNK_FLAGS;
+
+		if (!at[i].ok || page[i] < c->at || !is_mapped_head(head[i], c->end - page[i]))
+			continue;
+		e = account_mapped(w, page[i], size);
+		c->at = page[i] + size;
+	}
+	if (*next < c->at)
+		*next = c->at;
+	return e;
+}
+
+static bool found_all(const struct malloc_walk *w)
+{
+	return w->params_count == FACT_UNKNOWN || w->sum.mapped_count >= w->params_count;
+}
+
+/* Every page of what was not recognised, as long as malloc says that blocks are missing. */
+static int scan_cursor(struct malloc_walk *w, struct mapped *m, struct cursor *c)
+{
+	uint64_t page[HEADS], at = c->at;
+
+	while (at < c->end && !found_all(w) && m->scanned < SCAN_PAGES_MAX && !w->cut) {
+		size_t n = 0;
+		int e;
+
+		for (; n < HEADS; n++) {
+			at = behind_region(w, malloc_next_present(w, at, c->end));
+			at += -at % MALLOC_PAGE;
+			if (at >= c->end)
+				break;
+			if (malloc_present(w, at, 16) < 16)
+				break;
+			page[n] = at;
+			at += MALLOC_PAGE;
+		}
+		if (!n && at < c->end)
+			return 0;
+		m->scanned += n;
+		e = scan_heads(w, c, page, n, &at);
+		if (e)
+			return e;
+	}
+	return 0;
+}
+
+int malloc_walk_mapped(struct malloc_walk *w, const struct malloc_arena *main)
+{
+	struct mapped m = { .main = main };
+	int e = make_cursors(w, &m);
+
+	if (!e)
+		e = follow_cursors(w, &m);
+	for (size_t i = 0; !e && i < m.count; i++)
+		if (m.cursor[i].at < m.cursor[i].end)
+			e = scan_cursor(w, &m, &m.cursor[i]);
+	free(m.cursor);
+	return e;
+}
