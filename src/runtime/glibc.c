@@ -48,21 +48,6 @@ static const struct vma *find_libc(const struct vma_table *maps, bool *ret_start
 	return loader ? NULL : exe;
 }
 
-/* mp_ holds where malloc's first memory was: in [heap], or without in the mapping of the top. */
-static bool search_params(struct malloc_walk *w, const struct malloc_data *d)
-{
-	const struct vma_table *maps = w->v->maps;
-	struct malloc_arena main;
-	const struct vma *top;
-
-	for (size_t i = 0; i < maps->count; i++)
-		if (maps->vma[i].kind == VMA_HEAP &&
-		    malloc_find_params(d, maps->vma[i].start, maps->vma[i].end, &w->kept->place))
-			return true;
-	top = malloc_read_arena(w, w->kept->place.main, &main) ? NULL : maps_find(maps, main.top);
-	return top && malloc_find_params(d, top->start, top->end, &w->kept->place);
-}
-
 /* One run of pages in memory. */
 static int search_run(struct malloc_walk *w, uint64_t start, uint64_t len, bool params)
 {
@@ -75,7 +60,7 @@ static int search_run(struct malloc_walk *w, uint64_t start, uint64_t len, bool 
 	d.bytes = bytes;
 	r = peek_read(w->v->peek, start, bytes, len);
 	if (!r && params)
-		r = search_params(w, &d) ? 0 : -ENOENT;
+		r = malloc_find_params(&d, w->v->maps, &w->kept->place) ? 0 : -ENOENT;
 	else if (!r)
 		r = malloc_find_main(w, &d, &w->kept->place);
 	free(bytes);
@@ -403,7 +388,7 @@ static void conclude(struct malloc_walk *w)
 		k->why = "not every block with a mapping of its own was found";
 	else if (w->lists_cut || w->lists_torn || w->tcache_count == TCACHES_MAX)
 		k->why = "a part of what thread caches and fast bins hold counts as live";
-	else if (!w->kept->place.layout.fast)
+	else if (w->kept->place.layout.fast_unknown)
 		k->why = "what fast bins may hold counts as live";
 	k->exact = !k->why;
 	if (w->foreign && !k->why)

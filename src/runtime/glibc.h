@@ -23,8 +23,9 @@
 
 /* Offsets in an arena (malloc_state), in bytes, learnt. */
 struct malloc_layout {
-	uint32_t fast; /* the first of FAST_BINS; 0: this version has none */
+	uint32_t fast; /* the first of FAST_BINS; 0: none, as since 2.43 */
 	uint32_t top, next, system, size;
+	bool fast_unknown; /* there may be some */
 };
 
 /* Where malloc keeps its state in the process. */
@@ -70,7 +71,7 @@ struct malloc_pages {
 };
 
 /* Read at once, by the size of chunks seen. */
-#define WINDOW_BYTES (256u << 10)
+#define WINDOW_BYTES (128u << 10)
 #define WINDOW_FIRST (16u << 10)
 #define WINDOW_MIN 512u
 #define TCACHES_MAX 8192
@@ -126,10 +127,9 @@ uint64_t malloc_next_present(struct malloc_walk *w, uint64_t at, uint64_t end);
  * chunks, the last one always to itself. -ENOENT; -EAGAIN: it is there and has served nothing.
  */
 int malloc_find_main(struct malloc_walk *w, const struct malloc_data *d, struct malloc_place *ret);
-/* Finds mp_ by the start of [heap] in it, heap_start <= start < heap_end. */
-bool malloc_find_params(const struct malloc_data *d, uint64_t heap_start, uint64_t heap_end,
+/* Finds mp_ by the address of malloc's first memory in it. */
+bool malloc_find_params(const struct malloc_data *d, const struct vma_table *maps,
 			struct malloc_place *ret);
-
 /* -ENODATA: not in memory; -EILSEQ: none is there. */
 int malloc_read_arena(struct malloc_walk *w, uint64_t at, struct malloc_arena *ret);
 /* Reads again where the region ends now. */
@@ -140,6 +140,8 @@ int malloc_refresh_region(struct malloc_walk *w, struct malloc_region *r);
  * not recognised (sum.unknown_bytes); -EILSEQ: tentative and no region; -ESRCH, -EPERM, -ENOMEM.
  */
 int malloc_walk_region(struct malloc_walk *w, struct malloc_region *r);
+/* The header behind the region that was walked last. Errors of malloc_peek(). */
+int malloc_head(struct malloc_walk *w, uint64_t at, uint64_t ret[2]);
 struct trail *malloc_trail_new(void);
 /* The walked region that holds the address; NULL. Borrowed until the next is walked. */
 const struct malloc_region *malloc_find_region(const struct malloc_walk *w, uint64_t at);
@@ -147,7 +149,10 @@ const struct malloc_region *malloc_find_region(const struct malloc_walk *w, uint
 /* Chunks with mappings of their own, and pieces of the main arena that sbrk() did not give. */
 int malloc_walk_mapped(struct malloc_walk *w, const struct malloc_arena *main);
 
-/* True when the bytes of a live chunk, its header first, may be a thread's cache. */
+/*
+ * True when a live chunk may be a thread's cache: its header, and all that is usable of it, which
+ * ends 8 bytes into the next one.
+ */
 bool malloc_may_be_cache(const uint8_t *chunk, uint64_t size);
 #define MALLOC_IS_CACHE_SIZE(size) ((size) == 0x250 || (size) == 0x290 || (size) == 0x300)
 /* Moves what thread caches and fast bins hold from live to cached. */

@@ -49,7 +49,7 @@ static void account_live(struct malloc_walk *w, uint64_t at, uint64_t size)
 	w->sum.size_bytes[bucket] += usable;
 	if (!MALLOC_IS_CACHE_SIZE(size) || w->tcache_count == TCACHES_MAX)
 		return;
-	if (at >= w->window_start && offset + size <= w->window_len &&
+	if (at >= w->window_start && offset + size + 8 <= w->window_len &&
 	    !malloc_may_be_cache(w->kept->window + offset, size))
 		return;
 	w->kept->tcache[w->tcache_count++] = at;
@@ -70,16 +70,22 @@ static void account_top(struct malloc_walk *w, struct chain *c, uint64_t size)
 	c->pending = 0;
 }
 
-/* Fence posts: two of 16 bytes, or in a thread's heap one of 16 and one of none, or that alone. */
+/*
+ * Fence posts end at a page: in the main arena two of 16 bytes, three when that much was left of the
+ * top; in a thread's heap one of 16 and one of none, or the latter alone.
+ */
 static enum step step_post(struct malloc_walk *w, struct malloc_region *r, struct chain *c,
 			   uint64_t size)
 {
-	if (r->end - c->at < 16 || (size == 0 && r->end - c->at != 16 && !c->posts))
+	bool last = (c->at + 16) % MALLOC_PAGE == 0;
+
+	if (r->end - c->at < 16 || c->posts == 3 || (size == 0 && !last))
 		return STEP_BROKEN;
 	w->sum.overhead_bytes += 16;
 	c->at += 16;
 	c->pending = 0;
-	return ++c->posts == 2 || size == 0 ? STEP_END : STEP_ON;
+	c->posts++;
+	return last && (size == 0 || c->posts >= 2) ? STEP_END : STEP_ON;
 }
 
 /* One header: settles the chunk before it and begins its own. */
@@ -109,6 +115,11 @@ static inline enum step step_chunk(struct malloc_walk *w, struct malloc_region *
 	c->pending = size;
 	c->at += size;
 	return STEP_ON;
+}
+
+static bool in_window(const struct malloc_walk *w, uint64_t at)
+{
+	return at >= w->window_start && at - w->window_start + CHUNK_HEADER <= w->window_len;
 }
 
 /* Reads what is in memory from `at` on; -ENODATA: nothing is, or no more may be read. */
@@ -180,6 +191,7 @@ static void go_back(struct trail *t, struct malloc_walk *w, struct chain *c, siz
 	*c = p->chain;
 	w->sum = p->sum;
 	w->tcache_count = p->tcache_count;
+	w->window_len = 0;
 }
 
 /* Do headers follow one another from that offset of the window on? */
@@ -246,7 +258,7 @@ static int find_chain(struct malloc_walk *w, const struct malloc_region *r, uint
 static int resync(struct malloc_walk *w, struct malloc_region *r, struct chain *c)
 {
 	uint64_t from = c->at - c->pending, to = r->end;
-	bool posts = c->posts == 2;
+	bool posts = c->posts >= 2;
 	int e = 0;
 
 	if (c->at < r->end && w->resyncs++ < RESYNCS_MAX && !w->cut)
@@ -301,13 +313,15 @@ static int walk_chain(struct malloc_walk *w, struct malloc_region *r, struct tra
 		int e = -ENODATA;
 
 		remember(t, w, &c);
-		if (c.at < r->end)
+		if (in_window(w, c.at) && c.at < r->end)
+			e = 0; /* behind the piece before */
+		else if (c.at < r->end)
 			e = load_window(w, c.at, r->end);
 		if (e && e != -ENODATA)
 			return e;
 		if (!e)
 			s = walk_window(w, r, &c);
-		if (s == STEP_END && c.posts == 2 && c.at < r->end && r->main && !r->tentative) {
+		if (s == STEP_END && c.posts && c.at < r->end && r->main && !r->tentative) {
 			e = resync(w, r, &c);
 			if (e)
 				return e;
@@ -371,7 +385,10 @@ int malloc_walk_region(struct malloc_walk *w, struct malloc_region *r)
 	t->count = 0;
 	t->tries = 0;
 	t->broken_at = 0;
-	w->window_want = WINDOW_FIRST;
+	if (!r->tentative) {
+		w->window_want = WINDOW_FIRST;
+		w->window_len = 0;
+	}
 	e = walk_chain(w, r, t);
 	if (!e)
 		return keep_region(w, r);
@@ -380,6 +397,14 @@ int malloc_walk_region(struct malloc_walk *w, struct malloc_region *r)
 		w->tcache_count = before.tcache_count;
 	}
 	return e;
+}
+
+int malloc_head(struct malloc_walk *w, uint64_t at, uint64_t ret[2])
+{
+	if (!in_window(w, at))
+		return malloc_peek(w, at, ret, CHUNK_HEADER);
+	memcpy(ret, w->kept->window + (at - w->window_start), CHUNK_HEADER);
+	return 0;
 }
 
 struct trail *malloc_trail_new(void)

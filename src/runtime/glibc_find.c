@@ -100,6 +100,7 @@ static bool learn_layout(const struct malloc_data *d, size_t top, uint32_t befor
 	l.size = l.system + 16;
 	if (before == 16 + FAST_BINS * 8 || before == 8 + FAST_BINS * 8)
 		l.fast = before - FAST_BINS * 8;
+	l.fast_unknown = !l.fast && before > 24;
 	*ret = l;
 	return true;
 }
@@ -139,24 +140,32 @@ static bool has_params(const struct malloc_data *d, size_t base, size_t before, 
 	uint32_t n = int_at(at, 0), limit = int_at(at, 4), most = int_at(at, 8);
 	uint64_t bytes = word_at(d->bytes, base - 16), most_bytes = word_at(d->bytes, base - 8);
 
-	return (any_limit || limit == MMAP_MAX_DEFAULT) && n <= most && most <= limit &&
+	return (any_limit ? limit != 0 : limit == MMAP_MAX_DEFAULT) && n <= most && most <= limit &&
 	       limit <= INT32_MAX && int_at(at, 12) <= 1 && (n == 0) == (bytes == 0) &&
 	       bytes <= most_bytes && bytes % MALLOC_PAGE == 0 && bytes / MALLOC_PAGE >= n;
 }
 
-bool malloc_find_params(const struct malloc_data *d, uint64_t heap_start, uint64_t heap_end,
+/* [heap]; or memory that mmap() gave in its place, where only malloc's default limit is believed. */
+static bool may_be_base(const struct vma_table *maps, uint64_t v, bool any_limit)
+{
+	const struct vma *at = v % CHUNK_ALIGN ? NULL : maps_find(maps, v);
+
+	return at && (at->kind == VMA_HEAP ||
+		      (!any_limit && at->kind == VMA_ANON && at->writable && v % MALLOC_PAGE == 0));
+}
+
+bool malloc_find_params(const struct malloc_data *d, const struct vma_table *maps,
 			struct malloc_place *ret)
 {
 	/* Since 2.35 a field in front of the counts has shifted them by half a word. */
 	static const size_t befores[] = { 36, 32 };
 
-	for (size_t base = 40; base + 8 <= d->len; base += 8) {
-		uint64_t v = word_at(d->bytes, base);
+	for (int i = 0; i < 4; i++) {
+		for (size_t base = 40; base + 8 <= d->len; base += 8) {
+			uint64_t v = word_at(d->bytes, base);
 
-		if (v < heap_start || v >= heap_end || v % CHUNK_ALIGN)
-			continue;
-		for (int i = 0; i < 4; i++) {
-			if (!has_params(d, base, befores[i % 2], i >= 2))
+			if (!v || !has_params(d, base, befores[i % 2], i >= 2) ||
+			    !may_be_base(maps, v, i >= 2))
 				continue;
 			ret->sbrk_base = d->start + base;
 			ret->mapped_count = ret->sbrk_base - befores[i % 2];

@@ -25,12 +25,16 @@ struct mapped {
 	uint64_t scanned;
 };
 
-static bool is_mapped_head(const uint64_t head[2], uint64_t room)
+/* Bytes of the mapping; 0: it is none. The size told is all of it, since 2.43 without the header. */
+static uint64_t mapped_size(const uint64_t head[2], uint64_t room)
 {
 	uint64_t size = head[1] & ~CHUNK_FLAGS;
 
-	return (head[1] & CHUNK_FLAGS) == CHUNK_MAPPED && head[0] == 0 && size &&
-	       size % MALLOC_PAGE == 0 && size <= room;
+	if ((head[1] & CHUNK_FLAGS) != CHUNK_MAPPED || head[0] || size < CHUNK_MIN || size > room)
+		return 0;
+	if (size % MALLOC_PAGE == MALLOC_PAGE - CHUNK_HEADER)
+		size += CHUNK_HEADER;
+	return size % MALLOC_PAGE || size > room ? 0 : size;
 }
 
 static int account_mapped(struct malloc_walk *w, uint64_t at, uint64_t size)
@@ -52,29 +56,45 @@ static int account_mapped(struct malloc_walk *w, uint64_t at, uint64_t size)
 	return inner_ranges_add(w->ranges, at, at + size, INNER_ARENA);
 }
 
-/* Moves the cursor over what begins there. */
-static int take_head(struct malloc_walk *w, struct mapped *m, struct cursor *c,
-		     const uint64_t head[2])
+/* A piece of the main arena, and those that follow on it. */
+static int take_pieces(struct malloc_walk *w, struct mapped *m, struct cursor *c, uint64_t head[2])
 {
-	struct malloc_region r = { .start = c->at, .end = c->end, .main = true, .tentative = true };
-	int e;
+	int e = 0;
 
-	if (is_mapped_head(head, c->end - c->at)) {
-		e = account_mapped(w, c->at, head[1] & ~CHUNK_FLAGS);
-		c->at += head[1] & ~CHUNK_FLAGS;
-		return e;
+	while (!e && !w->cut && head[0] == 0 && (head[1] & CHUNK_FLAGS) == CHUNK_PREV_IN_USE) {
+		struct malloc_region r = {
+			.start = c->at, .end = c->end, .main = true, .tentative = true
+		};
+
+		if (m->main->top >= c->at && m->main->top < c->end)
+			r.top = m->main->top;
+		e = malloc_walk_region(w, &r);
+		if (!e)
+			c->at = r.end;
+		if (!e && (c->at >= c->end || c->at % MALLOC_PAGE))
+			e = -EILSEQ;
+		if (!e)
+			e = malloc_head(w, c->at, head);
 	}
-	c->over = true;
-	if (m->main->contiguous || head[0] || (head[1] & CHUNK_FLAGS) != CHUNK_PREV_IN_USE)
-		return 0;
-	if (m->main->top >= c->at && m->main->top < c->end)
-		r.top = m->main->top;
-	e = malloc_walk_region(w, &r);
-	if (e)
-		return e == -EILSEQ ? 0 : e;
-	c->at = r.end;
-	c->over = c->at % MALLOC_PAGE != 0;
-	return 0;
+	c->over = mapped_size(head, c->end - c->at) == 0;
+	return e == -EILSEQ || e == -ENODATA || e == -EFAULT ? 0 : e;
+}
+
+/* Moves the cursor over what begins there. */
+static int take_head(struct malloc_walk *w, struct mapped *m, struct cursor *c, uint64_t head[2])
+{
+	uint64_t size = mapped_size(head, c->end - c->at);
+	int e = 0;
+
+	if (size) {
+		e = account_mapped(w, c->at, size);
+		c->at += size;
+	} else if (m->main->contiguous) {
+		c->over = true;
+	} else {
+		e = take_pieces(w, m, c, head);
+	}
+	return e;
 }
 
 /* Looks at what begins at up to HEADS cursors and moves them. *moved: how many went on. */
@@ -172,9 +192,12 @@ static int scan_heads(struct malloc_walk *w, struct cursor *c, const uint64_t *p
 	e = peek_read_many(w->v->peek, at, n);
 	*next = n ? page[n - 1] + MALLOC_PAGE : c->end;
 	for (size_t i = 0; !e && i < n; i++) {
-		uint64_t size = head[i][1] & ~CHUNK_FLAGS;
+		uint64_t size;
 
-		if (!at[i].ok || page[i] < c->at || !is_mapped_head(head[i], c->end - page[i]))
+		if (!at[i].ok || page[i] < c->at)
+			continue;
+		size = mapped_size(head[i], c->end - page[i]);
+		if (!size)
 			continue;
 		e = account_mapped(w, page[i], size);
 		c->at = page[i] + size;
