@@ -301,7 +301,7 @@ static int walk_heaps(struct malloc_walk *w, const struct malloc_arena *a)
 		struct malloc_region r = { .arena = a->at, .start = base + header };
 		int e = read_heap(w, base, a->at, &h);
 
-		if (!e && (malloc_find_region(w, r.start) || seen++ == HEAPS_MAX))
+		if (!e && (malloc_find_region(w, base + MALLOC_PAGE - CHUNK_ALIGN) || seen++ == HEAPS_MAX))
 			e = -EILSEQ;
 		if (!e && base == first)
 			r.start = (a->at + w->kept->place.layout.size + 15) & ~15ull;
@@ -339,6 +339,14 @@ static int walk_arena(struct malloc_walk *w, const struct malloc_arena *a)
 	return 0;
 }
 
+static bool has_arena(const struct malloc_arena *arena, size_t n, uint64_t at)
+{
+	for (size_t i = 0; i < n; i++)
+		if (arena[i].at == at)
+			return true;
+	return false;
+}
+
 /* The ring of arenas, the main one first. */
 static int read_arenas(struct malloc_walk *w, struct malloc_arena *arena, size_t *ret_count)
 {
@@ -346,7 +354,9 @@ static int read_arenas(struct malloc_walk *w, struct malloc_arena *arena, size_t
 	size_t n = 0;
 
 	do {
-		int e = n == ARENAS_MAX ? -EILSEQ : malloc_read_arena(w, at, &arena[n]);
+		int e = n == ARENAS_MAX || has_arena(arena, n, at) ?
+				-EILSEQ :
+				malloc_read_arena(w, at, &arena[n]);
 
 		if (e && (!n || (e != -ENODATA && e != -EILSEQ)))
 			return e;

@@ -114,17 +114,21 @@ static uint64_t next_chunk(struct malloc_walk *w, uint64_t chunk, uint64_t to_ch
 	return link - to_chunk; /* before 2.32 */
 }
 
-/* Follows a list as long as chunks of its size are on it. */
+/* Follows a list as long as chunks of its size are on it, and it does not come back (Brent's). */
 static void walk_list(struct malloc_walk *w, uint64_t chunk, uint64_t size, uint64_t to_chunk)
 {
-	uint64_t limit = w->sum.live_count;
+	uint64_t limit = w->sum.live_count, mark = 0, mark_at = 1;
 
-	for (uint64_t n = 0; chunk && n < limit; n++) {
-		uint64_t there = listed_size(w, chunk, size);
+	for (uint64_t n = 0; chunk; n++) {
+		uint64_t there = n < limit && chunk != mark ? listed_size(w, chunk, size) : 0;
 
 		if (!there) {
 			w->lists_torn |= !w->lists_cut;
 			return;
+		}
+		if (n == mark_at) {
+			mark = chunk;
+			mark_at *= 2;
 		}
 		move_to_cached(w, there);
 		chunk = next_chunk(w, chunk, to_chunk);

@@ -404,6 +404,13 @@ def hsperf():
                                                             len(entries))
     put("hsperf", "machine", header + body)
     put("hsperf", "cut", (header + body)[:300])
+def heaps():
+    def word(how, at, value, size):
+        return struct.pack("<BH", how, at) + value.to_bytes(size, "little")
+
+    put("heap", "honest", b"\0")
+    put("heap", "sizes", b"\1" + word(1, 0x24, 0x43, 2) + word(5, 0x10, 0xffffffffffffffff, 8))
+    put("heap", "absent", b"\x81" + word(12, 0x20, 0x140, 8))
 
 
 def main():
@@ -422,6 +429,7 @@ def main():
     series()
     replays()
     hsperf()
+    heaps()
 
 
 main()
