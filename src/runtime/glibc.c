@@ -301,7 +301,8 @@ static int walk_heaps(struct malloc_walk *w, const struct malloc_arena *a)
 		struct malloc_region r = { .arena = a->at, .start = base + header };
 		int e = read_heap(w, base, a->at, &h);
 
-		if (!e && (malloc_find_region(w, base + MALLOC_PAGE - CHUNK_ALIGN) || seen++ == HEAPS_MAX))
+		if (!e && (malloc_find_region(w, base + MALLOC_PAGE - CHUNK_ALIGN) ||
+			   seen++ == HEAPS_MAX))
 			e = -EILSEQ;
 		if (!e && base == first)
 			r.start = (a->at + w->kept->place.layout.size + 15) & ~15ull;
@@ -354,9 +355,9 @@ static int read_arenas(struct malloc_walk *w, struct malloc_arena *arena, size_t
 	size_t n = 0;
 
 	do {
-		int e = n == ARENAS_MAX || has_arena(arena, n, at) ?
-				-EILSEQ :
-				malloc_read_arena(w, at, &arena[n]);
+		int e = n == ARENAS_MAX || has_arena(arena, n, at)
+				? -EILSEQ
+				: malloc_read_arena(w, at, &arena[n]);
 
 		if (e && (!n || (e != -ENODATA && e != -EILSEQ)))
 			return e;
@@ -443,8 +444,8 @@ static int read_glibc(void *state, const struct process_view *v, struct inner_al
 	present_done(&w.fresh);
 	if (e == -ENODATA || e == -EILSEQ) {
 		allocator_unavailable("glibc",
-				      e == -ENODATA ? "malloc's state is not in memory" :
-						      "malloc's state is not what it was",
+				      e == -ENODATA ? "malloc's state is not in memory"
+						    : "malloc's state is not what it was",
 				      &w.sum);
 		e = 0;
 	} else if (!e) {

@@ -82,7 +82,7 @@ struct malloc_kept {
 	uint8_t *window; /* WINDOW_BYTES */
 	struct malloc_pages *pages;
 	struct trail *trail; /* of glibc_chunks.c */
-	uint64_t *tcache; /* TCACHES_MAX addresses of chunks that may be thread caches */
+	uint64_t *tcache;    /* TCACHES_MAX addresses of chunks that may be thread caches */
 };
 
 /* One look. */
@@ -98,19 +98,19 @@ struct malloc_walk {
 	size_t window_len, window_want;
 	struct present fresh; /* of a piece that v->present has no page of */
 	uint64_t fresh_start, fresh_end;
-	uint32_t refreshes;   /* times that residency was asked again */
-	uint64_t walked;      /* bytes of windows that were read */
+	uint32_t refreshes; /* times that residency was asked again */
+	uint64_t walked;    /* bytes of windows that were read */
 	uint32_t resyncs;
 	uint64_t system_bytes; /* what the arenas themselves say they have */
 	uint64_t params_count; /* mapped chunks by mp_; FACT_UNKNOWN */
 	uint32_t pages_read;
-	bool lists_cut;	       /* lists were longer than may be followed */
-	bool lists_torn;       /* a list led to where no chunk of its is */
-	uint32_t caches;       /* of threads, that were recognised */
-	bool foreign;	       /* others use sbrk() too */
-	bool absent;	       /* a header was on a page that is not in memory */
-	bool torn;	       /* a heap changed faster than it could be walked */
-	bool cut;	       /* more than may be walked at one look */
+	bool lists_cut;	 /* lists were longer than may be followed */
+	bool lists_torn; /* a list led to where no chunk of its is */
+	uint32_t caches; /* of threads, that were recognised */
+	bool foreign;	 /* others use sbrk() too */
+	bool absent;	 /* a header was on a page that is not in memory */
+	bool torn;	 /* a heap changed faster than it could be walked */
+	bool cut;	 /* more than may be walked at one look */
 };
 
 /* -ENODATA when a page of it is not in memory, errors of peek_read(). */

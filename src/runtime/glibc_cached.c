@@ -17,7 +17,7 @@ static const struct shape {
 };
 
 #define SMALL_BINS 64
-#define SMALL_SIZE(i) (CHUNK_MIN + (uint64_t)(i) * 16)
+#define SMALL_SIZE(i) (CHUNK_MIN + (uint64_t)(i)*16)
 #define CHUNK_BYTES_MAX (0x300 + 8)
 #define NO_SIZE UINT64_MAX
 
@@ -174,8 +174,8 @@ static void walk_cache(struct malloc_walk *w, uint64_t at)
 	if (malloc_peek(w, at + 8, &head, sizeof(head)))
 		return;
 	s = shape_of(head & ~CHUNK_FLAGS);
-	if (!s || malloc_peek(w, at, chunk, s->chunk + 8) || !malloc_may_be_cache(chunk, s->chunk) ||
-	    !is_cache(w, s, chunk))
+	if (!s || malloc_peek(w, at, chunk, s->chunk + 8) ||
+	    !malloc_may_be_cache(chunk, s->chunk) || !is_cache(w, s, chunk))
 		return;
 	w->caches++;
 	leave_out(w, s->chunk);

@@ -14,7 +14,8 @@
 #define RESYNCS_MAX 1024
 #define WALKED_MAX (16ull << 30) /* bytes read at one look: 2 s */
 #define PLAUSIBLE_HOPS 24
-#define PLAUSIBLE_PROVEN 4 /* hops are enough when one was over a free chunk: its size is told twice */
+#define PLAUSIBLE_PROVEN \
+	4 /* hops are enough when one was over a free chunk: its size is told twice */
 
 struct chain {
 	uint64_t at;	  /* the next header */
@@ -71,8 +72,8 @@ static void account_top(struct malloc_walk *w, struct chain *c, uint64_t size)
 }
 
 /*
- * Fence posts end at a page: in the main arena two of 16 bytes, three when that much was left of the
- * top; in a thread's heap one of 16 and one of none, or the latter alone.
+ * Fence posts end at a page: in the main arena two of 16 bytes, three when that much was left of
+ * the top; in a thread's heap one of 16 and one of none, or the latter alone.
  */
 static enum step step_post(struct malloc_walk *w, struct malloc_region *r, struct chain *c,
 			   uint64_t size)

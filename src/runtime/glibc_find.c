@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define BINS 127	    /* pairs of pointers; the last one is never used */
-#define TOP_TO_BINS 16	    /* top, last_remainder, then the bins */
+#define BINS 127		      /* pairs of pointers; the last one is never used */
+#define TOP_TO_BINS 16		      /* top, last_remainder, then the bins */
 #define BINS_TO_NEXT (BINS * 16 + 16) /* behind them 4 words of 32 bits, the map of used bins */
 #define TOP_FROM 8
 #define TOP_TO 160
@@ -145,7 +145,8 @@ static bool has_params(const struct malloc_data *d, size_t base, size_t before, 
 	       bytes <= most_bytes && bytes % MALLOC_PAGE == 0 && bytes / MALLOC_PAGE >= n;
 }
 
-/* [heap]; or memory that mmap() gave in its place, where only malloc's default limit is believed. */
+/* [heap]; or memory that mmap() gave in its place, where only malloc's default limit is believed.
+ */
 static bool may_be_base(const struct vma_table *maps, uint64_t v, bool any_limit)
 {
 	const struct vma *at = v % CHUNK_ALIGN ? NULL : maps_find(maps, v);

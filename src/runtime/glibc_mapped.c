@@ -25,7 +25,8 @@ struct mapped {
 	uint64_t scanned;
 };
 
-/* Bytes of the mapping; 0: it is none. The size told is all of it, since 2.43 without the header. */
+/* Bytes of the mapping; 0: it is none. The size told is all of it, since 2.43 without the header.
+ */
 static uint64_t mapped_size(const uint64_t head[2], uint64_t room)
 {
 	uint64_t size = head[1] & ~CHUNK_FLAGS;
@@ -98,8 +99,8 @@ static int take_head(struct malloc_walk *w, struct mapped *m, struct cursor *c, 
 }
 
 /* Looks at what begins at up to HEADS cursors and moves them. *moved: how many went on. */
-static int take_heads(struct malloc_walk *w, struct mapped *m, struct cursor *const *some,
-		      size_t n, size_t *moved)
+static int take_heads(struct malloc_walk *w, struct mapped *m, struct cursor *const *some, size_t n,
+		      size_t *moved)
 {
 	uint64_t head[HEADS][2];
 	struct peek_at at[HEADS];

@@ -404,6 +404,8 @@ def hsperf():
                                                             len(entries))
     put("hsperf", "machine", header + body)
     put("hsperf", "cut", (header + body)[:300])
+
+
 def heaps():
     def word(how, at, value, size):
         return struct.pack("<BH", how, at) + value.to_bytes(size, "little")

@@ -160,8 +160,8 @@ static void build_wall(void)
 {
 	uintptr_t end = ((uintptr_t)sbrk(0) + 4095) & ~4095ul;
 
-	if (mmap((void *)end, 4096, PROT_NONE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED)
+	if (mmap((void *)end, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+		 -1, 0) == MAP_FAILED)
 		exit(1);
 }
 

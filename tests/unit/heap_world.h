@@ -105,8 +105,9 @@ static inline void world_map(struct vma *v, uint64_t at, uint64_t bytes, enum vm
 
 	if (p == MAP_FAILED)
 		abort();
-	*v = (struct vma){ .start = at, .end = at + bytes, .readable = true, .writable = true,
-			   .kind = kind };
+	*v = (struct vma){
+		.start = at, .end = at + bytes, .readable = true, .writable = true, .kind = kind
+	};
 }
 
 /* Everything is zero, in memory, and only main_arena is there, with all of [heap] as its top. */
@@ -122,8 +123,11 @@ static inline void world_make(struct world *w)
 	w->maps = (struct vma_table){ w->vma, WORLD_VMAS, 0 };
 	for (int i = 0; i < WORLD_VMAS; i++)
 		present_add(&w->present.in, w->vma[i].start, w->vma[i].end);
-	w->view = (struct process_view){ .proc = "/nowhere", .pid = getpid(), .maps = &w->maps,
-					 .present = &w->present, .peek = &w->peek };
+	w->view = (struct process_view){ .proc = "/nowhere",
+					 .pid = getpid(),
+					 .maps = &w->maps,
+					 .present = &w->present,
+					 .peek = &w->peek };
 	world_arena(WORLD_MAIN, WORLD_HEAP, WORLD_MAIN, WORLD_HEAP_BYTES);
 	world_begin(w, WORLD_HEAP);
 	world_params(0, 0);

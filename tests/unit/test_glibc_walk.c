@@ -201,8 +201,8 @@ static void a_main_arena_in_two_places(void **state)
 /* Sizes that lie: not followed, told, and the walk goes on behind them. */
 static void sizes_that_lie(void **state)
 {
-	static const uint64_t lies[] = { 0, 8, 0x18, 0x20, 0x48, 0x1000000, UINT64_MAX, 1ull << 63,
-					 0x43, 0x35 };
+	static const uint64_t lies[] = { 0,	    8,		0x18,	    0x20, 0x48,
+					 0x1000000, UINT64_MAX, 1ull << 63, 0x43, 0x35 };
 	struct inner_allocator a;
 	uint64_t lie = 0;
 	struct world w;
@@ -282,7 +282,8 @@ static void lists_that_lie(void **state)
 		world_live(&w, 0x40);
 		world_top(&w, WORLD_ARENA, THREAD_END);
 		if (which == 0)
-			*world_word(WORLD_ARENA + 2160) = WORLD_ARENA; /* never back to the main one */
+			*world_word(WORLD_ARENA + 2160) =
+				WORLD_ARENA; /* never back to the main one */
 		if (which == 1)
 			*world_word(WORLD_ARENA + 2160) = 0x1234;
 		if (which == 2)
