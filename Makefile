@@ -182,10 +182,6 @@ $(O)/targets/rules-musl: tests/targets/rules.c
 	@mkdir -p $(@D)
 	$(call say,TARGET,$@)musl-gcc -O2 -g -fomit-frame-pointer -Wall -Werror -D_GNU_SOURCE -DSTATIC \
 		-fno-builtin-malloc -static -MMD -MP -MF $@.d $< -o $@
-$(O)/targets/heap_shapes-static: tests/targets/heap_shapes.c
-	@mkdir -p $(@D)
-	$(call say,TARGET,$@)$(CC) -O2 -g -Wall -Werror -D_GNU_SOURCE -fno-builtin-malloc -static -s -MMD -MP -MF $@.d $< \
-		-lpthread -o $@
 targets: $(TARGETS)
 
 test-programs: $(UNIT) $(HOST) $(OOM) $(FUZZ) $(O)/san/memtrace $(O)/tables/san-tables targets $(BPF_LOAD)
