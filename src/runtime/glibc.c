@@ -124,7 +124,7 @@ static void close_glibc(void *state)
 	if (!k)
 		return;
 	free(k->window);
-	free(k->pages);
+	free(k->lists);
 	free(k->trail);
 	free(k->tcache);
 	free(k);
@@ -137,10 +137,10 @@ static struct malloc_kept *new_kept(void)
 	if (!k)
 		return NULL;
 	k->window = malloc(WINDOW_BYTES);
-	k->pages = calloc(1, sizeof(*k->pages));
+	k->lists = malloc_lists_new();
 	k->trail = malloc_trail_new();
 	k->tcache = calloc(TCACHES_MAX, sizeof(*k->tcache));
-	if (k->window && k->pages && k->trail && k->tcache)
+	if (k->window && k->lists && k->trail && k->tcache)
 		return k;
 	close_glibc(k);
 	return NULL;

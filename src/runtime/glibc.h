@@ -61,15 +61,6 @@ struct malloc_region {
 	bool tentative; /* it may be something else: the first thing that is wrong ends it */
 };
 
-#define PAGE_SLOTS 128
-#define LIST_PAGES_MAX 16384 /* read at one look to follow lists: 1 us each */
-
-/* Pages that were read, for lists that lead back and forth. */
-struct malloc_pages {
-	uint64_t page[PAGE_SLOTS];
-	uint8_t bytes[PAGE_SLOTS][MALLOC_PAGE];
-};
-
 /* Read at once, by the size of chunks seen. */
 #define WINDOW_BYTES (128u << 10)
 #define WINDOW_FIRST (16u << 10)
@@ -79,8 +70,8 @@ struct malloc_pages {
 /* What outlives a look. */
 struct malloc_kept {
 	struct malloc_place place;
-	uint8_t *window; /* WINDOW_BYTES */
-	struct malloc_pages *pages;
+	uint8_t *window;     /* WINDOW_BYTES */
+	struct lists *lists; /* of glibc_cached.c */
 	struct trail *trail; /* of glibc_chunks.c */
 	uint64_t *tcache;    /* TCACHES_MAX addresses of chunks that may be thread caches */
 };
@@ -103,20 +94,18 @@ struct malloc_walk {
 	uint32_t resyncs;
 	uint64_t system_bytes; /* what the arenas themselves say they have */
 	uint64_t params_count; /* mapped chunks by mp_; FACT_UNKNOWN */
-	uint32_t pages_read;
-	bool lists_cut;	 /* lists were longer than may be followed */
-	bool lists_torn; /* a list led to where no chunk of its is */
-	uint32_t caches; /* of threads, that were recognised */
-	bool foreign;	 /* others use sbrk() too */
-	bool absent;	 /* a header was on a page that is not in memory */
-	bool torn;	 /* a heap changed faster than it could be walked */
-	bool cut;	 /* more than may be walked at one look */
+	uint32_t hops;	       /* over lists */
+	bool lists_cut;	       /* lists were longer than may be followed */
+	bool lists_torn;       /* a list led to where no chunk of its is */
+	uint32_t caches;       /* of threads, that were recognised */
+	bool foreign;	       /* others use sbrk() too */
+	bool absent;	       /* a header was on a page that is not in memory */
+	bool torn;	       /* a heap changed faster than it could be walked */
+	bool cut;	       /* more than may be walked at one look */
 };
 
 /* -ENODATA when a page of it is not in memory, errors of peek_read(). */
 int malloc_peek(struct malloc_walk *w, uint64_t at, void *ret, size_t len);
-/* The page that holds the address, from memory of pages; borrowed until the next call. NULL. */
-const uint8_t *malloc_page(struct malloc_walk *w, uint64_t at);
 /* Bytes in memory from `at` on, at most max. */
 uint64_t malloc_present(struct malloc_walk *w, uint64_t at, uint64_t max);
 /* The address of the next page in memory at or above `at`, below end; end: none. */
@@ -157,3 +146,4 @@ bool malloc_may_be_cache(const uint8_t *chunk, uint64_t size);
 #define MALLOC_IS_CACHE_SIZE(size) ((size) == 0x250 || (size) == 0x290 || (size) == 0x300)
 /* Moves what thread caches and fast bins hold from live to cached. */
 void malloc_walk_cached(struct malloc_walk *w, const struct malloc_arena *arena, size_t n);
+struct lists *malloc_lists_new(void);

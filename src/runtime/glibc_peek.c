@@ -65,24 +65,3 @@ int malloc_peek(struct malloc_walk *w, uint64_t at, void *ret, size_t len)
 		return -ENODATA;
 	return peek_read(w->v->peek, at, ret, len);
 }
-
-/* A page of the process, of those that were read or freshly; NULL: it cannot be. */
-const uint8_t *malloc_page(struct malloc_walk *w, uint64_t at)
-{
-	struct malloc_pages *p = w->kept->pages;
-	uint64_t page = at & ~(MALLOC_PAGE - 1);
-	size_t slot = page / MALLOC_PAGE % PAGE_SLOTS;
-
-	if (p->page[slot] == page && page)
-		return p->bytes[slot];
-	if (w->pages_read == LIST_PAGES_MAX) {
-		w->lists_cut = true;
-		return NULL;
-	}
-	w->pages_read++;
-	p->page[slot] = 0;
-	if (malloc_peek(w, page, p->bytes[slot], MALLOC_PAGE))
-		return NULL;
-	p->page[slot] = page;
-	return p->bytes[slot];
-}
