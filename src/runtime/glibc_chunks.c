@@ -12,7 +12,7 @@
 #define CHECKPOINTS 8
 #define TRIES 4 /* at one place; each goes back twice as far */
 #define RESYNCS_MAX 1024
-#define WALKED_MAX (16ull << 30) /* bytes read at one look: 2 s */
+#define WALKED_MAX (4ull << 30) /* bytes read at one look: 0.8 s */
 #define PLAUSIBLE_HOPS 24
 #define PLAUSIBLE_PROVEN \
 	4 /* hops are enough when one was over a free chunk: its size is told twice */

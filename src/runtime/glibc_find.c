@@ -142,7 +142,7 @@ static bool has_params(const struct malloc_data *d, size_t base, size_t before, 
 
 	return (any_limit ? limit != 0 : limit == MMAP_MAX_DEFAULT) && n <= most && most <= limit &&
 	       limit <= INT32_MAX && int_at(at, 12) <= 1 && (n == 0) == (bytes == 0) &&
-	       bytes <= most_bytes && bytes % MALLOC_PAGE == 0 && bytes / MALLOC_PAGE >= n;
+	       bytes <= most_bytes && bytes % 8 == 0 && bytes / MALLOC_PAGE >= n;
 }
 
 /* [heap]; or memory that mmap() gave in its place, where only malloc's default limit is believed.

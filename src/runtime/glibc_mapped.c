@@ -133,7 +133,7 @@ static int follow_cursors(struct malloc_walk *w, struct mapped *m)
 		for (size_t i = 0; i < m->count && !e; i++) {
 			struct cursor *c = &m->cursor[i];
 
-			if (c->at >= c->end || malloc_present(w, c->at, 16) < 16)
+			if (c->at >= c->end || !present_has(&w->v->present->in, c->at))
 				c->over = true;
 			if (!c->over)
 				some[n++] = c;
@@ -222,18 +222,17 @@ static int scan_cursor(struct malloc_walk *w, struct mapped *m, struct cursor *c
 		size_t n = 0;
 		int e;
 
-		for (; n < HEADS; n++) {
-			at = behind_region(w, malloc_next_present(w, at, c->end));
-			at += -at % MALLOC_PAGE;
+		while (n < HEADS) {
+			uint64_t behind;
+
+			at = malloc_next_present(w, at, c->end);
 			if (at >= c->end)
 				break;
-			if (malloc_present(w, at, 16) < 16)
-				break;
-			page[n] = at;
-			at += MALLOC_PAGE;
+			behind = behind_region(w, at);
+			if (behind == at)
+				page[n++] = at;
+			at = behind == at ? at + MALLOC_PAGE : behind + -behind % MALLOC_PAGE;
 		}
-		if (!n && at < c->end)
-			return 0;
 		m->scanned += n;
 		e = scan_heads(w, c, page, n, &at);
 		if (e)
