@@ -70,7 +70,6 @@ struct inner_allocator {
 	uint64_t mapped_bytes, mapped_count; /* of the live ones, in mappings of their own */
 	uint64_t overhead_bytes;	     /* headers, padding, arena structures */
 	uint64_t unknown_bytes;		     /* of its heaps: could not be walked this time */
-	uint64_t cost_ns; /* CPU of this thread for the walk: walk huge ones rarely */
 	uint32_t arenas;
 	uint64_t size_count[INNER_SIZES], size_bytes[INNER_SIZES]; /* of live blocks */
 };

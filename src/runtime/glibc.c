@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "runtime/allocators.h"
 
@@ -13,7 +12,6 @@
 #define ARENAS_MAX 4096 /* by default there are 8 per CPU */
 #define HEAPS_MAX 65536 /* 4 TB */
 #define DATA_BYTES_MAX (16u << 20)
-#define FIRST_SEARCH (1ull << 20) /* bytes of [heap] searched for malloc's first chunk */
 
 static bool is_libc(const struct vma *v)
 {
@@ -423,19 +421,10 @@ static int walk_all(struct malloc_walk *w)
 	return e;
 }
 
-static uint64_t cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
 static int read_glibc(void *state, const struct process_view *v, struct inner_allocator *ret,
 		      struct inner_ranges *ranges)
 {
 	struct malloc_walk w = { .v = v, .kept = state, .ranges = ranges };
-	uint64_t start = cpu_ns();
 	int e;
 
 	w.sum.name = "glibc";
@@ -451,7 +440,6 @@ static int read_glibc(void *state, const struct process_view *v, struct inner_al
 	} else if (!e) {
 		conclude(&w);
 	}
-	w.sum.cost_ns = cpu_ns() - start;
 	if (!e)
 		*ret = w.sum;
 	return e;

@@ -115,7 +115,6 @@ static json_t *allocator_json(const struct inner_allocator *a)
 	json_put_u64_if_known(o, "mapped_count", a->mapped_count);
 	json_put_u64_if_known(o, "overhead_bytes", a->overhead_bytes);
 	json_put_u64_if_known(o, "unknown_bytes", a->unknown_bytes);
-	json_put_u64_if_known(o, "cost_ns", a->cost_ns);
 	json_put(o, "arenas", json_integer(a->arenas));
 	for (int i = 0; i < INNER_SIZES; i++)
 		json_array_append_new(sizes, json_pack("[I,I]", (json_int_t)a->size_count[i],

@@ -121,8 +121,10 @@ static void caches_and_fast_bins_are_free(void **state)
 	/* a list that comes back to itself, and one that leads away */
 	*world_word(chunk[1] + 16) = (chunk[0] + 16) ^ (chunk[1] + 16) >> 12;
 	*world_word(chunk[3] + 16) = 0x123450;
+	w.peek.calls = 0;
 	a = look(&w);
 	assert_false(a.known.exact);
+	assert_true(w.peek.calls < 100);
 	assert_int_equal(sum_of(&a), WORLD_HEAP_BYTES);
 	world_done(&w);
 }
@@ -227,6 +229,31 @@ static void sizes_that_lie(void **state)
 		assert_true(a.live_count > 350);
 		world_done(&w);
 	}
+}
+
+/* The size of a free chunk is told twice. */
+static void sizes_that_differ(void **state)
+{
+	struct inner_allocator a;
+	uint64_t live = 0;
+	struct world w;
+
+	(void)state;
+	world_make(&w);
+	for (int n = 0; n < 500; n++) {
+		uint64_t at = world_chunk(&w, 0x40, n % 5 == 1, 0);
+
+		live = n == 102 ? at : live; /* behind a free one */
+	}
+	world_live(&w, 0x40);
+	world_top(&w, WORLD_MAIN, HEAP_END);
+	assert_int_equal(world_word(live)[0], 0x40);
+	world_word(live)[0] = 0x50;
+	a = look(&w);
+	assert_false(a.known.exact);
+	assert_in_range(a.unknown_bytes, 0x40, 0x400);
+	assert_int_equal(sum_of(&a), WORLD_HEAP_BYTES);
+	world_done(&w);
 }
 
 /* A header on a page that is not in memory is not read: the page cannot be. */
@@ -381,6 +408,7 @@ int main(void)
 		cmocka_unit_test(mapped_blocks_that_touch),
 		cmocka_unit_test(a_main_arena_in_two_places),
 		cmocka_unit_test(sizes_that_lie),
+		cmocka_unit_test(sizes_that_differ),
 		cmocka_unit_test(pages_not_in_memory),
 		cmocka_unit_test(lists_that_lie),
 		cmocka_unit_test(who_it_is_not),
