@@ -91,6 +91,7 @@ struct malloc_walk {
 	uint64_t fresh_start, fresh_end;
 	uint32_t refreshes; /* times that residency was asked again */
 	uint64_t walked;    /* bytes of windows that were read */
+	uint64_t searched;  /* bytes of windows in which no chain was found */
 	uint32_t resyncs;
 	uint64_t system_bytes; /* what the arenas themselves say they have */
 	uint64_t params_count; /* mapped chunks by mp_; FACT_UNKNOWN */

@@ -13,6 +13,9 @@
 #define TRIES 4 /* at one place; each goes back twice as far */
 #define RESYNCS_MAX 1024
 #define WALKED_MAX (4ull << 30) /* bytes read at one look: 0.8 s */
+#define SEARCHED_MAX                                                                 \
+	(64ull << 20) /* bytes of them in which a chain is looked for: 16 to a place \
+		       */
 #define PLAUSIBLE_HOPS 24
 #define PLAUSIBLE_PROVEN \
 	4 /* hops are enough when one was over a free chunk: its size is told twice */
@@ -230,7 +233,7 @@ static int find_chain(struct malloc_walk *w, const struct malloc_region *r, uint
 {
 	uint64_t last = r->top > from ? r->top : r->end;
 
-	while (from < last) {
+	while (from < last && w->searched < SEARCHED_MAX) {
 		int e;
 
 		from = malloc_next_present(w, from, last);
@@ -248,6 +251,7 @@ static int find_chain(struct malloc_walk *w, const struct malloc_region *r, uint
 			*ret = from + at;
 			return 0;
 		}
+		w->searched += w->window_len;
 		from += w->window_len;
 		from += -from % CHUNK_ALIGN;
 	}
