@@ -38,7 +38,7 @@ static struct class_row owned_row(const struct snapshot *s, const struct ledger_
 	struct class_row row;
 
 	if (!c->weight && !asked_for)
-		return unavailable("the language runtime is not read");
+		return unavailable("no language runtime was read");
 	if (!c->weight && !s->heap_traced)
 		return unavailable("allocations are not traced");
 	if (!s->heap_traced)
@@ -59,6 +59,47 @@ static struct class_row owned_row(const struct snapshot *s, const struct ledger_
 	return estimate(c->bytes, confidence, "live bytes are counted as resident");
 }
 
+/* Buffers as the runtime counts them, and what of its allocator's sites is more. */
+static struct class_row buffers_row(const struct snapshot *s, const struct ledger_sums *t)
+{
+	const struct class_sum *c = &t->class[CLASS_buffers];
+	const struct inner_buffers *b = s->runtime ? &s->runtime->buffers : NULL;
+	struct class_row row;
+
+	if (!b || (!b->known.how && !c->bytes)) {
+		row = owned_row(s, t, CLASS_buffers);
+		if (row.how == HOW_UNAVAILABLE && b && b->known.why)
+			row.why = b->known.why;
+		return row;
+	}
+	if (b->known.exact && b->resident_bytes != FACT_UNKNOWN && !c->from_heap)
+		row = known(c->bytes, 1);
+	else if (b->resident_bytes != FACT_UNKNOWN)
+		row = estimate(c->bytes, 0.9, b->known.why ? b->known.why
+							    : "live bytes are counted as resident");
+	else
+		row = estimate(c->bytes, 0.7,
+			       b->known.how ? "as the runtime counts them, taken as resident"
+					    : b->known.why);
+	row.count = b->known.how ? b->count : 0;
+	if (row.how == HOW_ESTIMATE && !row.why)
+		row.why = "mappings only: the runtime's own count could not be read";
+	return row;
+}
+
+/* Its own tables, where it tells of them, and what its code asked for. */
+static struct class_row runtime_row(const struct snapshot *s, const struct ledger_sums *t)
+{
+	const struct class_sum *c = &t->class[CLASS_runtime];
+
+	if (c->weight || !s->runtime)
+		return owned_row(s, t, CLASS_runtime);
+	if (c->bytes)
+		return known(c->bytes, 0.9);
+	return unavailable("the runtime does not tell its own memory from other memory of the "
+			   "allocator");
+}
+
 static struct class_row preexisting_row(const struct snapshot *s, const struct ledger_sums *t)
 {
 	const struct class_sum *c = &t->class[CLASS_preexisting];
@@ -68,6 +109,11 @@ static struct class_row preexisting_row(const struct snapshot *s, const struct l
 				"mappings only: what allocators held at attach is not known");
 	if (!c->from_heap)
 		return known(c->bytes, 1);
+	if (t->walked && t->walk_exact && !t->live_bytes && !t->inner_buffer_bytes)
+		return known(c->bytes, 0.95);
+	if (t->walked)
+		return estimate(c->bytes, 0.9,
+				"live when the allocator was walked through, and no call site's");
 	if (!s->heap_traced)
 		return estimate(c->bytes, 0.8,
 				"allocations are not traced: what allocators held at attach and "
@@ -80,8 +126,17 @@ static struct class_row slack_row(const struct snapshot *s, const struct ledger_
 {
 	struct class_row row;
 
+	if (t->walked && t->walk_exact)
+		return known(t->class[CLASS_allocator_slack].bytes, 0.95);
+	if (t->walked)
+		return estimate(t->class[CLASS_allocator_slack].bytes, 0.9,
+				s->allocator->known.why
+					? s->allocator->known.why
+					: "not live when the allocator was walked through last");
 	if (!s->heap_traced)
-		return unavailable("allocations are not traced");
+		return unavailable(s->allocator && s->allocator->known.why
+					   ? s->allocator->known.why
+					   : "allocations are not traced");
 	if (!t->rest_split)
 		return unavailable("what allocators held at attach is not known");
 	row = estimate(t->class[CLASS_allocator_slack].bytes, 0.7,
@@ -98,9 +153,9 @@ static struct class_row resident_row(const struct snapshot *s, const struct ledg
 {
 	switch (class) {
 	case CLASS_application:
-	case CLASS_native_modules:
-	case CLASS_buffers:
-	case CLASS_runtime: return owned_row(s, t, class);
+	case CLASS_native_modules: return owned_row(s, t, class);
+	case CLASS_buffers: return buffers_row(s, t);
+	case CLASS_runtime: return runtime_row(s, t);
 	case CLASS_preexisting: return preexisting_row(s, t);
 	case CLASS_allocator_slack: return slack_row(s, t);
 	default: return known(t->class[class].bytes, 1);
@@ -221,16 +276,20 @@ static void fill_rates(const struct snapshot *s, const struct ledger_sums *t,
 	l->free_per_s = s->heap_traced ? st->free_per_s : NAN;
 }
 
-static uint64_t external_of(const struct proc_fact *p)
+static uint64_t external_of(const struct snapshot *s)
 {
-	return p->rss_bytes == FACT_UNKNOWN ? FACT_UNKNOWN
-					    : ledger_sums_plus(p->rss_bytes, p->swap_bytes);
+	const struct proc_fact *p = &s->proc;
+	uint64_t whole = ledger_sums_plus(p->rss_bytes, p->swap_bytes);
+
+	if (p->rss_bytes == FACT_UNKNOWN)
+		return FACT_UNKNOWN;
+	return whole > s->managed_bytes ? whole - s->managed_bytes : 0;
 }
 
 int ledger_build(const struct snapshot *s, const struct owner *owners, struct ledger_state *st,
 		 struct ledger *ret)
 {
-	struct ledger l = { .external_bytes = external_of(&s->proc),
+	struct ledger l = { .external_bytes = external_of(s),
 			    .coverage_ratio = NAN,
 			    .slack_bytes = FACT_UNKNOWN };
 	auto_free struct module_sum *modules = NULL;
@@ -263,6 +322,10 @@ int ledger_build(const struct snapshot *s, const struct owner *owners, struct le
 	l.live_error_bytes = l.estimated ? hypot(sqrt(t.live_variance), t.live_common) : 0;
 	st->gone_bytes = t.gone_bytes;
 	st->before_bytes = t.before_bytes;
+	if (t.walked) {
+		st->walked_s = s->walked_s;
+		st->walked_held_bytes = t.walked_held_bytes;
+	}
 	fill_rates(s, &t, st, &l);
 	*ret = l;
 	return 0;

@@ -3,15 +3,21 @@
  * Pure: everything comes from the snapshot, the owners and the caller's ledger_state.
  *
  * Rules of the sum (resident classes; swapped bytes count with the range they belong to):
- *  - ranges give code, mapped_files, shared_memory, thread_stacks, preexisting (mapped before the
- *    trace, at most what they held at the least since) and, by the owner of the site that mapped
- * them, application and native_modules;
+ *  - external memory is RSS and swap without what ranges say the language runtime manages: its
+ *    heap, and the pages it keeps for that;
+ *  - ranges give code, mapped_files, shared_memory, thread_stacks, runtime (its own tables),
+ *    buffers (those that are mappings of their own, linear memories of WebAssembly), preexisting
+ *    (mapped before the trace, at most what they held at the least since) and, by the owner of the
+ *    site that mapped them, application and native_modules;
  *  - allocator ranges hold R bytes; L are live in traced heap sites, A were resident at attach.
- *    Owners get min(L, R), in proportion to their live bytes when L > R; of the rest, preexisting
- *    keeps what is left of A, never more than it kept before; what remains is allocator_slack;
- *  - where allocations are not traced, of what allocators hold beyond A, and of anonymous memory
- * that nobody was seen to map, owners get what their code touched first (the page-fault tier), in
- *    proportion and at most what there is;
+ *    Where the allocator was walked through, allocator_slack is what it said to be free of R, at
+ *    least what is not live; growth since that walk counts as live. Owners get min(L, R'), R' being
+ *    R without such slack, in proportion to their live bytes when L > R'; of the rest, buffers get
+ *    what the runtime counts beyond those of ranges and sites; preexisting keeps what is left of A,
+ *    never more than it kept before. What remains then is allocator_slack where there was no walk;
+ *  - where allocations are not traced or the allocator was walked through, of what allocators hold
+ *    beyond that, and of anonymous memory that nobody was seen to map, owners get what their code
+ *    touched first (the page-fault tier), in proportion and at most what there is;
  *  - `unexplained` is external minus all of these, and closes the sum;
  *  - when they are together more than external (the process changed between two readings), they
  *    are cut until they fit, estimates first, in this order: allocator_slack, preexisting,

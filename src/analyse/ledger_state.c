@@ -13,6 +13,7 @@
 void ledger_state_init(struct ledger_state *st)
 {
 	*st = (struct ledger_state){ .before_bytes = FACT_UNKNOWN,
+				     .walked_s = NAN,
 				     .alloc_per_s = NAN,
 				     .free_per_s = NAN };
 }

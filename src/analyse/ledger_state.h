@@ -18,6 +18,8 @@ struct ledger_state {
 	/* Least that mappings from before the trace ever held, FACT_UNKNOWN before the first tick:
 	 * what they gain beyond it is not from before. */
 	uint64_t before_bytes;
+	double walked_s;	    /* snapshot.walked_s of the last tick; NAN before ... */
+	uint64_t walked_held_bytes; /* ... and what allocators held when it was new */
 	bool started;  /* the fields below hold a tick */
 	double last_s; /* its time since tracing began */
 	uint64_t last_allocs, last_frees;

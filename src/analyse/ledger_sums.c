@@ -142,6 +142,8 @@ static enum resource_class range_class(enum range_use use)
 	case RANGE_FILE: return CLASS_mapped_files;
 	case RANGE_SHM: return CLASS_shared_memory;
 	case RANGE_BEFORE: return CLASS_preexisting;
+	case RANGE_RUNTIME: return CLASS_runtime;
+	case RANGE_BUFFERS: return CLASS_buffers;
 	default: return CLASS_unexplained;
 	}
 }
@@ -164,6 +166,8 @@ static int add_ranges(const struct snapshot *s, const struct owner *owners, stru
 			t->allocator_bytes = ledger_sums_plus(t->allocator_bytes, bytes);
 		else if (range->use == RANGE_SITE)
 			add_site_range(s, owners, keys, range, t);
+		else if (range->use == RANGE_MANAGED || range->use == RANGE_POOLED)
+			continue; /* external memory is without it */
 		else
 			c->bytes = ledger_sums_plus(c->bytes, bytes);
 	}
@@ -238,22 +242,66 @@ static void keep_to_before(const struct ledger_state *st, struct ledger_sums *t)
 	t->before_bytes = before->bytes;
 }
 
-/* Splits what allocators hold, see ledger.h. */
-static void split_allocator(const struct snapshot *s, const struct owner *owners,
-			    const struct ledger_state *st, struct ledger_sums *t)
+/*
+ * What of `held` a walk through the allocator says is not live. Memory that came since the walk
+ * counts as live: it is walked again when there is much of it.
+ */
+static uint64_t walked_slack(const struct snapshot *s, const struct ledger_state *st, uint64_t held,
+			     struct ledger_sums *t)
 {
-	uint64_t at_attach = s->allocator_at_attach_bytes, held = t->allocator_bytes, rest, kept;
+	const struct inner_allocator *a = s->allocator;
+	bool fresh = s->walked_s != st->walked_s;
+	uint64_t live, free_bytes;
+
+	t->walked_held_bytes = fresh ? held : st->walked_held_bytes;
+	t->walked = true;
+	t->walk_exact = a->known.exact && (fresh || held == t->walked_held_bytes);
+	live = ledger_sums_plus(a->live_bytes, held > t->walked_held_bytes
+						       ? held - t->walked_held_bytes
+						       : 0);
+	free_bytes = ledger_sums_plus(ledger_sums_plus(0, a->free_resident_bytes), a->cached_bytes);
+	/* what was never written is live and not resident: free memory is better known then */
+	live = min_bytes(live, held - min_bytes(free_bytes, held));
+	return held - live;
+}
+
+static bool is_walked(const struct snapshot *s)
+{
+	const struct inner_allocator *a = s->allocator;
+
+	return a && a->known.how && a->live_bytes != FACT_UNKNOWN && isfinite(s->walked_s);
+}
+
+/*
+ * Buffers that the runtime knows, lie in allocators' memory and belong to no site there: at most
+ * what nobody has.
+ */
+static uint64_t take_buffers(const struct snapshot *s, uint64_t rest, struct ledger_sums *t)
+{
+	const struct inner_buffers *b = s->runtime ? &s->runtime->buffers : NULL;
+	struct class_sum *class = &t->class[CLASS_buffers];
+	uint64_t bytes;
+
+	if (!b || !b->known.how)
+		return 0;
+	bytes = b->resident_bytes != FACT_UNKNOWN ? b->resident_bytes : b->bytes;
+	bytes = ledger_sums_plus(0, bytes);
+	bytes -= min_bytes(bytes, class->bytes); /* ranges of their own, and sites' */
+	bytes = min_bytes(bytes, rest);
+	class->bytes = ledger_sums_plus(class->bytes, bytes);
+	t->inner_buffer_bytes = bytes;
+	return bytes;
+}
+
+/* What is neither a site's nor a buffer nor known to be free: from before, as far as it can be. */
+static void split_rest(const struct snapshot *s, uint64_t rest, struct ledger_sums *t)
+{
+	uint64_t at_attach = s->allocator_at_attach_bytes, kept;
 	struct class_sum *before = &t->class[CLASS_preexisting];
 	double gone;
 
-	t->gone_bytes = st->gone_bytes;
-	if (s->heap_traced) /* else nobody knows what is live */
-		share_heap(s, owners, min_bytes(t->live_bytes, held), t);
-	rest = s->heap_traced ? held - min_bytes(t->live_bytes, held) : held;
-	if (at_attach == FACT_UNKNOWN && s->heap_traced)
-		return;
 	if (at_attach == FACT_UNKNOWN)
-		at_attach = held;
+		at_attach = t->allocator_bytes;
 	/*
 	 * A grows while more of the old ranges prove to be allocators', so what is remembered is
 	 * not the smallest remainder but the largest part of A that was seen to be gone. What is
@@ -266,10 +314,32 @@ static void split_allocator(const struct snapshot *s, const struct owner *owners
 	kept = min_bytes(kept, rest);
 	before->bytes = ledger_sums_plus(before->bytes, kept);
 	before->from_heap = s->heap_traced || kept;
-	if (!s->heap_traced)
+	if (!s->heap_traced || t->walked)
 		return; /* what came since is whose pages it is, or unexplained */
 	t->class[CLASS_allocator_slack].bytes = rest - kept;
 	t->rest_split = true;
+}
+
+/* Splits what allocators hold, see ledger.h. */
+static void split_allocator(const struct snapshot *s, const struct owner *owners,
+			    const struct ledger_state *st, struct ledger_sums *t)
+{
+	uint64_t held = t->allocator_bytes, rest, given = 0;
+
+	t->gone_bytes = st->gone_bytes;
+	if (is_walked(s)) {
+		t->class[CLASS_allocator_slack].bytes = walked_slack(s, st, held, t);
+		held -= t->class[CLASS_allocator_slack].bytes;
+		t->rest_split = true;
+	}
+	if (s->heap_traced) { /* else nobody knows what is live */
+		given = min_bytes(t->live_bytes, held);
+		share_heap(s, owners, given, t);
+	}
+	rest = held - given;
+	rest -= take_buffers(s, rest, t);
+	if (s->allocator_at_attach_bytes != FACT_UNKNOWN || !s->heap_traced)
+		split_rest(s, rest, t);
 }
 
 int ledger_sums_ranges(const struct snapshot *s, const struct owner *owners,

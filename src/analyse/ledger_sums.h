@@ -34,6 +34,10 @@ struct ledger_sums {
 	uint64_t before_bytes;		 /* the next ledger_state.before_bytes */
 	uint64_t touched_bytes;		 /* given to owners by who touched the pages first */
 	bool rest_split;		 /* what is not live was split: preexisting and slack */
+	/* Where the allocator was walked through: */
+	bool walked, walk_exact;     /* exact: as of this tick, and nothing was estimated */
+	uint64_t walked_held_bytes;  /* the next ledger_state.walked_held_bytes */
+	uint64_t inner_buffer_bytes; /* of the runtime's count, in allocators and no site's */
 };
 
 /* Whether a class is part of the sum. */

@@ -173,4 +173,7 @@ void whole_find_bounded(struct whole_reserve *first, const struct snapshot *snap
 		ret[c] = now.known && use && gained > 0 &&
 			 now.mapped[use] - first->mapped[use] < gained / 2;
 	}
+	/* free memory was seen to be free: nobody loses what is there to be given out again */
+	if (snap->allocator && snap->allocator->known.how)
+		ret[CLASS_allocator_slack] = true;
 }

@@ -50,7 +50,7 @@ struct whole whole_judge(const struct whole_cfg *cfg, const struct whole_input *
 /* The process grows, and sites or mappings that were there before are why. */
 bool whole_is_explained(const struct whole_cfg *cfg, const struct whole_input *in);
 
-#define WHOLE_USES (RANGE_OTHER + 1)
+#define WHOLE_USES RANGE_USES
 
 /* Address space and resident bytes by use, at the first tick that knew them. */
 struct whole_reserve {

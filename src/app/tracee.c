@@ -17,6 +17,7 @@
 #include "app/code_names.h"
 #include "app/holding.h"
 #include "app/java.h"
+#include "app/memory.h"
 #include "app/modules_scan.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -27,7 +28,6 @@
 #include "sys/fdtable.h"
 #include "sys/maps.h"
 #include "sys/procfs.h"
-#include "sys/residency.h"
 #include "sys/threads.h"
 
 #define INVENTORY_SHARE 50	      /* an inventory may take 1/50 of the time between two */
@@ -74,6 +74,7 @@ void tracee_free(struct tracee *t)
 		collector_purge(t->run->collector, t->asid);
 	analysis_clear(t);
 	governor_free(t->governor);
+	inner_free(t->inner);
 	code_names_drop(t);
 	close_fd(&t->vdso_fd);
 	judge_free(t->judge);
@@ -199,7 +200,26 @@ static int read_fact(struct tracee *t, uint64_t now_ns)
 	}
 	t->cpu_before_ns = fact.cpu_ns;
 	t->cpu_before_at_ns = now_ns;
-	return model_set_proc(t->run->model, t->pid, &fact, now_ns);
+	return 0;
+}
+
+/* Once more, of the same moment as its pages are read. */
+static void read_sizes(struct tracee *t)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	struct proc_fact fact;
+
+	if (procfs_read_fact(t->run->proc, t->pid, &fact) || fact.start_ticks != t->start_ticks)
+		return;
+	fact.cpu_ns = t->fact.cpu_ns;
+	t->fact = fact;
+	t->fact_ns = now_ns;
+}
+
+/* After the inventory, if there is one: external memory is without the heap that it found. */
+static void tell_fact(struct tracee *t)
+{
+	model_set_proc(t->run->model, t->pid, &t->fact, t->fact_ns);
 }
 
 static int enter(struct tracee *t, uint32_t asid, struct err *err)
@@ -264,55 +284,6 @@ static void read_fds(struct tracee *t)
 	if (fdtable_read(t->run->proc, t->pid, &table) == 0)
 		model_set_fds(t->run->model, t->pid, table.fd, table.count, now_ns);
 	fdtable_done(&table);
-}
-
-static void read_residency(struct tracee *t)
-{
-	struct residency_cfg cfg = { .root = t->run->proc };
-	struct residency_info info;
-	struct residency *ranges;
-	size_t n;
-
-	if (model_ranges(t->run->model, t->pid, &ranges, &n))
-		return;
-	if (residency_read(&cfg, t->pid, ranges, n, &info))
-		return;
-	model_set_residency(t->run->model, t->pid, ranges, n);
-	t->run->features->known[FEATURE_pagemap_scan] = true;
-	t->run->features->has[FEATURE_pagemap_scan] = info.source == RESIDENCY_SCAN;
-}
-
-/* Which pages that were touched first are still there. After the ranges. */
-static void read_pages(struct tracee *t, uint64_t now_ns)
-{
-	struct residency_cfg cfg = { .root = t->run->proc };
-	struct residency_info info;
-	struct residency *pages;
-	unsigned int skip;
-	size_t n;
-
-	if (model_pages(t->run->model, t->pid, &pages, &n, &skip) || n == 0)
-		return;
-	if (residency_read(&cfg, t->pid, pages, n, &info))
-		return;
-	model_set_pages(t->run->model, t->pid, pages, n, now_ns);
-	if (skip != t->fault_skip && collector_set_fault_skip(t->run->collector, t->pid, skip) == 0)
-		t->fault_skip = skip;
-}
-
-/* What is mapped, resident, open and running. Costs milliseconds per resident GB. */
-static void inventory(struct tracee *t)
-{
-	uint64_t start = clock_monotonic_ns(), took;
-
-	tracee_scan(t);
-	read_threads(t, start);
-	read_residency(t);
-	read_pages(t, start);
-	read_fds(t);
-	took = clock_monotonic_ns() - start;
-	t->inventory_due_ns = start + took * INVENTORY_SHARE;
-	log_debug("process %u: inventory in %.1f ms", t->pid, took / 1e6);
 }
 
 /* Before probes go in: a stack that meets a file without its table ends there. */
@@ -406,27 +377,52 @@ static int read_maps(struct tracee *t, struct vma_table *maps, uint32_t *ret_tex
 	return maps_read(t->run->proc, t->pid, maps);
 }
 
-int tracee_scan(struct tracee *t)
+/* Leaves the map to the caller, if it could be read. */
+static int scan(struct tracee *t, struct vma_table *maps)
 {
 	uint64_t now_ns = clock_monotonic_ns(), wait_ns;
-	struct vma_table maps = { 0 };
 	uint32_t text;
 	int r;
 
 	t->maps_dirty = false;
-	r = read_maps(t, &maps, &text);
+	r = read_maps(t, maps, &text);
 	if (r)
 		return r;
-	add_unwind_tables(t, &maps, text);
-	r = model_set_vmas(t->run->model, t->pid, maps.vma, maps.count, now_ns);
+	add_unwind_tables(t, maps, text);
+	r = model_set_vmas(t->run->model, t->pid, maps->vma, maps->count, now_ns);
 	if (!r)
 		r = modules_scan(t);
 	holding_settle(t);
-	java_look(t, &maps);
-	maps_done(&maps);
+	java_look(t, maps);
 	wait_ns = (clock_monotonic_ns() - now_ns) * SCAN_SHARE;
 	t->scan_due_ns = now_ns + (wait_ns < SCAN_WAIT_MAX_NS ? wait_ns : SCAN_WAIT_MAX_NS);
 	return r;
+}
+
+int tracee_scan(struct tracee *t)
+{
+	auto_clean(maps_done) struct vma_table maps = { 0 };
+
+	return scan(t, &maps);
+}
+
+/*
+ * What is mapped, resident, open and running. Costs milliseconds per resident GB, and what reading
+ * heaps and allocators takes. final: whatever it costs.
+ */
+static void inventory(struct tracee *t, bool final)
+{
+	auto_clean(maps_done) struct vma_table maps = { 0 };
+	uint64_t start = clock_monotonic_ns(), took;
+
+	scan(t, &maps);
+	read_threads(t, start);
+	read_sizes(t);
+	memory_read(t, &maps, final);
+	read_fds(t);
+	took = clock_monotonic_ns() - start;
+	t->inventory_due_ns = start + took * INVENTORY_SHARE;
+	log_debug("process %u: inventory in %.1f ms", t->pid, took / 1e6);
 }
 
 static void note_watch(struct tracee *t)
@@ -445,9 +441,7 @@ static void note_watch(struct tracee *t)
 
 static void note_missing(struct tracee *t)
 {
-	tracee_unmeasured(t, "managed_heap",
-			  "heaps of language runtimes are not read by this version; they are part "
-			  "of external memory");
+	memory_note_missing(t);
 	if (!t->run->features->has[FEATURE_task_file_iter])
 		tracee_unmeasured(t, "connections",
 				  "this kernel has no descriptor iterator: peers and "
@@ -495,7 +489,8 @@ int tracee_new(const struct run *run, uint32_t pid, uint32_t asid, struct tracee
 		return err_set(err, r, "cannot read the memory map of process %u (%s)", t->pid,
 			       strerror(-r));
 	tracee_tell_traced(t);
-	inventory(t);
+	inventory(t, false);
+	tell_fact(t);
 	note_missing(t);
 	*ret = steal(t);
 	return 0;
@@ -522,6 +517,9 @@ void tracee_executed(struct tracee *t, uint32_t asid)
 	collector_purge(t->run->collector, t->asid);
 	sweeping_drop(t);
 	t->runtime = "none";
+	if (t->inner)
+		inner_drop(t->inner);
+	t->found = (struct inner_found){ .count = 0 };
 	judge_program(t);
 	t->asid = asid;
 	t->allocator_count = 0;
@@ -726,11 +724,13 @@ int tracee_tick(struct tracee *t, uint64_t now_ns, const struct snap_counters *c
 		model_set_exited(t->run->model, t->pid);
 	}
 	if (t->alive && (final || now_ns >= t->inventory_due_ns))
-		inventory(t);
+		inventory(t, final);
 	else if (t->alive && now_ns >= t->scan_due_ns && model_wants_map(t->run->model, t->pid))
 		tracee_scan(t);
-	if (t->alive)
+	if (t->alive) {
+		tell_fact(t);
 		java_look(t, NULL);
+	}
 	code_names_update(t, now_ns);
 	name_frames(t, final ? FINAL_BUDGET_NS : NAMES_BUDGET_NS, final);
 	r = analyse(t, now_ns, counters, final);

@@ -12,6 +12,7 @@
 #include "analyse/judge.h"
 #include "analyse/ledger.h"
 #include "analyse/regroup.h"
+#include "app/inner.h"
 #include "app/sweeping.h"
 #include "base/err.h"
 #include "cli.h"
@@ -109,6 +110,8 @@ struct tracee {
 	char exe[4096];
 	char *cmdline;	     /* owned: masked */
 	const char *runtime; /* static: "v8", "jvm", "cpython", "go", "none" */
+	struct inner *inner; /* owned */
+	struct inner_found found; /* as of the last inventory */
 	struct limits limits;
 	struct proc_fact fact;
 	uint64_t fact_ns;			  /* when fact was read */

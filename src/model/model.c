@@ -248,19 +248,34 @@ int model_set_proc(struct model *m, uint32_t pid, const struct proc_fact *fact, 
 		return 0;
 	if (p->rss_at_attach_bytes == FACT_UNKNOWN)
 		p->rss_at_attach_bytes = fact->rss_bytes;
-	if (fact->swap_bytes == FACT_UNKNOWN)
+	if (fact->swap_bytes == FACT_UNKNOWN || (p->managed_bytes && p->managed_stale))
 		return 0;
+	p->managed_stale = true;
 	return series_add(p->external, sat_sub(now_ns, p->since_ns),
 			  sat_sub(sat_add(fact->rss_bytes, fact->swap_bytes), p->managed_bytes), 0);
 }
 
-int model_set_managed(struct model *m, uint32_t pid, uint64_t resident_bytes)
+int model_set_inner(struct model *m, uint32_t pid, const struct inner_range *range, size_t n,
+		    const struct inner_runtime *runtime, const struct inner_allocator *allocator,
+		    uint64_t walked_ns)
 {
 	struct proc *p = procs_find(m, pid);
+	struct space *s;
+	int r;
 
 	if (!p)
 		return -ESRCH;
-	p->managed_bytes = resident_bytes == FACT_UNKNOWN ? 0 : resident_bytes;
+	s = &p->space;
+	r = ranges_set_inner(s->ranges, range, n);
+	if (r < 0)
+		return r;
+	s->runtime_known = runtime != NULL;
+	if (runtime)
+		s->runtime = *runtime;
+	s->allocator_known = allocator != NULL;
+	if (allocator)
+		s->allocator = *allocator;
+	s->walked_ns = walked_ns;
 	return 0;
 }
 
@@ -411,7 +426,13 @@ int model_set_residency(struct model *m, uint32_t pid, const struct residency *r
 {
 	struct proc *p = procs_find(m, pid);
 
-	return p ? ranges_set_residency(p->space.ranges, r, n) : -ESRCH;
+	int e = p ? ranges_set_residency(p->space.ranges, r, n) : -ESRCH;
+
+	if (e < 0)
+		return e;
+	p->managed_bytes = ranges_managed(p->space.ranges);
+	p->managed_stale = false;
+	return 0;
 }
 
 int model_pages(struct model *m, uint32_t pid, struct residency **ret, size_t *ret_n,

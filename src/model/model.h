@@ -83,10 +83,19 @@ int model_close_window(struct model *m, uint32_t pid, const struct overlap_block
 int model_add_window(struct model *m, uint32_t pid, const struct mt_site *table, size_t n,
 		     bool is_first, double variance);
 
-/* Adds a point of rss + swap - managed to the history of external memory. */
+/*
+ * Adds a point of rss + swap - managed to the history of external memory: not while the managed part
+ * is older than the last point, which would show the heap's growth as the process's.
+ */
 int model_set_proc(struct model *m, uint32_t pid, const struct proc_fact *fact, uint64_t now_ns);
-/* Resident bytes that the language runtime manages itself, from now on; before: 0. */
-int model_set_managed(struct model *m, uint32_t pid, uint64_t resident_bytes);
+/*
+ * What a language runtime and an allocator inside the process say of it, from the next
+ * model_ranges() on: ranges sorted, not overlapping; the facts may be NULL; walked_ns is when the
+ * allocator was walked through. What was said before is forgotten, and on exec. -ENOMEM.
+ */
+int model_set_inner(struct model *m, uint32_t pid, const struct inner_range *range, size_t n,
+		    const struct inner_runtime *runtime, const struct inner_allocator *allocator,
+		    uint64_t walked_ns);
 /*
  * A site of mappings whose stack leads through an allocator: while that is traced, what it maps is
  * the allocator's and no site's. What was counted of it is forgotten. -ENOENT: no such site.
@@ -115,7 +124,7 @@ int model_set_fds(struct model *m, uint32_t pid, const struct fd_fact *fact, siz
  * valid until the next call for this process.
  */
 int model_ranges(struct model *m, uint32_t pid, struct residency **ret, size_t *ret_n);
-/* -ENODATA when none of them was asked for. */
+/* From it the managed heap follows. -ENODATA when none of the ranges was asked for. */
 int model_set_residency(struct model *m, uint32_t pid, const struct residency *r, size_t n);
 
 /*

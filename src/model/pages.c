@@ -238,7 +238,12 @@ static enum touched touched_of(const struct snap_range *r, const struct mapping 
 	case RANGE_FILE: return TOUCHED_FILE;
 	case RANGE_SHM: return TOUCHED_SHM;
 	case RANGE_STACK:
-	case RANGE_CODE: break;
+	case RANGE_CODE:
+	case RANGE_MANAGED:
+	case RANGE_POOLED:
+	case RANGE_RUNTIME:
+	case RANGE_BUFFERS:
+	case RANGE_USES: break;
 	}
 	return TOUCHED_NONE;
 }

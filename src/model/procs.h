@@ -30,6 +30,11 @@ struct space {
 	struct pages *pages;
 	struct spread_windows windows; /* of probes in them; all zero: none were */
 	bool vmas_known;
+	/* See model_set_inner(). */
+	bool runtime_known, allocator_known;
+	struct inner_runtime runtime;
+	struct inner_allocator allocator;
+	uint64_t walked_ns;
 };
 
 struct proc {
@@ -40,7 +45,8 @@ struct proc {
 	bool alive, heap_traced;
 	struct proc_fact fact; /* FACT_UNKNOWN before the first */
 	uint64_t rss_at_attach_bytes;
-	uint64_t managed_bytes;
+	uint64_t managed_bytes; /* resident and swapped, as of the last reading of the ranges */
+	bool managed_stale;	/* a point of `external` was made of it already */
 	struct series *external; /* owned */
 	struct fds *fds;	 /* owned */
 	struct space space;

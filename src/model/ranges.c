@@ -32,6 +32,8 @@ struct ranges {
 	size_t regions, region_cap;
 	uint64_t *sp; /* owned, sorted */
 	size_t sps;
+	struct inner_range *inner; /* owned, sorted */
+	size_t inners, inner_at;   /* those before inner_at end below what is built now */
 	struct snap_range *range; /* owned */
 	struct range_info *info;  /* owned, parallel */
 	struct residency *asked;  /* owned, parallel */
@@ -71,6 +73,7 @@ void ranges_free(struct ranges *t)
 	ranges_clear(t);
 	free(t->region);
 	free(t->sp);
+	free(t->inner);
 	free(t->attach);
 	free(t);
 }
@@ -133,6 +136,34 @@ int ranges_set_pointers(struct ranges *t, const uint64_t *sp, size_t n)
 	t->sp = copy;
 	t->sps = kept;
 	return 0;
+}
+
+int ranges_set_inner(struct ranges *t, const struct inner_range *range, size_t n)
+{
+	struct inner_range *copy = calloc(n ? n : 1, sizeof(*copy));
+
+	if (!copy)
+		return -ENOMEM;
+	if (n)
+		memcpy(copy, range, n * sizeof(*copy));
+	free(t->inner);
+	t->inner = copy;
+	t->inners = n;
+	return 0;
+}
+
+static enum range_use inner_range_use(enum inner_use use)
+{
+	switch (use) {
+	case INNER_HEAP: return RANGE_MANAGED;
+	case INNER_POOLED: return RANGE_POOLED;
+	case INNER_CODE: return RANGE_CODE;
+	case INNER_RUNTIME: return RANGE_RUNTIME;
+	case INNER_WASM:
+	case INNER_BUFFER: return RANGE_BUFFERS;
+	case INNER_ARENA: return RANGE_ALLOCATOR;
+	}
+	return RANGE_OTHER;
 }
 
 static bool holds_pointer(const struct ranges *t, uint64_t start, uint64_t end)
@@ -222,8 +253,13 @@ static int range_add(struct ranges *t, const struct snap_range *add, uint64_t bo
 	return 0;
 }
 
-/* Splits one anonymous line at its mappings. Returns how many parts were refused, or -ENOMEM. */
-static int line_split(struct ranges *t, const struct map_line *l, const struct mappings *mappings)
+/*
+ * Splits a piece of an anonymous line at its mappings. What is said of it from inside decides, but
+ * for a buffer: where an allocator serves from, or a known site mapped, that is known better.
+ * Returns how many parts were refused, or -ENOMEM.
+ */
+static int line_split(struct ranges *t, const struct map_line *l, const struct mappings *mappings,
+		      const struct inner_range *said)
 {
 	uint64_t at = l->start;
 	int refused = 0, r;
@@ -240,6 +276,9 @@ static int line_split(struct ranges *t, const struct map_line *l, const struct m
 			part.end = m.start;
 		part.resident_bytes = part.swapped_bytes = FACT_UNKNOWN;
 		part.use = part_use(t, l, part.start, part.end, inside ? &m : NULL);
+		if (said && (said->use != INNER_BUFFER || part.use == RANGE_BEFORE ||
+			     part.use == RANGE_OTHER))
+			part.use = inner_range_use(said->use);
 		part.site = part.use == RANGE_SITE ? m.site->number : MT_SITE_NONE;
 		r = range_add(t, &part, inside ? m.born_ns : 0, true);
 		if (r == -ENOMEM)
@@ -250,18 +289,47 @@ static int line_split(struct ranges *t, const struct map_line *l, const struct m
 	return refused;
 }
 
-static int line_add(struct ranges *t, const struct map_line *l, const struct mappings *mappings)
+/* Of which nothing is said from inside (`said` is NULL), or one thing. */
+static int piece_add(struct ranges *t, const struct map_line *l, const struct mappings *mappings,
+		     const struct inner_range *said)
 {
 	struct snap_range whole = { l->start, l->end, FACT_UNKNOWN, FACT_UNKNOWN };
 	int r;
 
-	if (l->kind == VMA_SPECIAL)
-		return 0; /* the kernel's own pages: never part of the resident set */
 	whole.use = line_use(l);
 	if (whole.use == 0)
-		return line_split(t, l, mappings);
+		return line_split(t, l, mappings, said);
+	if (said)
+		whole.use = inner_range_use(said->use);
 	r = range_add(t, &whole, 0, false);
 	return r == -ENOSPC ? 1 : r;
+}
+
+/* Lines come in order, so pieces that were passed are never looked at again. */
+static int line_add(struct ranges *t, const struct map_line *l, const struct mappings *mappings)
+{
+	struct map_line piece = *l;
+	int refused = 0, r = 0;
+
+	if (l->kind == VMA_SPECIAL)
+		return 0; /* the kernel's own pages: never part of the resident set */
+	for (piece.end = l->start; piece.end < l->end && r >= 0; refused += r > 0 ? r : 0) {
+		const struct inner_range *in, *said = NULL;
+
+		piece.start = piece.end;
+		while (t->inner_at < t->inners && t->inner[t->inner_at].end <= piece.start)
+			t->inner_at++;
+		in = t->inner_at < t->inners ? &t->inner[t->inner_at] : NULL;
+		piece.end = l->end;
+		if (in && in->start <= piece.start)
+			said = in;
+		if (said && said->end < piece.end)
+			piece.end = said->end;
+		else if (in && !said && in->start < piece.end)
+			piece.end = in->start;
+		r = piece_add(t, &piece, mappings, said);
+	}
+	return r < 0 ? r : refused;
 }
 
 static int asked_fill(struct ranges *t)
@@ -283,6 +351,7 @@ int ranges_build(struct ranges *t, const struct modules *modules, const struct m
 
 	ranges_clear(t);
 	t->measured = false;
+	t->inner_at = 0;
 	for (size_t i = 0; i < modules_line_count(modules) && r >= 0; i++) {
 		r = line_add(t, &l[i], mappings);
 		refused += r > 0 ? (uint64_t)r : 0;
@@ -383,6 +452,21 @@ size_t ranges_count(const struct ranges *t)
 const struct snap_range *ranges_all(const struct ranges *t)
 {
 	return t->range;
+}
+
+uint64_t ranges_managed(const struct ranges *t)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; t->measured && i < t->n; i++) {
+		const struct snap_range *r = &t->range[i];
+
+		if (r->use != RANGE_MANAGED && r->use != RANGE_POOLED)
+			continue;
+		sum = sat_add(sum, r->resident_bytes == FACT_UNKNOWN ? 0 : r->resident_bytes);
+		sum = sat_add(sum, r->swapped_bytes == FACT_UNKNOWN ? 0 : r->swapped_bytes);
+	}
+	return sum;
 }
 
 uint64_t ranges_refused(const struct ranges *t)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "decode/fact.h"
+#include "decode/inner.h"
 #include "model/mappings.h"
 #include "model/modules.h"
 #include "model/snapshot.h"
@@ -31,6 +32,9 @@ int ranges_add_region(struct ranges *t, uint64_t addr, uint64_t now_ns);
 /* Stack pointers of the threads, FACT_UNKNOWN ones included; replaces the ones before. */
 int ranges_set_pointers(struct ranges *t, const uint64_t *sp, size_t n);
 
+/* What a runtime and an allocator say of pieces, sorted; from the next build on. -ENOMEM. */
+int ranges_set_inner(struct ranges *t, const struct inner_range *range, size_t n);
+
 /* Builds the ranges anew, their residency unknown. -ENOMEM: there are none then. */
 int ranges_build(struct ranges *t, const struct modules *modules, const struct mappings *mappings);
 /* The ranges to be measured, sorted, for the caller to fill in; owned here until the next build. */
@@ -44,6 +48,8 @@ int ranges_set_residency(struct ranges *t, const struct residency *r, size_t n);
 bool ranges_measured(const struct ranges *t);
 size_t ranges_count(const struct ranges *t);
 const struct snap_range *ranges_all(const struct ranges *t);
+/* Resident and swapped bytes of managed memory, pooled pages included; 0 before a reading. */
+uint64_t ranges_managed(const struct ranges *t);
 uint64_t ranges_refused(const struct ranges *t);
 /* Bytes resident at the first reading in ranges that proved to be allocators' then or later. */
 uint64_t ranges_allocator_at_attach(const struct ranges *t);

@@ -298,6 +298,54 @@ static int build_ranges(struct build *b)
 	return 0;
 }
 
+/* Resident bytes of managed memory, as the ranges have it. */
+static void tell_resident(struct inner_heap *h, const struct snapshot *s)
+{
+	h->resident_bytes = h->swapped_bytes = h->pooled_bytes = s->residency_known ? 0
+										    : FACT_UNKNOWN;
+	for (size_t i = 0; s->residency_known && i < s->range_count; i++) {
+		const struct snap_range *r = &s->ranges[i];
+		uint64_t in = r->resident_bytes == FACT_UNKNOWN ? 0 : r->resident_bytes;
+
+		if (r->use != RANGE_MANAGED && r->use != RANGE_POOLED)
+			continue;
+		h->resident_bytes = sat_add(h->resident_bytes, in);
+		if (r->swapped_bytes != FACT_UNKNOWN)
+			h->swapped_bytes = sat_add(h->swapped_bytes, r->swapped_bytes);
+		if (r->use == RANGE_POOLED)
+			h->pooled_bytes = sat_add(h->pooled_bytes, in);
+	}
+}
+
+/* What is said from inside; after the ranges. */
+static int build_inner(struct build *b)
+{
+	const struct space *space = &b->p->space;
+	struct inner_allocator *allocator;
+	struct inner_runtime *runtime;
+	struct snapshot *s = b->s;
+
+	s->managed_bytes = b->p->managed_bytes;
+	s->walked_s = NAN;
+	if (space->runtime_known) {
+		runtime = arena_alloc(b->arena, 1, sizeof(*runtime));
+		if (!runtime)
+			return -ENOMEM;
+		*runtime = space->runtime;
+		tell_resident(&runtime->heap, s);
+		s->runtime = runtime;
+	}
+	if (space->allocator_known) {
+		allocator = arena_alloc(b->arena, 1, sizeof(*allocator));
+		if (!allocator)
+			return -ENOMEM;
+		*allocator = space->allocator;
+		s->allocator = allocator;
+		s->walked_s = ns_between_s(b->p->since_ns, space->walked_ns);
+	}
+	return 0;
+}
+
 /* After the sites: their ids are known then. */
 static int build_fds(struct build *b)
 {
@@ -377,6 +425,8 @@ int model_snapshot(struct model *m, uint32_t pid, uint64_t now_ns,
 		r = build_sites(&b, m->procs == 1 ? &m->lost : NULL);
 	if (r == 0)
 		r = build_ranges(&b);
+	if (r == 0)
+		r = build_inner(&b);
 	if (r == 0)
 		r = build_fds(&b);
 	if (r == 0)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "decode/fact.h"
+#include "decode/inner.h"
 #include "memtrace/wire.h"
 
 #define SNAP_NO_MODULE UINT32_MAX
@@ -115,6 +116,12 @@ enum range_use {
 	RANGE_SITE,   /* anonymous, mapped by a known site: see `site` */
 	RANGE_BEFORE, /* anonymous, mapped before tracing began */
 	RANGE_OTHER,  /* anonymous, mapped since, by nobody we saw */
+	/* What a language runtime says of them: */
+	RANGE_MANAGED, /* its heap; not external memory, nor is ... */
+	RANGE_POOLED,  /* ... what it keeps for its heap and does not use */
+	RANGE_RUNTIME, /* its own tables */
+	RANGE_BUFFERS, /* buffers and linear memories outside its heap */
+	RANGE_USES
 };
 
 struct snap_range {
@@ -153,6 +160,12 @@ struct snapshot {
 	bool fds_known;	      /* fds is a complete table, not the event-driven estimate */
 	bool heap_traced;     /* allocator probes are in */
 	uint64_t rss_at_attach_bytes;
+	/* Resident and swapped in RANGE_MANAGED and RANGE_POOLED: external memory is without it. */
+	uint64_t managed_bytes;
+	/* As read last; NULL: not read, or there is none. Resident bytes are those of the ranges. */
+	const struct inner_runtime *runtime;
+	const struct inner_allocator *allocator;
+	double walked_s; /* when the allocator was, since tracing began; NAN: never */
 	uint64_t allocator_at_attach_bytes; /* resident in ranges that later proved RANGE_ALLOCATOR
 					     */
 

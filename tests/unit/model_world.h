@@ -121,6 +121,20 @@ static inline void world_vmas(struct world *w, const struct vma *v, size_t n)
 	assert_int_equal(model_set_vmas(w->m, PID, v, n, w->now++), 0);
 }
 
+/* Measures every range: so many bytes of it are resident, none swapped. */
+static inline void world_measure(struct world *w, uint64_t resident_bytes)
+{
+	struct residency *r;
+	size_t n;
+
+	assert_int_equal(model_ranges(w->m, PID, &r, &n), 0);
+	for (size_t i = 0; i < n; i++) {
+		r[i].resident_bytes = resident_bytes;
+		r[i].swapped_bytes = 0;
+	}
+	assert_int_equal(model_set_residency(w->m, PID, r, n), 0);
+}
+
 static inline struct snapshot *world_snapshot(struct world *w)
 {
 	struct snapshot *s = NULL;

@@ -285,16 +285,25 @@ static void external_memory_is_rss_and_swap_without_the_managed_heap(void **stat
 	struct proc_fact f = { .pid = PID, .rss_bytes = 1000, .swap_bytes = 500, .threads = 3 };
 	struct snapshot *s;
 
+	struct inner_range heap = { BASE + P, BASE + 3 * P, INNER_HEAP };
+	struct vma v = world_vma(BASE, BASE + 4 * P, VMA_ANON, "");
+
 	assert_int_equal(model_set_proc(w->m, PID, &f, w->now += SEC), 0);
-	assert_int_equal(model_set_managed(w->m, PID, 400), 0);
+	world_vmas(w, &v, 1);
+	assert_int_equal(model_set_inner(w->m, PID, &heap, 1, NULL, NULL, 0), 0);
+	world_measure(w, 200);
 	f.rss_bytes = 2000;
 	assert_int_equal(model_set_proc(w->m, PID, &f, w->now += SEC), 0);
+	f.rss_bytes = 9000; /* the heap was not read again: nobody knows whose it is */
+	assert_int_equal(model_set_proc(w->m, PID, &f, w->now += SEC), 0);
+	f.rss_bytes = 2000;
 	f.swap_bytes = FACT_UNKNOWN;
 	assert_int_equal(model_set_proc(w->m, PID, &f, w->now += SEC), 0);
 	s = world_snapshot(w);
 	assert_int_equal(s->external_series.count, 2);
 	assert_true(s->external_series.value[0] == 1500);
-	assert_true(s->external_series.value[1] == 2100);
+	assert_true(s->external_series.value[1] == 2300);
+	assert_int_equal(s->managed_bytes, 200);
 	assert_int_equal(s->rss_at_attach_bytes, 1000);
 	assert_int_equal(s->thread_count, 3);
 	snapshot_free(s);

@@ -1,0 +1,295 @@
+/*
+ * See inner.h. Two lists of ranges are kept, since they are of different age: of the runtime and of
+ * the allocator's walk. Where both claim an address the runtime is right, but for its buffers: an
+ * allocator that serves from there knows what is live.
+ */
+#include "app/inner.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+
+/* One reader of either kind. */
+struct reader {
+	void *state; /* owned by its close() */
+	bool open, settled; /* settled: not to be opened again until code changes */
+	const char *name, *why;
+	uint32_t failures; /* readings in a row */
+	struct inner_ranges ranges;
+	bool found; /* its fact and ranges hold something */
+};
+
+struct inner {
+	struct inner_cfg cfg;
+	uint64_t code;
+	struct reader heap, walk;
+	const struct runtime_ops *runtime_ops;
+	const struct walk_ops *walk_ops;
+	struct inner_runtime runtime;
+	struct inner_allocator allocator;
+	uint64_t walked_ns;
+	uint64_t walked_held; /* outside of the runtime's heap at the last walk, bytes */
+	struct inner_ranges all;
+};
+
+struct inner_cfg inner_defaults(void)
+{
+	return (struct inner_cfg){
+		.runtimes = runtimes,
+		.walks = walks,
+		.walk_ns = 60000000000ull,
+		.walk_change = 0.05,
+		.walk_bytes = 1 << 20,
+		.keep = 5,
+	};
+}
+
+int inner_new(const struct inner_cfg *cfg, struct inner **ret)
+{
+	struct inner *in = calloc(1, sizeof(*in));
+
+	if (!in)
+		return -ENOMEM;
+	in->cfg = *cfg;
+	*ret = in;
+	return 0;
+}
+
+static void reader_drop(struct reader *r)
+{
+	inner_ranges_done(&r->ranges);
+	*r = (struct reader){ .open = false };
+}
+
+void inner_drop(struct inner *in)
+{
+	if (in->heap.open)
+		in->runtime_ops->close(in->heap.state);
+	if (in->walk.open)
+		in->walk_ops->close(in->walk.state);
+	reader_drop(&in->heap);
+	reader_drop(&in->walk);
+	inner_ranges_done(&in->all);
+	in->code = in->walked_ns = in->walked_held = 0;
+}
+
+void inner_free(struct inner *in)
+{
+	if (!in)
+		return;
+	inner_drop(in);
+	free(in);
+}
+
+/*
+ * What an answer to open() means. True: the search is over, since this is the one, be it readable
+ * or not. -EAGAIN leaves the door open for the next time.
+ */
+static bool reader_opened(struct reader *r, const char *name, int answer, void *state,
+			  const char *why)
+{
+	if (answer == -ENOENT)
+		return false;
+	r->open = answer == 0;
+	r->state = answer == 0 ? state : NULL;
+	r->settled = answer != -EAGAIN;
+	r->name = name;
+	r->why = answer == 0	     ? NULL
+		 : why		     ? why
+		 : answer == -EAGAIN ? "it has not set itself up yet"
+				     : "it could not be looked at";
+	return true;
+}
+
+static void open_runtime(struct inner *in, const struct process_view *view)
+{
+	in->heap.name = in->heap.why = NULL;
+	for (size_t i = 0; in->cfg.runtimes[i]; i++) {
+		const char *why = NULL;
+		void *state = NULL;
+		int r = in->cfg.runtimes[i]->open(view, &state, &why);
+
+		in->runtime_ops = in->cfg.runtimes[i];
+		if (reader_opened(&in->heap, in->runtime_ops->name, r, state, why))
+			return;
+	}
+	in->heap.settled = true;
+}
+
+static void open_walk(struct inner *in, const struct process_view *view)
+{
+	in->walk.name = in->walk.why = NULL;
+	for (size_t i = 0; in->cfg.walks[i]; i++) {
+		const char *why = NULL;
+		void *state = NULL;
+		int r = in->cfg.walks[i]->open(view, &state, &why);
+
+		in->walk_ops = in->cfg.walks[i];
+		if (reader_opened(&in->walk, in->walk_ops->name, r, state, why))
+			return;
+	}
+	in->walk.settled = true;
+}
+
+/*
+ * Takes over what was read, or keeps what was found before for a while: without it all of a heap
+ * would look like external memory for one reading. True: what was read is to be taken.
+ */
+static bool reader_done(const struct inner_cfg *cfg, struct reader *r, int answer, bool known,
+			const char *why, struct inner_ranges *ranges)
+{
+	bool good = answer == 0 && (known || ranges->count);
+
+	if (good || !r->found || ++r->failures > cfg->keep) {
+		inner_ranges_settle(ranges);
+		inner_ranges_done(&r->ranges);
+		r->ranges = *ranges;
+		*ranges = (struct inner_ranges){ .count = 0 };
+		r->found = answer == 0;
+		r->why = known ? NULL : why;
+		r->failures = good ? 0 : r->failures;
+		if (answer < 0)
+			r->why = "reading it failed";
+		return true;
+	}
+	inner_ranges_done(ranges);
+	return false;
+}
+
+static int read_runtime(struct inner *in, const struct process_view *view)
+{
+	struct inner_runtime fact = { .name = in->heap.name };
+	struct inner_ranges ranges = { .count = 0 };
+	int r = in->runtime_ops->read(in->heap.state, view, &fact, &ranges);
+
+	if (reader_done(&in->cfg, &in->heap, r, fact.heap.known.how, fact.heap.known.why, &ranges))
+		in->runtime = fact;
+	return r;
+}
+
+static int read_walk(struct inner *in, const struct process_view *view, uint64_t held,
+		     uint64_t now_ns)
+{
+	struct inner_allocator fact = { .name = in->walk.name };
+	struct inner_ranges ranges = { .count = 0 };
+	int r = in->walk_ops->read(in->walk.state, view, &fact, &ranges);
+
+	in->walked_held = held;
+	if (!reader_done(&in->cfg, &in->walk, r, fact.known.how, fact.known.why, &ranges))
+		return r;
+	in->allocator = fact;
+	in->walked_ns = now_ns;
+	return r;
+}
+
+static bool walk_is_due(const struct inner *in, uint64_t held, uint64_t now_ns)
+{
+	uint64_t change = held > in->walked_held ? held - in->walked_held : in->walked_held - held;
+
+	return !in->walked_ns || now_ns - in->walked_ns >= in->cfg.walk_ns ||
+	       (change >= in->cfg.walk_bytes &&
+		(double)change > in->cfg.walk_change * (double)in->walked_held);
+}
+
+/* The pieces of `add` that `all` leaves free. Both sorted. */
+static int add_free(struct inner_ranges *all, size_t count, const struct inner_range *add)
+{
+	uint64_t at = add->start;
+	size_t lo = 0, hi = count;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (all->range[mid].end <= at)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < count && all->range[lo].start < add->end; lo++) {
+		if (inner_ranges_add(all, at, all->range[lo].start, add->use))
+			return -ENOMEM;
+		at = all->range[lo].end;
+	}
+	return inner_ranges_add(all, at, add->end, add->use);
+}
+
+/* Adds those of a list that are buffers, or those that are not, where nothing is yet. */
+static int add_all(struct inner_ranges *all, const struct inner_ranges *from, bool buffers)
+{
+	size_t count = all->count;
+	int r = 0;
+
+	for (size_t i = 0; i < from->count && !r; i++)
+		if ((from->range[i].use == INNER_BUFFER) == buffers)
+			r = add_free(all, count, &from->range[i]);
+	inner_ranges_settle(all);
+	return r;
+}
+
+static int join(struct inner *in)
+{
+	struct inner_ranges all = { .count = 0 };
+	int r = add_all(&all, &in->heap.ranges, false);
+
+	if (!r)
+		r = add_all(&all, &in->walk.ranges, false);
+	if (!r)
+		r = add_all(&all, &in->heap.ranges, true);
+	if (r) {
+		inner_ranges_done(&all);
+		return r;
+	}
+	inner_ranges_done(&in->all);
+	in->all = all;
+	return 0;
+}
+
+static uint64_t heap_resident(const struct inner *in, const struct present *present)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < in->heap.ranges.count; i++)
+		if (in->heap.ranges.range[i].use != INNER_BUFFER)
+			sum += present_bytes(&present->in, in->heap.ranges.range[i].start,
+					     in->heap.ranges.range[i].end);
+	return sum;
+}
+
+int inner_read(struct inner *in, const struct process_view *view, uint64_t code,
+	       uint64_t held_bytes, bool walk, uint64_t now_ns)
+{
+	bool changed = code != in->code;
+	uint64_t heap;
+	int r = 0, walked = 0;
+
+	in->code = code;
+	if (!in->heap.open && (changed || !in->heap.settled))
+		open_runtime(in, view);
+	if (in->heap.open)
+		r = read_runtime(in, view);
+	if (!in->walk.open && (changed || !in->walk.settled))
+		open_walk(in, view);
+	heap = heap_resident(in, view->present);
+	held_bytes = held_bytes > heap ? held_bytes - heap : 0;
+	if (in->walk.open && (walk || walk_is_due(in, held_bytes, now_ns)))
+		walked = read_walk(in, view, held_bytes, now_ns);
+	if (r == -ESRCH || walked == -ESRCH)
+		return -ESRCH;
+	return join(in);
+}
+
+void inner_tell(const struct inner *in, struct inner_found *ret)
+{
+	*ret = (struct inner_found){
+		.range = in->all.range,
+		.count = in->all.count,
+		.runtime = in->heap.open && in->heap.found ? &in->runtime : NULL,
+		.allocator = in->walk.open && in->walk.found ? &in->allocator : NULL,
+		.walked_ns = in->walked_ns,
+		.runtime_name = in->heap.name,
+		.runtime_why = in->heap.why,
+		.allocator_name = in->walk.name,
+		.allocator_why = in->walk.why,
+	};
+}

@@ -1,0 +1,28 @@
+/*
+ * What of a process is in memory, by one scan of all its mappings: the readers of its heaps look at
+ * it before they read, and what the model asks about is answered from it.
+ */
+#pragma once
+#include <stdint.h>
+
+#include "sys/maps.h"
+#include "sys/present.h"
+#include "sys/residency.h"
+
+struct resident {
+	struct present present;
+	struct residency *range; /* owned: one for each mapping */
+	size_t count;
+	struct residency_info info;
+};
+
+/* -ENOMEM, and what residency_read() answers; *ret is empty then. resident_done() releases it. */
+int resident_scan(const char *proc, uint32_t pid, const struct vma_table *maps,
+		  struct resident *ret);
+void resident_done(struct resident *r);
+
+/* All of it is known: none was left out for lack of memory. */
+bool resident_is_whole(const struct resident *r);
+
+/* Fills ranges, sorted; FACT_UNKNOWN where a mapping is that could not be measured. */
+void resident_fill(const struct resident *r, struct residency *ranges, size_t n);
