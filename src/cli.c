@@ -369,11 +369,21 @@ static int parse_word(struct parser *p)
 	return parse_command(p, word);
 }
 
+static bool was_given(const struct parser *p, const char *name)
+{
+	for (size_t i = 0; i < p->row_count; i++)
+		if (!strcmp(p->rows[i].name, name))
+			return p->o.given >> i & 1;
+	return false;
+}
+
 /* What follows from the words once they are all read. */
 static void finish(struct parser *p)
 {
 	struct opts *o = &p->o;
 
+	if (o->ledger && !was_given(p, "mode"))
+		o->mode = MODE_WATCH;
 	if (o->command == CLI_NONE)
 		o->command = CLI_TRACE;
 	if (o->output && !strcmp(o->output, "-"))

@@ -55,6 +55,7 @@ struct opts {
 	double interval_s;
 	uint32_t top;	      /* call sites in a report */
 	enum fold_by fold;    /* what makes several call sites one */
+	bool ledger;	      /* one table of what the memory is, at the end */
 	bool events;	      /* report single events too */
 	bool fail_on_leak;    /* exit status 3 when a leak was found */
 	const char *severity; /* not parsed here: see severity_parse() */

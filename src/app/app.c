@@ -575,6 +575,8 @@ static int start_loop(struct app *a)
 	if (!r && a->opts->duration_s > 0)
 		r = loop_add_timer(a->loop, (uint64_t)(a->opts->duration_s * 1e9), 0, on_duration,
 				   a, NULL);
+	else if (!r && a->opts->ledger) /* what was read while attaching is all */
+		r = loop_add_timer(a->loop, 1, 0, on_duration, a, NULL);
 	return r;
 }
 

@@ -59,7 +59,7 @@ static int open_graphs(struct output *o, const struct opts *opts, struct err *er
 
 int output_open(struct output *o, const struct opts *opts, struct err *err)
 {
-	struct sink_cfg cfg = { .host = o->host, .top = opts->top };
+	struct sink_cfg cfg = { .host = o->host, .top = opts->top, .ledger = opts->ledger };
 	int r = 0;
 
 	snprintf(o->name, sizeof(o->name), "%s", opts->output ? opts->output : "standard output");

@@ -93,6 +93,9 @@ int start_info_send(const struct tracee *t, struct sink *sink, const struct reco
 		.exe = t->exe[0] ? t->exe : NULL,
 		.cmdline = t->cmdline,
 		.runtime_name = t->runtime,
+		.runtime_version = t->found.runtime && t->found.runtime->version[0]
+					   ? t->found.runtime->version
+					   : NULL,
 		.allocators = allocators,
 		.allocator_count = t->allocator_count,
 		.features_used = features.used,

@@ -715,6 +715,12 @@ static void look_for_growth(struct tracee *t)
 		t->growing = growing_add(&t->growing_past, &cfg, &a);
 }
 
+/* Nothing but what memory is was asked for, and that was read a moment ago. */
+static bool is_one_look(const struct tracee *t)
+{
+	return t->run->opts->ledger && !(t->run->opts->duration_s > 0) && !t->snap;
+}
+
 int tracee_tick(struct tracee *t, uint64_t now_ns, const struct snap_counters *counters, bool final)
 {
 	int r;
@@ -723,6 +729,8 @@ int tracee_tick(struct tracee *t, uint64_t now_ns, const struct snap_counters *c
 		t->alive = false;
 		model_set_exited(t->run->model, t->pid);
 	}
+	if (t->alive && final && is_one_look(t))
+		return analyse(t, now_ns, counters, final);
 	if (t->alive && (final || now_ns >= t->inventory_due_ns))
 		inventory(t, final);
 	else if (t->alive && now_ns >= t->scan_due_ns && model_wants_map(t->run->model, t->pid))

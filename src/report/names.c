@@ -144,6 +144,13 @@ const char *names_how(enum how_known how)
 	return LOOK_UP(how_names, how);
 }
 
+const char *names_known(const struct inner_known *known)
+{
+	return names_how(!known->how	? HOW_UNAVAILABLE
+			 : known->exact ? HOW_EXACT
+					: HOW_ESTIMATE);
+}
+
 const char *names_verdict(enum verdict verdict)
 {
 	return LOOK_UP(verdict_names, verdict);

@@ -120,14 +120,58 @@ static json_t *classes(const struct analysis *a)
 	return steal(o);
 }
 
+/* Buckets by powers of two, up to the last that holds something. */
+static json_t *sizes(const uint64_t *v)
+{
+	json_auto_t *list = json_array();
+	size_t n = INNER_SIZES;
+
+	while (n && !v[n - 1])
+		n--;
+	for (size_t i = 0; i < n; i++)
+		if (json_array_append_new(list, json_integer((json_int_t)v[i])))
+			return NULL;
+	return steal(list);
+}
+
+/* What a walk through the allocator found. */
+static json_t *walk(const struct snapshot *s)
+{
+	const struct inner_allocator *w = s->allocator;
+	json_auto_t *o = json_object();
+	int r;
+
+	r = json_put_string(o, "name", w->name);
+	r |= json_put_double_if_known(o, "age_s", fmax(s->elapsed_s - s->walked_s, 0));
+	r |= json_put_string(o, "how", names_known(&w->known));
+	r |= json_put_string(o, "why", w->known.why);
+	if (!w->known.how)
+		return r < 0 ? NULL : steal(o);
+	r |= json_put_u64_if_known(o, "live_bytes", w->live_bytes);
+	r |= json_put_u64_if_known(o, "live_count", w->live_count);
+	r |= json_put_u64_if_known(o, "mapped_bytes", w->mapped_bytes);
+	r |= json_put_u64_if_known(o, "mapped_count", w->mapped_count);
+	r |= json_put_u64_if_known(o, "cached_bytes", w->cached_bytes);
+	r |= json_put_u64_if_known(o, "free_bytes", w->free_bytes);
+	r |= json_put_u64_if_known(o, "free_count", w->free_count);
+	r |= json_put_u64_if_known(o, "free_resident_bytes", w->free_resident_bytes);
+	r |= json_put_u64_if_known(o, "overhead_bytes", w->overhead_bytes);
+	r |= json_put_u64_if_known(o, "arenas", w->arenas);
+	r |= json_put(o, "size_count", sizes(w->size_count));
+	r |= json_put(o, "size_bytes", sizes(w->size_bytes));
+	return r < 0 ? NULL : steal(o);
+}
+
 static json_t *allocator(const struct analysis *a)
 {
 	bool traced = a->snap->heap_traced;
 	const struct ledger *l = a->ledger;
 	json_auto_t *o = json_object();
-	int r;
+	int r = 0;
 
-	r = json_put_u64_if_known(o, "live_bytes", traced ? l->live_bytes : FACT_UNKNOWN);
+	if (a->snap->allocator)
+		r = json_put(o, "walk", walk(a->snap));
+	r |= json_put_u64_if_known(o, "live_bytes", traced ? l->live_bytes : FACT_UNKNOWN);
 	r |= json_put_u64_if_known(o, "live_count", traced ? l->live_count : FACT_UNKNOWN);
 	r |= json_put_u64_if_known(o, "slack_bytes", l->slack_bytes);
 	r |= json_put_double_if_known(o, "alloc_per_s", traced ? l->alloc_per_s : NAN);
@@ -140,6 +184,33 @@ static json_t *allocator(const struct analysis *a)
 	return r < 0 ? NULL : steal(o);
 }
 
+/* What the language runtime manages itself; null without one, or where it could not be read. */
+static int put_managed(json_t *o, const struct analysis *a)
+{
+	const struct inner_runtime *t = a->snap->runtime;
+	bool known = t && t->heap.known.how;
+	uint64_t committed = known ? t->heap.committed_bytes : FACT_UNKNOWN;
+	double ratio = NAN;
+	int r;
+
+	if (committed && committed != FACT_UNKNOWN && a->ledger->external_bytes != FACT_UNKNOWN)
+		ratio = (double)a->ledger->external_bytes / (double)committed;
+	r = json_put_u64_or_null(o, "managed_heap_bytes", committed);
+	r |= json_put_u64_or_null(o, "managed_used_bytes",
+				  known ? t->heap.used_bytes : FACT_UNKNOWN);
+	r |= json_put_double_or_null(o, "external_ratio", ratio);
+	if (!t)
+		return r;
+	r |= json_put_u64_if_known(o, "managed_resident_bytes", t->heap.resident_bytes);
+	if (t->heap.swapped_bytes)
+		r |= json_put_u64_if_known(o, "managed_swapped_bytes", t->heap.swapped_bytes);
+	r |= json_put_u64_if_known(o, "managed_pooled_bytes", t->heap.pooled_bytes);
+	r |= json_put_string(o, "managed_how", names_known(&t->heap.known));
+	r |= json_put_string(o, "managed_why", t->heap.known.why);
+	r |= json_put_string(o, "managed_used_as_of", t->heap.used_as_of);
+	return r;
+}
+
 int report_json_sample(const struct analysis *a, const struct overhead_info *overhead, json_t **ret)
 {
 	double window_s, growth = rank_slope(&a->snap->external_series, &window_s);
@@ -149,10 +220,8 @@ int report_json_sample(const struct analysis *a, const struct overhead_info *ove
 	r = json_put_u64_if_known(o, "seq", a->snap->seq);
 	r |= json_put_u64_or_null(o, "rss_bytes", a->snap->proc.rss_bytes);
 	r |= json_put_u64_or_null(o, "swap_bytes", a->snap->proc.swap_bytes);
-	r |= json_put(o, "managed_heap_bytes", json_null());
-	r |= json_put(o, "managed_used_bytes", json_null());
+	r |= put_managed(o, a);
 	r |= json_put_u64_or_null(o, "external_bytes", a->ledger->external_bytes);
-	r |= json_put(o, "external_ratio", json_null());
 	r |= json_put_double_or_null(o, "growth_bytes_per_s", growth);
 	r |= json_put_double_if_known(o, "window_s", window_s);
 	r |= json_put(o, "classes", classes(a));

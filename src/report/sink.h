@@ -24,6 +24,7 @@ struct sink_cfg {
 	bool colour;		 /* escape sequences are wanted */
 	size_t top;		 /* sites told at each interval */
 	bool judgement;		 /* patterns, leaks and the end are told, nothing else */
+	bool ledger;		 /* sink_text: what the memory is, at the end, nothing else */
 	size_t columns;		 /* width of a plot; 0: none is drawn */
 	struct profile *profile; /* sink_profile only: what it fills; borrowed */
 	struct sink *next;	 /* sink_profile only: the sink it stands before; borrowed */

@@ -82,6 +82,8 @@ static int text_start(void *priv, const struct record_head *head, const struct s
 	auto_strbuf struct strbuf b = {};
 	struct text *t = priv;
 
+	if (t->cfg.ledger)
+		return 0;
 	text_add_start(&b, &t->ink, &t->cfg, head, info);
 	return flush(t, &b);
 }
@@ -244,7 +246,7 @@ static int text_tick(void *priv, const struct record_head *head, const struct an
 	bool first = !find_process(t, a->snap->pid);
 	int r;
 
-	if (t->cfg.judgement)
+	if (t->cfg.judgement || t->cfg.ledger)
 		return 0; /* all of it at the end */
 	if (!much_changed(t, a)) {
 		add_summary(t, &b, head, a);
@@ -293,6 +295,8 @@ static int text_process(void *priv, const struct record_head *head, const struct
 	char text[NUM_TEXT_BYTES];
 	struct text *t = priv;
 
+	if (t->cfg.ledger && info->event == PROCESS_ATTACH)
+		return 0;
 	strbuf_printf(&line, "[%s] ", num_format_seconds(head->elapsed_s, text));
 	text_add_cut(&line, head->comm, 32);
 	strbuf_printf(&line, " (%u): %s", head->pid, what ? what : "process event");
@@ -309,7 +313,10 @@ static int text_end(void *priv, const struct record_head *head, const struct end
 	auto_strbuf struct strbuf b = {};
 	struct text *t = priv;
 
-	text_add_end(&b, &t->ink, &t->cfg, head, info);
+	if (t->cfg.ledger)
+		text_add_ledger(&b, &t->ink, &t->cfg, head, info);
+	else
+		text_add_end(&b, &t->ink, &t->cfg, head, info);
 	forget(t, head->pid);
 	return flush(t, &b);
 }

@@ -84,8 +84,7 @@ static double share_of(uint64_t bytes, uint64_t total)
 		       : NAN;
 }
 
-/* The contract's name with blanks, or plainer words where the name needs to be explained. */
-static const char *class_label(enum resource_class class, char buf[static NUM_TEXT_BYTES])
+const char *text_class_label(enum resource_class class, char buf[static NUM_TEXT_BYTES])
 {
 	char *p;
 
@@ -173,7 +172,7 @@ static void resident_rows(struct strbuf *b, const struct analysis *a)
 	for (i = 0; order[i] != CLASS_NONE; i++) {
 		const struct class_row *row = &l->rows[order[i]];
 
-		class_line(b, class_label(order[i], label), row->bytes,
+		class_line(b, text_class_label(order[i], label), row->bytes,
 			   share_of(row->bytes, l->external_bytes),
 			   isfinite(row->growth_bytes_per_s)
 				   ? num_format_rate(row->growth_bytes_per_s, growth)
@@ -186,8 +185,33 @@ static void resident_rows(struct strbuf *b, const struct analysis *a)
 		   "RSS+swap-managed heap");
 }
 
-/* Counted things that RSS does not hold: one line for all of them. */
-static void outside_rows(struct strbuf *b, const struct analysis *a)
+void text_add_heap(struct strbuf *b, const struct analysis *a)
+{
+	const struct inner_runtime *t = a->snap->runtime;
+	auto_strbuf struct strbuf line = {};
+	char text[NUM_TEXT_BYTES];
+
+	if (!t || !t->heap.known.how)
+		return;
+	strbuf_printf(&line, "%s%s%s: %s committed", t->name, t->version[0] ? " " : "", t->version,
+		      num_format_bytes(t->heap.committed_bytes, text));
+	if (t->heap.used_bytes != FACT_UNKNOWN)
+		strbuf_printf(&line, ", %s with objects%s%s",
+			      num_format_bytes(t->heap.used_bytes, text),
+			      t->heap.used_as_of ? " as of " : "",
+			      t->heap.used_as_of ? t->heap.used_as_of : "");
+	if (t->heap.resident_bytes != FACT_UNKNOWN)
+		strbuf_printf(&line, ", %s resident",
+			      num_format_bytes(t->heap.resident_bytes, text));
+	if (t->heap.pooled_bytes && t->heap.pooled_bytes != FACT_UNKNOWN)
+		strbuf_printf(&line, ", of that %s kept unused",
+			      num_format_bytes(t->heap.pooled_bytes, text));
+	strbuf_printf(&line, " (%s%s%s)", names_known(&t->heap.known),
+		      t->heap.known.why ? ": " : "", t->heap.known.why ? t->heap.known.why : "");
+	text_add_labelled(b, "managed heap", strbuf_text(&line));
+}
+
+void text_add_outside(struct strbuf *b, const struct analysis *a)
 {
 	auto_strbuf struct strbuf t = {};
 	char label[NUM_TEXT_BYTES], text[NUM_TEXT_BYTES];
@@ -201,7 +225,7 @@ static void outside_rows(struct strbuf *b, const struct analysis *a)
 		if ((row->count == 0 || row->count == FACT_UNKNOWN) &&
 		    (row->bytes == 0 || row->bytes == FACT_UNKNOWN))
 			continue;
-		strbuf_printf(&t, "%s%s", t.len ? ", " : "", class_label(class, label));
+		strbuf_printf(&t, "%s%s", t.len ? ", " : "", text_class_label(class, label));
 		if (row->count != FACT_UNKNOWN)
 			strbuf_printf(&t, " %s", num_format_count(row->count, text));
 		if (row->bytes != FACT_UNKNOWN && row->bytes)
@@ -230,7 +254,7 @@ static void unmeasured_rows(struct strbuf *b, const struct analysis *a)
 			    strcmp(rows[other].why ? rows[other].why : "no reason given", why))
 				continue;
 			told[other] = true;
-			strbuf_printf(&t, "%s%s", t.len ? ", " : "", class_label(other, label));
+			strbuf_printf(&t, "%s%s", t.len ? ", " : "", text_class_label(other, label));
 		}
 		strbuf_printf(&t, ": %s", why);
 		text_add_labelled(b, "not measured", strbuf_text(&t));
@@ -242,7 +266,8 @@ void text_add_classes(struct strbuf *b, const struct ink *ink, const struct anal
 	strbuf_printf(b, "%s  %-28s%11s%9s%14s%11s  %s%s\n", ink->bold, "memory by class", "bytes",
 		      "share", "growth", "count", "how known", ink->off);
 	resident_rows(b, a);
-	outside_rows(b, a);
+	text_add_heap(b, a);
+	text_add_outside(b, a);
 	if (whole)
 		unmeasured_rows(b, a);
 }

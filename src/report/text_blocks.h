@@ -1,6 +1,7 @@
 /* The blocks a text report is made of. All add whole lines to b; see text.h for its rules. */
 #pragma once
 #include "analyse/analysis.h"
+#include "base/num.h"
 #include "report/rank.h"
 #include "report/sink.h"
 #include "report/text.h"
@@ -10,6 +11,15 @@ void text_add_start(struct strbuf *b, const struct ink *ink, const struct sink_c
 /* whole: also what could not be measured, which does not change. */
 void text_add_classes(struct strbuf *b, const struct ink *ink, const struct analysis *a,
 		      bool whole);
+/* The contract's name with blanks, or plainer words where the name needs to be explained. */
+const char *text_class_label(enum resource_class class, char buf[static NUM_TEXT_BYTES]);
+/* What the language runtime says of its heap; nothing without one. */
+void text_add_heap(struct strbuf *b, const struct analysis *a);
+/* Counted things that RSS does not hold: one line for all of them. */
+void text_add_outside(struct strbuf *b, const struct analysis *a);
+/* What the memory of a process is: a table that adds up to RSS and swap, and how it is known. */
+void text_add_ledger(struct strbuf *b, const struct ink *ink, const struct sink_cfg *cfg,
+		     const struct record_head *head, const struct end_info *info);
 void text_add_site_heading(struct strbuf *b, const struct ink *ink);
 void text_add_site(struct strbuf *b, const struct ink *ink, const struct analysis *a,
 		   const struct ranked_site *ranked, bool with_stack);
