@@ -37,7 +37,7 @@ static struct class_row owned_row(const struct snapshot *s, const struct ledger_
 	double confidence = ledger_sums_confidence(c->weight, c->weighted_confidence);
 	struct class_row row;
 
-	if (!c->weight && !asked_for)
+	if (!c->weight && !c->bytes && !asked_for)
 		return unavailable("no language runtime was read");
 	if (!c->weight && !s->heap_traced)
 		return unavailable("allocations are not traced");
@@ -92,10 +92,10 @@ static struct class_row runtime_row(const struct snapshot *s, const struct ledge
 {
 	const struct class_sum *c = &t->class[CLASS_runtime];
 
+	if (!c->weight && c->bytes)
+		return known(c->bytes, 0.9);
 	if (c->weight || !s->runtime)
 		return owned_row(s, t, CLASS_runtime);
-	if (c->bytes)
-		return known(c->bytes, 0.9);
 	return unavailable("the runtime does not tell its own memory from other memory of the "
 			   "allocator");
 }

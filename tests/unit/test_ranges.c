@@ -308,6 +308,93 @@ static void ranges_may_reach_the_ends_of_the_address_space(void **state)
 	assert_int_equal(use_of(w, UINT64_MAX - P), RANGE_ALLOCATOR);
 }
 
+static void what_a_runtime_says_splits_lines_and_leaves_external_memory(void **state)
+{
+	const struct inner_range in[] = {
+		{ BASE + P, BASE + 2 * P, INNER_HEAP },	    { BASE + 2 * P, BASE + 3 * P, INNER_POOLED },
+		{ BASE + 5 * P, BASE + 9 * P, INNER_HEAP }, { BASE + 10 * P, BASE + 11 * P, INNER_CODE },
+		{ BASE + 11 * P, BASE + 12 * P, INNER_WASM },
+		{ BASE + 13 * P, BASE + 14 * P, INNER_RUNTIME },
+	};
+	struct world *w = *state;
+	struct vma v[2] = { world_vma(BASE, BASE + 8 * P, VMA_ANON, ""),
+			    world_vma(BASE + 8 * P, BASE + 16 * P, VMA_SHM, "/memfd:heap") };
+	struct snapshot *s;
+
+	world_vmas(w, v, 2);
+	assert_int_equal(model_set_inner(w->m, PID, in, 6, NULL, NULL, 0), 0);
+	measure(w);
+	assert_int_equal(use_of(w, BASE), RANGE_BEFORE);
+	assert_int_equal(use_of(w, BASE + P), RANGE_MANAGED);
+	assert_int_equal(use_of(w, BASE + 2 * P), RANGE_POOLED);
+	assert_int_equal(use_of(w, BASE + 3 * P), RANGE_BEFORE);
+	assert_int_equal(use_of(w, BASE + 7 * P), RANGE_MANAGED);
+	assert_int_equal(use_of(w, BASE + 8 * P), RANGE_MANAGED);
+	assert_int_equal(use_of(w, BASE + 9 * P), RANGE_SHM);
+	assert_int_equal(use_of(w, BASE + 10 * P), RANGE_CODE);
+	assert_int_equal(use_of(w, BASE + 11 * P), RANGE_BUFFERS);
+	assert_int_equal(use_of(w, BASE + 13 * P), RANGE_RUNTIME);
+	assert_int_equal(use_of(w, BASE + 15 * P), RANGE_SHM);
+	s = world_snapshot(w);
+	assert_int_equal(s->managed_bytes, 6 * P);
+	snapshot_free(s);
+	/* it is dropped: all of it is external again */
+	assert_int_equal(model_set_inner(w->m, PID, NULL, 0, NULL, NULL, 0), 0);
+	measure(w);
+	s = world_snapshot(w);
+	assert_int_equal(s->managed_bytes, 0);
+	snapshot_free(s);
+}
+
+/* Of what lies in an allocator's memory the allocator knows better whether it is live. */
+static void a_buffer_is_a_mapping_of_its_own_or_the_allocators(void **state)
+{
+	const struct inner_range in[] = { { BASE, BASE + P, INNER_BUFFER },
+					  { BASE + 2 * P, BASE + 3 * P, INNER_BUFFER },
+					  { BASE + 3 * P, BASE + 4 * P, INNER_ARENA } };
+	struct world *w = *state;
+	struct vma v[2] = { world_vma(BASE, BASE + P, VMA_ANON, ""),
+			    world_vma(BASE + 2 * P, BASE + 4 * P, VMA_HEAP, "") };
+
+	world_vmas(w, v, 2);
+	assert_int_equal(model_set_inner(w->m, PID, in, 3, NULL, NULL, 0), 0);
+	measure(w);
+	assert_int_equal(use_of(w, BASE), RANGE_BUFFERS);
+	assert_int_equal(use_of(w, BASE + 2 * P), RANGE_ALLOCATOR);
+	assert_int_equal(use_of(w, BASE + 3 * P), RANGE_ALLOCATOR);
+}
+
+/* A snapshot carries both facts, with the resident bytes of the ranges; exec ends both. */
+static void facts_from_inside_are_of_one_program(void **state)
+{
+	const struct inner_range in[] = { { BASE, BASE + P, INNER_HEAP },
+					  { BASE + P, BASE + 3 * P, INNER_POOLED } };
+	struct inner_runtime runtime = { .name = "v8", .heap = { .committed_bytes = 77 } };
+	struct inner_allocator allocator = { .name = "glibc", .live_bytes = 5 };
+	struct event ev = { .task = { .asid = ASID, .child_asid = ASID + 1 } };
+	struct world *w = *state;
+	struct snapshot *s;
+
+	one_vma(w, BASE, BASE + 4 * P, VMA_ANON);
+	assert_int_equal(model_set_inner(w->m, PID, in, 2, &runtime, &allocator, w->now + SEC), 0);
+	measure(w);
+	w->now += 2 * SEC;
+	s = world_snapshot(w);
+	assert_non_null(s->runtime);
+	assert_int_equal(s->runtime->heap.committed_bytes, 77);
+	assert_int_equal(s->runtime->heap.resident_bytes, 3 * P);
+	assert_int_equal(s->runtime->heap.pooled_bytes, 2 * P);
+	assert_int_equal(s->allocator->live_bytes, 5);
+	assert_true(s->walked_s > 0.9 && s->walked_s < 1.1);
+	snapshot_free(s);
+	world_apply(w, &ev, MT_KIND_exec);
+	s = world_snapshot(w);
+	assert_null(s->runtime);
+	assert_null(s->allocator);
+	assert_int_equal(s->managed_bytes, 0);
+	snapshot_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -328,6 +415,9 @@ int main(void)
 		WORLD_TEST(at_attach_ignores_allocators_that_came_to_the_same_place),
 		WORLD_TEST(residency_of_ranges_nobody_asked_for_is_refused),
 		WORLD_TEST(ranges_may_reach_the_ends_of_the_address_space),
+		WORLD_TEST(what_a_runtime_says_splits_lines_and_leaves_external_memory),
+		WORLD_TEST(a_buffer_is_a_mapping_of_its_own_or_the_allocators),
+		WORLD_TEST(facts_from_inside_are_of_one_program),
 	};
 
 	return cmocka_run_group_tests_name("ranges", tests, NULL, NULL);
