@@ -30,7 +30,7 @@
 #include "sys/procfs.h"
 #include "sys/threads.h"
 
-#define INVENTORY_SHARE 50	      /* an inventory may take 1/50 of the time between two */
+#define INVENTORY_SHARE 50	      /* an inventory may take 1/50 of a CPU between two */
 #define SCAN_SHARE 20		      /* the same of a scan for new code, ... */
 #define SCAN_WAIT_MAX_NS 800000000ull /* ... which new libraries do not wait longer for */
 #define NAMES_PER_TICK 512
@@ -413,16 +413,17 @@ int tracee_scan(struct tracee *t)
 static void inventory(struct tracee *t, bool final)
 {
 	auto_clean(maps_done) struct vma_table maps = { 0 };
-	uint64_t start = clock_monotonic_ns(), took;
+	uint64_t start = clock_monotonic_ns(), cpu = clock_cpu_ns();
 
 	scan(t, &maps);
 	read_threads(t, start);
 	read_sizes(t);
 	memory_read(t, &maps, final);
 	read_fds(t);
-	took = clock_monotonic_ns() - start;
-	t->inventory_due_ns = start + took * INVENTORY_SHARE;
-	log_debug("process %u: inventory in %.1f ms", t->pid, took / 1e6);
+	cpu = clock_cpu_ns() - cpu;
+	t->inventory_due_ns = start + cpu * INVENTORY_SHARE;
+	log_debug("process %u: inventory in %.1f ms, %.1f ms of CPU", t->pid,
+		  (clock_monotonic_ns() - start) / 1e6, cpu / 1e6);
 }
 
 static void note_watch(struct tracee *t)

@@ -1,4 +1,4 @@
-/* Clocks. clock_gettime() cannot fail for these two clocks on Linux, so there is no error to
+/* Clocks. clock_gettime() cannot fail for these clocks on Linux, so there is no error to
  * return. */
 #include "base/clock.h"
 
@@ -19,6 +19,11 @@ static uint64_t read_clock(clockid_t id)
 uint64_t clock_monotonic_ns(void)
 {
 	return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t clock_cpu_ns(void)
+{
+	return read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
 uint64_t clock_realtime_ns(void)

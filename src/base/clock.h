@@ -7,6 +7,9 @@
 /* Nanoseconds that never go back; their origin means nothing. */
 uint64_t clock_monotonic_ns(void);
 
+/* CPU time of the calling thread, in nanoseconds. */
+uint64_t clock_cpu_ns(void);
+
 /* Nanoseconds since 1970 UTC; may jump when somebody sets the clock. */
 uint64_t clock_realtime_ns(void);
 

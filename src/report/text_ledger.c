@@ -10,7 +10,7 @@
 #include "report/text_blocks.h"
 
 #define NAME_COLUMNS 27
-#define OWNER_COLUMNS (TEXT_COLUMNS - 74)
+#define OWNER_COLUMNS (TEXT_COLUMNS - 75)
 #define SIZE_STEP 2 /* powers of two in one group of the histogram */
 
 static void head_line(struct strbuf *b, const struct ink *ink, const struct sink_cfg *cfg,
@@ -23,7 +23,7 @@ static void head_line(struct strbuf *b, const struct ink *ink, const struct sink
 	strbuf_printf(b, " (pid %u)%s on ", head->pid, ink->off);
 	text_add_cut(b, cfg->host, 30);
 	strbuf_printf(b, ", looked at for %s\n\n", num_format_seconds(info->duration_s, text));
-	strbuf_printf(b, "%s  %-*s%10s%8s%14s  %-11s%s%s\n", ink->bold, NAME_COLUMNS, "what it is",
+	strbuf_printf(b, "%s  %-*s%10s%9s%13s  %-11s %s%s\n", ink->bold, NAME_COLUMNS, "what it is",
 		      "bytes", "share", "trend", "how known", "largest owner", ink->off);
 }
 
@@ -36,8 +36,8 @@ static void row_line(struct strbuf *b, const char *label, uint64_t bytes, uint64
 	strbuf_add(b, "  ");
 	text_add_left(b, label, NAME_COLUMNS);
 	text_add_right(b, num_format_bytes(bytes, text), 10);
-	text_add_right(b, shared ? text_format_share((double)bytes / (double)whole, share) : "", 8);
-	text_add_right(b, isfinite(growth) ? num_format_rate(growth, text) : "", 14);
+	text_add_right(b, shared ? text_format_share((double)bytes / (double)whole, share) : "", 9);
+	text_add_right(b, isfinite(growth) ? num_format_rate(growth, text) : "", 13);
 	strbuf_add(b, "  ");
 	text_add_left(b, how, 11);
 	strbuf_add(b, " ");
@@ -176,9 +176,9 @@ static void allocator_lines(struct strbuf *b, const struct analysis *a)
 
 	if (!w || !w->known.how)
 		return;
-	strbuf_printf(&t, "%s, walked through %s ago: %s live", w->name,
-		      num_format_seconds(fmax(a->snap->elapsed_s - a->snap->walked_s, 0), text),
-		      num_format_bytes(w->live_bytes, text));
+	strbuf_printf(&t, "%s, walked through %s ago", w->name,
+		      num_format_seconds(fmax(a->snap->elapsed_s - a->snap->walked_s, 0), text));
+	strbuf_printf(&t, ": %s live", num_format_bytes(w->live_bytes, text));
 	strbuf_printf(&t, " in %s blocks", num_format_count(w->live_count, text));
 	strbuf_printf(&t, ", %s free", num_format_bytes(w->free_bytes, text));
 	if (w->free_resident_bytes != FACT_UNKNOWN)
