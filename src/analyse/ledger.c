@@ -41,6 +41,10 @@ static struct class_row owned_row(const struct snapshot *s, const struct ledger_
 		return unavailable("no language runtime was read");
 	if (!c->weight && !s->heap_traced)
 		return unavailable("allocations are not traced");
+	if (t->unseen_given_bytes && c->weight)
+		return estimate(c->bytes, confidence / 2,
+				"in proportion to what was seen: of some live memory nobody saw "
+				"who asked for it");
 	if (!s->heap_traced)
 		return estimate(c->bytes, confidence,
 				t->touched_bytes ? "mappings, and pages touched since: allocations "
@@ -72,11 +76,12 @@ static struct class_row buffers_row(const struct snapshot *s, const struct ledge
 			row.why = b->known.why;
 		return row;
 	}
-	if (b->known.exact && b->resident_bytes != FACT_UNKNOWN && !c->from_heap)
+	if (t->buffers_exact && !c->from_heap)
 		row = known(c->bytes, 1);
 	else if (b->resident_bytes != FACT_UNKNOWN)
 		row = estimate(c->bytes, 0.9, b->known.why ? b->known.why
-							    : "live bytes are counted as resident");
+							    : "how many are resident was looked "
+							      "at a while ago");
 	else
 		row = estimate(c->bytes, 0.7,
 			       b->known.how ? "as the runtime counts them, taken as resident"
@@ -109,7 +114,8 @@ static struct class_row preexisting_row(const struct snapshot *s, const struct l
 				"mappings only: what allocators held at attach is not known");
 	if (!c->from_heap)
 		return known(c->bytes, 1);
-	if (t->walked && t->walk_exact && !t->live_bytes && !t->inner_buffer_bytes)
+	if (t->walked && t->walk_exact && !t->live_bytes &&
+	    (!t->inner_buffer_bytes || t->buffers_exact))
 		return known(c->bytes, 0.95);
 	if (t->walked)
 		return estimate(c->bytes, 0.9,
@@ -293,7 +299,9 @@ int ledger_build(const struct snapshot *s, const struct owner *owners, struct le
 			    .coverage_ratio = NAN,
 			    .slack_bytes = FACT_UNKNOWN };
 	auto_free struct module_sum *modules = NULL;
-	struct ledger_sums t = { .gone_bytes = st->gone_bytes, .before_bytes = st->before_bytes };
+	struct ledger_sums t = { .gone_bytes = st->gone_bytes,
+				 .before_bytes = st->before_bytes,
+				 .buffers_walked_bytes = FACT_UNKNOWN };
 	int r;
 
 	modules = calloc(s->module_count + 1, sizeof(*modules));
@@ -326,6 +334,8 @@ int ledger_build(const struct snapshot *s, const struct owner *owners, struct le
 		st->walked_s = s->walked_s;
 		st->walked_held_bytes = t.walked_held_bytes;
 	}
+	st->buffers_walked_bytes = t.buffers_walked_bytes;
+	st->buffers_then_bytes = t.buffers_then_bytes;
 	fill_rates(s, &t, st, &l);
 	*ret = l;
 	return 0;

@@ -14,10 +14,12 @@
  *    least what is not live; growth since that walk counts as live. Owners get min(L, R'), R' being
  *    R without such slack, in proportion to their live bytes when L > R'; of the rest, buffers get
  *    what the runtime counts beyond those of ranges and sites; preexisting keeps what is left of A,
- *    never more than it kept before. What remains then is allocator_slack where there was no walk;
- *  - where allocations are not traced or the allocator was walked through, of what allocators hold
- *    beyond that, and of anonymous memory that nobody was seen to map, owners get what their code
- *    touched first (the page-fault tier), in proportion and at most what there is;
+ *    never more than it kept before. What remains is allocator_slack where there was no walk; with
+ *    one it is live and was not seen (probes were out): owners get it in proportion to what was
+ *    seen of them, at most as much again;
+ *  - where allocations are not traced, of what allocators hold beyond that, and of anonymous memory
+ *    that nobody was seen to map, owners get what their code touched first (the page-fault tier),
+ *    in proportion and at most what there is; of live memory that came since, as above, too;
  *  - `unexplained` is external minus all of these, and closes the sum;
  *  - when they are together more than external (the process changed between two readings), they
  *    are cut until they fit, estimates first, in this order: allocator_slack, preexisting,

@@ -20,6 +20,9 @@ struct ledger_state {
 	uint64_t before_bytes;
 	double walked_s;	    /* snapshot.walked_s of the last tick; NAN before ... */
 	uint64_t walked_held_bytes; /* ... and what allocators held when it was new */
+	/* Buffers that were resident when their runtime's list was walked through, as told last,
+	 * and what the runtime counted when that was new; FACT_UNKNOWN before. */
+	uint64_t buffers_walked_bytes, buffers_then_bytes;
 	bool started;  /* the fields below hold a tick */
 	double last_s; /* its time since tracing began */
 	uint64_t last_allocs, last_frees;

@@ -214,22 +214,53 @@ void ledger_sums_sites(const struct snapshot *s, const struct owner *owners, str
 	}
 }
 
-/* Gives `bytes` to the owners of heap sites, in proportion to what they hold. */
-static void share_heap(const struct snapshot *s, const struct owner *owners, uint64_t bytes,
-		       struct ledger_sums *t)
-{
-	uint64_t seen = 0, given = 0, upto;
-	size_t i;
+enum sharing {
+	SHARE_HEAP,    /* by what heap sites hold */
+	SHARE_UNSEEN,  /* the same, but for buffers that the runtime counts itself */
+	SHARE_TOUCHED, /* by what was touched first and nobody else accounts for, but for those */
+};
 
-	for (i = 0; t->live_bytes && i < s->site_count; i++) {
-		if (s->sites[i].kind != MT_SITE_HEAP || s->sites[i].touched)
+static uint64_t share_weight(const struct snapshot *s, const struct owner *o, size_t site,
+			     enum sharing how)
+{
+	const struct snap_site *x = &s->sites[site];
+	bool counted = o->class == CLASS_buffers && s->runtime && s->runtime->buffers.known.how;
+
+	if (how != SHARE_HEAP && counted)
+		return 0;
+	if (how == SHARE_TOUCHED)
+		return x->touched ? ledger_sums_plus(0, x->unplaced_bytes) : 0;
+	return x->kind == MT_SITE_HEAP && !x->touched ? ledger_sums_plus(0, x->live_bytes) : 0;
+}
+
+static uint64_t share_total(const struct snapshot *s, const struct owner *owners, enum sharing how)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < s->site_count; i++)
+		total = ledger_sums_plus(total, share_weight(s, &owners[i], i, how));
+	return total;
+}
+
+/* Gives `bytes` to the owners of sites, in proportion. Returns what was given: all, or nothing. */
+static uint64_t share(const struct snapshot *s, const struct owner *owners, uint64_t bytes,
+		      enum sharing how, struct ledger_sums *t)
+{
+	uint64_t total = share_total(s, owners, how), seen = 0, given = 0, upto, weight;
+
+	for (size_t i = 0; bytes && total && i < s->site_count; i++) {
+		weight = share_weight(s, &owners[i], i, how);
+		if (!weight && s->sites[i].kind != MT_SITE_HEAP)
 			continue;
-		seen = ledger_sums_plus(seen, s->sites[i].live_bytes);
-		upto = ledger_sums_share(bytes, seen, t->live_bytes);
-		add_owned(s, t, &owners[i], upto - given);
-		t->class[site_class(s, &owners[i])].from_heap = true;
+		seen = ledger_sums_plus(seen, weight);
+		upto = ledger_sums_share(bytes, min_bytes(seen, total), total);
+		if (weight)
+			add_owned(s, t, &owners[i], upto - given);
+		if (weight && how != SHARE_TOUCHED)
+			t->class[site_class(s, &owners[i])].from_heap = true;
 		given = upto;
 	}
+	return given;
 }
 
 /* A mapping from before the trace may fill up since (a runtime's heap): that part is unexplained.
@@ -256,7 +287,7 @@ static uint64_t walked_slack(const struct snapshot *s, const struct ledger_state
 	t->walked_held_bytes = fresh ? held : st->walked_held_bytes;
 	t->walked = true;
 	t->walk_exact = a->known.exact && (fresh || held == t->walked_held_bytes);
-	live = ledger_sums_plus(a->live_bytes, held > t->walked_held_bytes
+	live = ledger_sums_plus(ledger_sums_plus(0, a->live_bytes), held > t->walked_held_bytes
 						       ? held - t->walked_held_bytes
 						       : 0);
 	free_bytes = ledger_sums_plus(ledger_sums_plus(0, a->free_resident_bytes), a->cached_bytes);
@@ -273,10 +304,32 @@ static bool is_walked(const struct snapshot *s)
 }
 
 /*
+ * What the runtime's buffers hold. How many are resident is found out by a walk now and then; what
+ * was counted more since is taken as resident.
+ */
+static uint64_t buffer_bytes(const struct inner_buffers *b, const struct ledger_state *st,
+			     struct ledger_sums *t)
+{
+	uint64_t bytes = ledger_sums_plus(0, b->bytes), then = bytes;
+
+	t->buffers_walked_bytes = b->resident_bytes;
+	t->buffers_then_bytes = bytes;
+	if (b->resident_bytes == FACT_UNKNOWN)
+		return bytes;
+	if (b->resident_bytes == st->buffers_walked_bytes)
+		then = t->buffers_then_bytes = ledger_sums_plus(0, st->buffers_then_bytes);
+	t->buffers_exact = b->known.exact && bytes == then;
+	if (bytes > then)
+		return ledger_sums_plus(b->resident_bytes, bytes - then);
+	return b->resident_bytes - min_bytes(b->resident_bytes, then - bytes);
+}
+
+/*
  * Buffers that the runtime knows, lie in allocators' memory and belong to no site there: at most
  * what nobody has.
  */
-static uint64_t take_buffers(const struct snapshot *s, uint64_t rest, struct ledger_sums *t)
+static uint64_t take_buffers(const struct snapshot *s, const struct ledger_state *st, uint64_t rest,
+			     struct ledger_sums *t)
 {
 	const struct inner_buffers *b = s->runtime ? &s->runtime->buffers : NULL;
 	struct class_sum *class = &t->class[CLASS_buffers];
@@ -284,8 +337,7 @@ static uint64_t take_buffers(const struct snapshot *s, uint64_t rest, struct led
 
 	if (!b || !b->known.how)
 		return 0;
-	bytes = b->resident_bytes != FACT_UNKNOWN ? b->resident_bytes : b->bytes;
-	bytes = ledger_sums_plus(0, bytes);
+	bytes = buffer_bytes(b, st, t);
 	bytes -= min_bytes(bytes, class->bytes); /* ranges of their own, and sites' */
 	bytes = min_bytes(bytes, rest);
 	class->bytes = ledger_sums_plus(class->bytes, bytes);
@@ -293,8 +345,12 @@ static uint64_t take_buffers(const struct snapshot *s, uint64_t rest, struct led
 	return bytes;
 }
 
-/* What is neither a site's nor a buffer nor known to be free: from before, as far as it can be. */
-static void split_rest(const struct snapshot *s, uint64_t rest, struct ledger_sums *t)
+/*
+ * Splits what no site has, buffers of the runtime included: what was there before, as far as it can
+ * be, and what came since.
+ */
+static void split_rest(const struct snapshot *s, uint64_t rest, uint64_t buffers,
+		       struct ledger_sums *t)
 {
 	uint64_t at_attach = s->allocator_at_attach_bytes, kept;
 	struct class_sum *before = &t->class[CLASS_preexisting];
@@ -311,20 +367,22 @@ static void split_rest(const struct snapshot *s, uint64_t rest, struct ledger_su
 	if (at_attach > rest && gone > (double)t->gone_bytes)
 		t->gone_bytes = t->live_variance > 0 ? (uint64_t)gone : at_attach - rest;
 	kept = at_attach > t->gone_bytes ? at_attach - t->gone_bytes : 0;
-	kept = min_bytes(kept, rest);
+	kept = min_bytes(kept, rest - buffers);
 	before->bytes = ledger_sums_plus(before->bytes, kept);
 	before->from_heap = s->heap_traced || kept;
-	if (!s->heap_traced || t->walked)
-		return; /* what came since is whose pages it is, or unexplained */
-	t->class[CLASS_allocator_slack].bytes = rest - kept;
-	t->rest_split = true;
+	if (t->walked) {
+		t->unseen_bytes = rest - buffers - kept;
+	} else if (s->heap_traced) { /* else it is whose pages it is, or unexplained */
+		t->class[CLASS_allocator_slack].bytes = rest - buffers - kept;
+		t->rest_split = true;
+	}
 }
 
 /* Splits what allocators hold, see ledger.h. */
 static void split_allocator(const struct snapshot *s, const struct owner *owners,
 			    const struct ledger_state *st, struct ledger_sums *t)
 {
-	uint64_t held = t->allocator_bytes, rest, given = 0;
+	uint64_t held = t->allocator_bytes, rest, given = 0, buffers;
 
 	t->gone_bytes = st->gone_bytes;
 	if (is_walked(s)) {
@@ -332,14 +390,15 @@ static void split_allocator(const struct snapshot *s, const struct owner *owners
 		held -= t->class[CLASS_allocator_slack].bytes;
 		t->rest_split = true;
 	}
-	if (s->heap_traced) { /* else nobody knows what is live */
-		given = min_bytes(t->live_bytes, held);
-		share_heap(s, owners, given, t);
-	}
+	if (s->heap_traced) /* else nobody knows what is live */
+		given = share(s, owners, min_bytes(t->live_bytes, held), SHARE_HEAP, t);
 	rest = held - given;
-	rest -= take_buffers(s, rest, t);
+	buffers = take_buffers(s, st, rest, t);
 	if (s->allocator_at_attach_bytes != FACT_UNKNOWN || !s->heap_traced)
-		split_rest(s, rest, t);
+		split_rest(s, rest, buffers, t);
+	if (s->heap_traced)
+		t->unseen_given_bytes =
+			share(s, owners, min_bytes(t->unseen_bytes, given), SHARE_UNSEEN, t);
 }
 
 int ledger_sums_ranges(const struct snapshot *s, const struct owner *owners,
@@ -358,24 +417,17 @@ int ledger_sums_ranges(const struct snapshot *s, const struct owner *owners,
 void ledger_sums_touched(const struct snapshot *s, const struct owner *owners,
 			 uint64_t external_bytes, struct ledger_sums *t)
 {
-	uint64_t total = 0, parts = 0, room, seen = 0, given = 0, upto;
+	uint64_t total = share_total(s, owners, SHARE_TOUCHED), parts = 0, room, unseen = 0;
 
 	for (size_t i = 0; i < sizeof(cut_order) / sizeof(cut_order[0]); i++)
 		parts = ledger_sums_plus(parts, t->class[cut_order[i]].bytes);
 	room = external_bytes > parts ? external_bytes - parts : 0;
-	for (size_t i = 0; i < s->site_count; i++)
-		if (s->sites[i].touched)
-			total = ledger_sums_plus(total, s->sites[i].unplaced_bytes);
-	room = min_bytes(room, total);
-	for (size_t i = 0; i < s->site_count && room; i++) {
-		if (!s->sites[i].touched)
-			continue;
-		seen = ledger_sums_plus(seen, s->sites[i].unplaced_bytes);
-		upto = ledger_sums_share(room, min_bytes(seen, total), total);
-		add_owned(s, t, &owners[i], upto - given);
-		given = upto;
-	}
-	t->touched_bytes = given;
+	if (!s->heap_traced)
+		unseen = min_bytes(t->unseen_bytes, total);
+	t->touched_bytes =
+		share(s, owners, min_bytes(room, ledger_sums_plus(total, unseen)), SHARE_TOUCHED, t);
+	if (t->touched_bytes > total)
+		t->unseen_given_bytes = t->touched_bytes - total;
 }
 
 uint64_t ledger_sums_close(uint64_t external_bytes, struct ledger_sums *t)

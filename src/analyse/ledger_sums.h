@@ -38,6 +38,10 @@ struct ledger_sums {
 	bool walked, walk_exact;     /* exact: as of this tick, and nothing was estimated */
 	uint64_t walked_held_bytes;  /* the next ledger_state.walked_held_bytes */
 	uint64_t inner_buffer_bytes; /* of the runtime's count, in allocators and no site's */
+	uint64_t buffers_walked_bytes, buffers_then_bytes; /* the next of ledger_state */
+	bool buffers_exact;	     /* resident ones, as of this tick */
+	uint64_t unseen_bytes;	     /* live, came since, and nobody saw who asked for it ... */
+	uint64_t unseen_given_bytes; /* ... of that given in proportion to what was seen */
 };
 
 /* Whether a class is part of the sum. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 /* One reader of either kind. */
 struct reader {
@@ -29,6 +30,8 @@ struct inner {
 	struct inner_runtime runtime;
 	struct inner_allocator allocator;
 	uint64_t walked_ns;
+	uint64_t walk_cpu_ns; /* of the last walk, and ... */
+	bool walked_now;      /* ... whether it was part of the last reading */
 	uint64_t walked_held; /* outside of the runtime's heap at the last walk, bytes */
 	struct inner_ranges all;
 };
@@ -41,6 +44,7 @@ struct inner_cfg inner_defaults(void)
 		.walk_ns = 60000000000ull,
 		.walk_change = 0.05,
 		.walk_bytes = 1 << 20,
+		.walk_share = 50,
 		.keep = 5,
 	};
 }
@@ -173,8 +177,11 @@ static int read_walk(struct inner *in, const struct process_view *view, uint64_t
 {
 	struct inner_allocator fact = { .name = in->walk.name };
 	struct inner_ranges ranges = { .count = 0 };
+	uint64_t cpu_ns = clock_cpu_ns();
 	int r = in->walk_ops->read(in->walk.state, view, &fact, &ranges);
 
+	in->walk_cpu_ns = clock_cpu_ns() - cpu_ns;
+	in->walked_now = true;
 	in->walked_held = held;
 	if (!reader_done(&in->cfg, &in->walk, r, fact.known.how, fact.known.why, &ranges))
 		return r;
@@ -187,6 +194,8 @@ static bool walk_is_due(const struct inner *in, uint64_t held, uint64_t now_ns)
 {
 	uint64_t change = held > in->walked_held ? held - in->walked_held : in->walked_held - held;
 
+	if (in->walked_ns && now_ns - in->walked_ns < in->walk_cpu_ns * in->cfg.walk_share)
+		return false;
 	return !in->walked_ns || now_ns - in->walked_ns >= in->cfg.walk_ns ||
 	       (change >= in->cfg.walk_bytes &&
 		(double)change > in->cfg.walk_change * (double)in->walked_held);
@@ -264,6 +273,7 @@ int inner_read(struct inner *in, const struct process_view *view, uint64_t code,
 	int r = 0, walked = 0;
 
 	in->code = code;
+	in->walked_now = false;
 	if (!in->heap.open && (changed || !in->heap.settled))
 		open_runtime(in, view);
 	if (in->heap.open)
@@ -287,6 +297,7 @@ void inner_tell(const struct inner *in, struct inner_found *ret)
 		.runtime = in->heap.open && in->heap.found ? &in->runtime : NULL,
 		.allocator = in->walk.open && in->walk.found ? &in->allocator : NULL,
 		.walked_ns = in->walked_ns,
+		.walk_cpu_ns = in->walked_now ? in->walk_cpu_ns : 0,
 		.runtime_name = in->heap.name,
 		.runtime_why = in->heap.why,
 		.allocator_name = in->walk.name,

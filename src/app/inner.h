@@ -18,6 +18,7 @@ struct inner_cfg {
 	const struct walk_ops *const *walks;
 	uint64_t walk_ns;    /* a walk reads every header: not more often than this, unless ... */
 	double walk_change;  /* ... memory outside of the runtime's heap changed by this share */
+	uint32_t walk_share; /* a walk may take 1/this of a CPU, whatever changed */
 	uint64_t walk_bytes; /* ... and by this much: what a small process gains soon is no news */
 	uint32_t keep;	     /* readings that may fail until what was found before is given up */
 };
@@ -31,6 +32,7 @@ struct inner_found {
 	const struct inner_runtime *runtime;	 /* NULL: none, or it could not be read */
 	const struct inner_allocator *allocator; /* the same */
 	uint64_t walked_ns;
+	uint64_t walk_cpu_ns; /* of the walk that was part of the last reading, 0: there was none */
 	/* Static; NULL: there is none that is known, or nothing to say. */
 	const char *runtime_name, *runtime_why, *allocator_name, *allocator_why;
 };

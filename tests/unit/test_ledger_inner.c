@@ -143,11 +143,14 @@ static void with_a_walk_owners_share_what_is_live_and_the_rest_was_there(void **
 	assert_int_equal(bytes_of(w, CLASS_preexisting), 18 * MB);
 	assert_int_equal(bytes_of(w, CLASS_allocator_slack), 10 * MB);
 	assert_int_equal(w->ledger.rows[CLASS_preexisting].how, HOW_ESTIMATE);
-	/* what was there can only become less: neither freed nor seen is nobody's */
+	assert_int_equal(bytes_of(w, CLASS_unexplained), 0);
+	/* what was there can only become less; of what nobody saw, as much again as was seen */
 	w->sites[0].live_bytes = 2 * MB;
 	tick(w);
 	assert_int_equal(bytes_of(w, CLASS_preexisting), 18 * MB);
-	assert_int_equal(bytes_of(w, CLASS_unexplained), 10 * MB);
+	assert_int_equal(bytes_of(w, CLASS_application), 4 * MB);
+	assert_int_equal(w->ledger.rows[CLASS_application].how, HOW_ESTIMATE);
+	assert_int_equal(bytes_of(w, CLASS_unexplained), 8 * MB);
 	assert_sum_closes(w);
 }
 
@@ -191,6 +194,60 @@ static void buffers_explain_growth_that_is_not_traced(void **state)
 	assert_int_equal(bytes_of(w, CLASS_buffers), 60 * MB);
 	assert_int_equal(bytes_of(w, CLASS_preexisting), 20 * MB);
 	assert_int_equal(bytes_of(w, CLASS_unexplained), 0);
+	assert_sum_closes(w);
+}
+
+/* The list of buffers is walked through now and then; the count is of now. */
+static void buffers_counted_since_their_walk_are_taken_as_resident(void **state)
+{
+	struct inner_runtime r = v8(20 * MB, true);
+	struct world *w = *state;
+
+	watch(w, 90 * MB);
+	w->snap.runtime = &r;
+	r.buffers.bytes = 25 * MB; /* 5 of them were never written */
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_buffers), 20 * MB);
+	assert_int_equal(w->ledger.rows[CLASS_buffers].how, HOW_EXACT);
+	r.buffers.bytes = 65 * MB;
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_buffers), 60 * MB);
+	assert_int_equal(w->ledger.rows[CLASS_buffers].how, HOW_ESTIMATE);
+	assert_non_null(w->ledger.rows[CLASS_buffers].why);
+	r.buffers.bytes = 1 * MB;
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_buffers), 0);
+	r.buffers.resident_bytes = r.buffers.bytes = 2 * MB;
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_buffers), 2 * MB);
+	assert_int_equal(w->ledger.rows[CLASS_buffers].how, HOW_EXACT);
+	assert_sum_closes(w);
+}
+
+/* Who touched memory since speaks for what came before anybody looked, but not for buffers. */
+static void live_memory_that_came_unseen_is_shared_by_who_was_seen(void **state)
+{
+	struct inner_allocator a = glibc(60 * MB, 0);
+	struct inner_runtime r = v8(10 * MB, true);
+	struct world *w = *state;
+	struct snap_site *site;
+
+	watch(w, 60 * MB);
+	w->snap.allocator_at_attach_bytes = 20 * MB;
+	w->snap.allocator = &a;
+	w->snap.runtime = &r;
+	w->snap.walked_s = 0;
+	for (int i = 0; i < 2; i++) {
+		site = add_site(w, MT_SITE_HEAP, i ? LIBZ : EXE, 0);
+		site->touched = TOUCHED_HEAP;
+		site->unplaced_bytes = 20 * MB;
+	}
+	w->owners[1].class = CLASS_buffers;
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_buffers), 10 * MB);
+	assert_int_equal(bytes_of(w, CLASS_preexisting), 20 * MB);
+	assert_int_equal(bytes_of(w, CLASS_application), 30 * MB);
+	assert_int_equal(w->ledger.rows[CLASS_application].how, HOW_ESTIMATE);
 	assert_sum_closes(w);
 }
 
@@ -282,6 +339,8 @@ int main(void)
 		TEST(with_a_walk_owners_share_what_is_live_and_the_rest_was_there),
 		TEST(buffers_of_the_runtime_are_taken_out_of_what_was_there_before),
 		TEST(buffers_explain_growth_that_is_not_traced),
+		TEST(buffers_counted_since_their_walk_are_taken_as_resident),
+		TEST(live_memory_that_came_unseen_is_shared_by_who_was_seen),
 		TEST(buffers_that_call_sites_own_count_once),
 		TEST(buffers_that_were_only_counted_are_an_estimate_and_never_more_than_there_is),
 		TEST(what_could_not_be_read_inside_says_why),
