@@ -492,6 +492,7 @@ int tracee_new(const struct run *run, uint32_t pid, uint32_t asid, struct tracee
 			       strerror(-r));
 	tracee_tell_traced(t);
 	inventory(t, false);
+	t->inventory_due_ns = 0; /* opening readers was dear, the next one is not */
 	tell_fact(t);
 	note_missing(t);
 	*ret = steal(t);

@@ -305,9 +305,23 @@ static int piece_add(struct ranges *t, const struct map_line *l, const struct ma
 	return r == -ENOSPC ? 1 : r;
 }
 
+/* An allocator serves from the break: what that gained since is its own, whoever asked for it. */
+static bool break_is_an_arena(const struct ranges *t, const struct map_line *l)
+{
+	for (size_t i = t->inner_at; l->kind == VMA_HEAP && i < t->inners; i++) {
+		if (t->inner[i].start >= l->end)
+			break;
+		if (t->inner[i].use == INNER_ARENA && t->inner[i].end > l->start)
+			return true;
+	}
+	return false;
+}
+
 /* Lines come in order, so pieces that were passed are never looked at again. */
 static int line_add(struct ranges *t, const struct map_line *l, const struct mappings *mappings)
 {
+	const struct inner_range arena = { l->start, l->end, INNER_ARENA };
+	bool is_arena = break_is_an_arena(t, l);
 	struct map_line piece = *l;
 	int refused = 0, r = 0;
 
@@ -327,7 +341,7 @@ static int line_add(struct ranges *t, const struct map_line *l, const struct map
 			piece.end = said->end;
 		else if (in && !said && in->start < piece.end)
 			piece.end = in->start;
-		r = piece_add(t, &piece, mappings, said);
+		r = piece_add(t, &piece, mappings, !said && is_arena ? &arena : said);
 	}
 	return r < 0 ? r : refused;
 }

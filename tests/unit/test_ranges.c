@@ -364,6 +364,24 @@ static void a_buffer_is_a_mapping_of_its_own_or_the_allocators(void **state)
 	assert_int_equal(use_of(w, BASE + 3 * P), RANGE_ALLOCATOR);
 }
 
+/* The break grows after it was walked through: a site that was seen to ask for it has none of it. */
+static void the_break_is_the_arena_s_to_its_end(void **state)
+{
+	const struct inner_range in = { BASE, BASE + P, INNER_ARENA };
+	struct world *w = *state;
+
+	one_vma(w, BASE, BASE + P, VMA_HEAP);
+	world_site(w, 5, MT_SITE_BRK, CODE, 2);
+	world_sys(w, MT_SYS_BRK, 5, 0, BASE + P, BASE + P, 0);
+	world_sys(w, MT_SYS_BRK, 5, 0, BASE + 3 * P, BASE + 3 * P, 0);
+	one_vma(w, BASE, BASE + 3 * P, VMA_HEAP);
+	measure(w);
+	assert_int_equal(use_of(w, BASE + 2 * P), RANGE_SITE);
+	assert_int_equal(model_set_inner(w->m, PID, &in, 1, NULL, NULL, 0), 0);
+	measure(w);
+	assert_int_equal(use_of(w, BASE + 2 * P), RANGE_ALLOCATOR);
+}
+
 /* A snapshot carries both facts, with the resident bytes of the ranges; exec ends both. */
 static void facts_from_inside_are_of_one_program(void **state)
 {
@@ -417,6 +435,7 @@ int main(void)
 		WORLD_TEST(ranges_may_reach_the_ends_of_the_address_space),
 		WORLD_TEST(what_a_runtime_says_splits_lines_and_leaves_external_memory),
 		WORLD_TEST(a_buffer_is_a_mapping_of_its_own_or_the_allocators),
+		WORLD_TEST(the_break_is_the_arena_s_to_its_end),
 		WORLD_TEST(facts_from_inside_are_of_one_program),
 	};
 
