@@ -19,7 +19,8 @@
  *    seen of them, at most as much again;
  *  - where allocations are not traced, of what allocators hold beyond that, and of anonymous memory
  *    that nobody was seen to map, owners get what their code touched first (the page-fault tier),
- *    in proportion and at most what there is; of live memory that came since, as above, too;
+ *    in proportion and at most what there is; of live memory that came since, as above, too, and
+ *    what allocators were seen to ask the kernel for on their behalf;
  *  - `unexplained` is external minus all of these, and closes the sum;
  *  - when they are together more than external (the process changed between two readings), they
  *    are cut until they fit, estimates first, in this order: allocator_slack, preexisting,

@@ -218,6 +218,7 @@ enum sharing {
 	SHARE_HEAP,    /* by what heap sites hold */
 	SHARE_UNSEEN,  /* the same, but for buffers that the runtime counts itself */
 	SHARE_TOUCHED, /* by what was touched first and nobody else accounts for, but for those */
+	SHARE_MAPPED,  /* by what allocators asked the kernel for on behalf of a site */
 };
 
 static uint64_t share_weight(const struct snapshot *s, const struct owner *o, size_t site,
@@ -228,6 +229,10 @@ static uint64_t share_weight(const struct snapshot *s, const struct owner *o, si
 
 	if (how != SHARE_HEAP && counted)
 		return 0;
+	if (how == SHARE_MAPPED)
+		return !x->touched && (x->kind == MT_SITE_BRK || attrib_is_through_allocator(s, x))
+			       ? ledger_sums_plus(0, x->live_bytes)
+			       : 0;
 	if (how == SHARE_TOUCHED)
 		return x->touched ? ledger_sums_plus(0, x->unplaced_bytes) : 0;
 	return x->kind == MT_SITE_HEAP && !x->touched ? ledger_sums_plus(0, x->live_bytes) : 0;
@@ -250,13 +255,11 @@ static uint64_t share(const struct snapshot *s, const struct owner *owners, uint
 
 	for (size_t i = 0; bytes && total && i < s->site_count; i++) {
 		weight = share_weight(s, &owners[i], i, how);
-		if (!weight && s->sites[i].kind != MT_SITE_HEAP)
-			continue;
 		seen = ledger_sums_plus(seen, weight);
 		upto = ledger_sums_share(bytes, min_bytes(seen, total), total);
 		if (weight)
 			add_owned(s, t, &owners[i], upto - given);
-		if (weight && how != SHARE_TOUCHED)
+		if (weight && how != SHARE_TOUCHED && how != SHARE_MAPPED)
 			t->class[site_class(s, &owners[i])].from_heap = true;
 		given = upto;
 	}
@@ -428,6 +431,13 @@ void ledger_sums_touched(const struct snapshot *s, const struct owner *owners,
 		share(s, owners, min_bytes(room, ledger_sums_plus(total, unseen)), SHARE_TOUCHED, t);
 	if (t->touched_bytes > total)
 		t->unseen_given_bytes = t->touched_bytes - total;
+	if (s->heap_traced)
+		return;
+	/* whoever made the break grow was not the only one to ask, but one of them */
+	unseen = t->unseen_bytes - min_bytes(t->unseen_bytes, t->touched_bytes);
+	unseen = min_bytes(unseen, share_total(s, owners, SHARE_MAPPED));
+	t->unseen_given_bytes +=
+		share(s, owners, min_bytes(room - t->touched_bytes, unseen), SHARE_MAPPED, t);
 }
 
 uint64_t ledger_sums_close(uint64_t external_bytes, struct ledger_sums *t)

@@ -69,14 +69,21 @@ def has_infinity(value):
 
 
 def check_sum(number, record, complaints):
-    """Resident classes add up to external_bytes, unless some could not be measured."""
+    """Resident classes add up to external_bytes, and with the managed heap to RSS and swap."""
     rows = [row for row in record["classes"].values() if row["resident"]]
     external = record["external_bytes"]
-    if external is None or not rows or any("bytes" not in row for row in rows):
+    if external is None or not rows:
         return
-    total = sum(row["bytes"] for row in rows)
+    if any("bytes" not in row and row["how"] != "unavailable" for row in rows):
+        complaints.add(number, "a class is known and has no bytes")
+    total = sum(row.get("bytes", 0) for row in rows)
     if total != external:
         complaints.add(number, f"resident classes add up to {total}, external_bytes is {external}")
+    if "managed_resident_bytes" in record and record["swap_bytes"] is not None:
+        managed = record["managed_resident_bytes"] + record.get("managed_swapped_bytes", 0)
+        whole = record["rss_bytes"] + record["swap_bytes"]
+        if external != max(whole - managed, 0):
+            complaints.add(number, f"{external} external and {managed} managed is not {whole}")
 
 
 SURE = {"low": 0, "medium": 0.5, "high": 0.7, "critical": 0.9}

@@ -251,6 +251,25 @@ static void live_memory_that_came_unseen_is_shared_by_who_was_seen(void **state)
 	assert_sum_closes(w);
 }
 
+/* Nobody saw who filled the break, but who made it grow. */
+static void live_memory_that_came_unseen_is_whose_call_made_the_break_grow(void **state)
+{
+	struct inner_allocator a = glibc(60 * MB, 0);
+	struct world *w = *state;
+
+	watch(w, 60 * MB);
+	w->snap.allocator_at_attach_bytes = 40 * MB;
+	w->snap.allocator = &a;
+	w->snap.walked_s = 0;
+	add_site(w, MT_SITE_BRK, EXE, 15 * MB);
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_preexisting), 40 * MB);
+	assert_int_equal(bytes_of(w, CLASS_application), 15 * MB);
+	assert_int_equal(bytes_of(w, CLASS_unexplained), 5 * MB);
+	assert_int_equal(w->ledger.rows[CLASS_application].how, HOW_ESTIMATE);
+	assert_sum_closes(w);
+}
+
 static void buffers_that_call_sites_own_count_once(void **state)
 {
 	struct inner_allocator a = glibc(30 * MB, 0);
@@ -341,6 +360,7 @@ int main(void)
 		TEST(buffers_explain_growth_that_is_not_traced),
 		TEST(buffers_counted_since_their_walk_are_taken_as_resident),
 		TEST(live_memory_that_came_unseen_is_shared_by_who_was_seen),
+		TEST(live_memory_that_came_unseen_is_whose_call_made_the_break_grow),
 		TEST(buffers_that_call_sites_own_count_once),
 		TEST(buffers_that_were_only_counted_are_an_estimate_and_never_more_than_there_is),
 		TEST(what_could_not_be_read_inside_says_why),
