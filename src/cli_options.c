@@ -94,8 +94,8 @@ static const struct opt opt_table[] = {
 	  "none", TRACING },
 	{ "ledger", 0, OPT_FLAG, AT(ledger), NULL, GROUP,
 	  "say what the memory is: one table that adds up to RSS and swap, and exit, after "
-	  "--duration if that is given; --mode watch unless another one is", NULL,
-	  CMD(TRACE) },
+	  "--duration if that is given; --mode watch unless another one is",
+	  NULL, CMD(TRACE) },
 	{ "events", 0, OPT_FLAG, AT(events), NULL, GROUP,
 	  "report every single allocation and resource event; expensive", NULL, TRACING },
 	{ "severity", 0, OPT_TEXT, AT(severity), "TABLE", GROUP,

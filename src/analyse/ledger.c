@@ -79,9 +79,10 @@ static struct class_row buffers_row(const struct snapshot *s, const struct ledge
 	if (t->buffers_exact && !c->from_heap)
 		row = known(c->bytes, 1);
 	else if (b->resident_bytes != FACT_UNKNOWN)
-		row = estimate(c->bytes, 0.9, b->known.why ? b->known.why
-							    : "how many are resident was looked "
-							      "at a while ago");
+		row = estimate(c->bytes, 0.9,
+			       b->known.why ? b->known.why
+					    : "how many are resident was looked "
+					      "at a while ago");
 	else
 		row = estimate(c->bytes, 0.7,
 			       b->known.how ? "as the runtime counts them, taken as resident"

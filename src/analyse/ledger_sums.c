@@ -278,7 +278,7 @@ static void keep_to_before(const struct ledger_state *st, struct ledger_sums *t)
 
 /*
  * What of `held` a walk through the allocator says is not live. Memory that came since the walk
- * counts as live: it is walked again when there is much of it.
+ * counts as live: it is walked again when there is much of it. So does what could not be walked.
  */
 static uint64_t walked_slack(const struct snapshot *s, const struct ledger_state *st, uint64_t held,
 			     struct ledger_sums *t)
@@ -289,10 +289,11 @@ static uint64_t walked_slack(const struct snapshot *s, const struct ledger_state
 
 	t->walked_held_bytes = fresh ? held : st->walked_held_bytes;
 	t->walked = true;
-	t->walk_exact = a->known.exact && (fresh || held == t->walked_held_bytes);
-	live = ledger_sums_plus(ledger_sums_plus(0, a->live_bytes), held > t->walked_held_bytes
-						       ? held - t->walked_held_bytes
-						       : 0);
+	t->walk_exact =
+		a->known.exact && !a->unknown_bytes && (fresh || held == t->walked_held_bytes);
+	live = ledger_sums_plus(ledger_sums_plus(0, a->live_bytes), a->unknown_bytes);
+	live = ledger_sums_plus(live,
+				held > t->walked_held_bytes ? held - t->walked_held_bytes : 0);
 	free_bytes = ledger_sums_plus(ledger_sums_plus(0, a->free_resident_bytes), a->cached_bytes);
 	/* what was never written is live and not resident: free memory is better known then */
 	live = min_bytes(live, held - min_bytes(free_bytes, held));
@@ -427,8 +428,8 @@ void ledger_sums_touched(const struct snapshot *s, const struct owner *owners,
 	room = external_bytes > parts ? external_bytes - parts : 0;
 	if (!s->heap_traced)
 		unseen = min_bytes(t->unseen_bytes, total);
-	t->touched_bytes =
-		share(s, owners, min_bytes(room, ledger_sums_plus(total, unseen)), SHARE_TOUCHED, t);
+	t->touched_bytes = share(s, owners, min_bytes(room, ledger_sums_plus(total, unseen)),
+				 SHARE_TOUCHED, t);
 	if (t->touched_bytes > total)
 		t->unseen_given_bytes = t->touched_bytes - total;
 	if (s->heap_traced)

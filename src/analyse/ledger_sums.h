@@ -39,7 +39,7 @@ struct ledger_sums {
 	uint64_t walked_held_bytes;  /* the next ledger_state.walked_held_bytes */
 	uint64_t inner_buffer_bytes; /* of the runtime's count, in allocators and no site's */
 	uint64_t buffers_walked_bytes, buffers_then_bytes; /* the next of ledger_state */
-	bool buffers_exact;	     /* resident ones, as of this tick */
+	bool buffers_exact;				   /* resident ones, as of this tick */
 	uint64_t unseen_bytes;	     /* live, came since, and nobody saw who asked for it ... */
 	uint64_t unseen_given_bytes; /* ... of that given in proportion to what was seen */
 };

@@ -13,7 +13,7 @@
 
 /* One reader of either kind. */
 struct reader {
-	void *state; /* owned by its close() */
+	void *state;	    /* owned by its close() */
 	bool open, settled; /* settled: not to be opened again until code changes */
 	const char *name, *why;
 	uint32_t failures; /* readings in a row */

@@ -1,7 +1,7 @@
 /*
- * The readers of what is inside a process (runtime/runtime.h) over its life: each is opened when its
- * files are there, asked again while it has not set itself up, and dropped when another program is
- * executed. The runtime's heap is read each time, the allocator walked through when enough time
+ * The readers of what is inside a process (runtime/runtime.h) over its life: each is opened when
+ * its files are there, asked again while it has not set itself up, and dropped when another program
+ * is executed. The runtime's heap is read each time, the allocator walked through when enough time
  * went by or its memory changed.
  */
 #pragma once

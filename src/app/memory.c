@@ -67,7 +67,8 @@ static void read_inner(struct tracee *t, const struct vma_table *maps, const str
 				     .pid = t->pid,
 				     .maps = maps,
 				     .present = &all->present,
-				     .peek = &peek };
+				     .peek = &peek,
+				     .now_ns = now_ns };
 	struct inner_cfg cfg = inner_defaults();
 	const struct inner_found *f = &t->found;
 	int r = t->inner ? 0 : inner_new(&cfg, &t->inner);

@@ -7,8 +7,9 @@ struct tracee;
 struct vma_table;
 
 /*
- * Reads it and tells the model, by the memory map that was told to it just now. whole: the allocator
- * is walked through whatever that costs. Before it t->fact is read again, to be of the same moment.
+ * Reads it and tells the model, by the memory map that was told to it just now. whole: the
+ * allocator is walked through whatever that costs. Before it t->fact is read again, to be of the
+ * same moment.
  */
 void memory_read(struct tracee *t, const struct vma_table *maps, bool whole);
 

@@ -16,8 +16,8 @@ int resident_scan(const char *proc, uint32_t pid, const struct vma_table *maps,
 	if (!all.range)
 		return -ENOMEM;
 	for (size_t i = 0; i < maps->count; i++)
-		all.range[i] = (struct residency){ .start = maps->vma[i].start,
-						   .end = maps->vma[i].end };
+		all.range[i] =
+			(struct residency){ .start = maps->vma[i].start, .end = maps->vma[i].end };
 	r = residency_read(&cfg, pid, all.range, all.count, &all.info);
 	if (r < 0)
 		return r;

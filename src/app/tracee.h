@@ -108,9 +108,9 @@ struct tracee {
 
 	char comm[32];
 	char exe[4096];
-	char *cmdline;	     /* owned: masked */
-	const char *runtime; /* static: "v8", "jvm", "cpython", "go", "none" */
-	struct inner *inner; /* owned */
+	char *cmdline;		  /* owned: masked */
+	const char *runtime;	  /* static: "v8", "jvm", "cpython", "go", "none" */
+	struct inner *inner;	  /* owned */
 	struct inner_found found; /* as of the last inventory */
 	struct limits limits;
 	struct proc_fact fact;

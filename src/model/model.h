@@ -84,8 +84,8 @@ int model_add_window(struct model *m, uint32_t pid, const struct mt_site *table,
 		     bool is_first, double variance);
 
 /*
- * Adds a point of rss + swap - managed to the history of external memory: not while the managed part
- * is older than the last point, which would show the heap's growth as the process's.
+ * Adds a point of rss + swap - managed to the history of external memory: not while the managed
+ * part is older than the last point, which would show the heap's growth as the process's.
  */
 int model_set_proc(struct model *m, uint32_t pid, const struct proc_fact *fact, uint64_t now_ns);
 /*

@@ -45,8 +45,8 @@ struct proc {
 	bool alive, heap_traced;
 	struct proc_fact fact; /* FACT_UNKNOWN before the first */
 	uint64_t rss_at_attach_bytes;
-	uint64_t managed_bytes; /* resident and swapped, as of the last reading of the ranges */
-	bool managed_stale;	/* a point of `external` was made of it already */
+	uint64_t managed_bytes;	 /* resident and swapped, as of the last reading of the ranges */
+	bool managed_stale;	 /* a point of `external` was made of it already */
 	struct series *external; /* owned */
 	struct fds *fds;	 /* owned */
 	struct space space;

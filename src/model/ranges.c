@@ -34,9 +34,9 @@ struct ranges {
 	size_t sps;
 	struct inner_range *inner; /* owned, sorted */
 	size_t inners, inner_at;   /* those before inner_at end below what is built now */
-	struct snap_range *range; /* owned */
-	struct range_info *info;  /* owned, parallel */
-	struct residency *asked;  /* owned, parallel */
+	struct snap_range *range;  /* owned */
+	struct range_info *info;   /* owned, parallel */
+	struct residency *asked;   /* owned, parallel */
 	size_t n, cap, info_cap, asked_cap;
 	struct attach_range *attach; /* owned; NULL before the first reading */
 	size_t attaches;

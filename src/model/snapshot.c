@@ -301,8 +301,8 @@ static int build_ranges(struct build *b)
 /* Resident bytes of managed memory, as the ranges have it. */
 static void tell_resident(struct inner_heap *h, const struct snapshot *s)
 {
-	h->resident_bytes = h->swapped_bytes = h->pooled_bytes = s->residency_known ? 0
-										    : FACT_UNKNOWN;
+	h->resident_bytes = h->swapped_bytes = h->pooled_bytes =
+		s->residency_known ? 0 : FACT_UNKNOWN;
 	for (size_t i = 0; s->residency_known && i < s->range_count; i++) {
 		const struct snap_range *r = &s->ranges[i];
 		uint64_t in = r->resident_bytes == FACT_UNKNOWN ? 0 : r->resident_bytes;

@@ -162,7 +162,8 @@ struct snapshot {
 	uint64_t rss_at_attach_bytes;
 	/* Resident and swapped in RANGE_MANAGED and RANGE_POOLED: external memory is without it. */
 	uint64_t managed_bytes;
-	/* As read last; NULL: not read, or there is none. Resident bytes are those of the ranges. */
+	/* As read last; NULL: not read, or there is none. Resident bytes are those of the ranges.
+	 */
 	const struct inner_runtime *runtime;
 	const struct inner_allocator *allocator;
 	double walked_s; /* when the allocator was, since tracing began; NAN: never */

@@ -146,9 +146,7 @@ const char *names_how(enum how_known how)
 
 const char *names_known(const struct inner_known *known)
 {
-	return names_how(!known->how	? HOW_UNAVAILABLE
-			 : known->exact ? HOW_EXACT
-					: HOW_ESTIMATE);
+	return names_how(!known->how ? HOW_UNAVAILABLE : known->exact ? HOW_EXACT : HOW_ESTIMATE);
 }
 
 const char *names_verdict(enum verdict verdict)

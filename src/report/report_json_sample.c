@@ -156,6 +156,8 @@ static json_t *walk(const struct snapshot *s)
 	r |= json_put_u64_if_known(o, "free_count", w->free_count);
 	r |= json_put_u64_if_known(o, "free_resident_bytes", w->free_resident_bytes);
 	r |= json_put_u64_if_known(o, "overhead_bytes", w->overhead_bytes);
+	if (w->unknown_bytes)
+		r |= json_put_u64_if_known(o, "unknown_bytes", w->unknown_bytes);
 	r |= json_put_u64_if_known(o, "arenas", w->arenas);
 	r |= json_put(o, "size_count", sizes(w->size_count));
 	r |= json_put(o, "size_bytes", sizes(w->size_bytes));

@@ -254,7 +254,8 @@ static void unmeasured_rows(struct strbuf *b, const struct analysis *a)
 			    strcmp(rows[other].why ? rows[other].why : "no reason given", why))
 				continue;
 			told[other] = true;
-			strbuf_printf(&t, "%s%s", t.len ? ", " : "", text_class_label(other, label));
+			strbuf_printf(&t, "%s%s", t.len ? ", " : "",
+				      text_class_label(other, label));
 		}
 		strbuf_printf(&t, ": %s", why);
 		text_add_labelled(b, "not measured", strbuf_text(&t));

@@ -53,7 +53,7 @@ static const struct snap_site *largest_site(const struct analysis *a, int class)
 	for (size_t i = 0; i < a->snap->site_count; i++) {
 		const struct snap_site *site = &a->snap->sites[i];
 
-		if (a->owners[i].class == (enum resource_class)class && site->live_bytes &&
+		if (a->owners[i].class == (enum resource_class) class && site->live_bytes &&
 		    (!most || site->live_bytes > most->live_bytes))
 			most = site;
 	}

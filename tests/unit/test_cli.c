@@ -162,6 +162,23 @@ static void every_option_arrives(void **state)
 	assert_int_equal(o.verbose, 2);
 }
 
+static void a_ledger_watches_unless_another_mode_is_given(void **state)
+{
+	struct err e = { 0 };
+	struct opts o;
+
+	(void)state;
+	assert_int_equal(parse(&o, &e, "-p", "1", "--ledger"), 0);
+	assert_true(o.ledger);
+	assert_int_equal(o.mode, MODE_WATCH);
+	assert_int_equal(parse(&o, &e, "-p", "1", "--ledger", "--mode", "auto"), 0);
+	assert_int_equal(o.mode, MODE_AUTO);
+	assert_int_equal(parse(&o, &e, "-p", "1"), 0);
+	assert_false(o.ledger);
+	assert_int_equal(o.mode, MODE_AUTO);
+	assert_int_equal(parse(&o, &e, "run", "--ledger", "--", "ls"), -EINVAL);
+}
+
 static void a_gap_between_samples_is_a_power_of_two(void **state)
 {
 	struct opts o;
@@ -544,6 +561,7 @@ int main(void)
 		cmocka_unit_test(a_pid_is_traced),
 		cmocka_unit_test(every_form_of_giving_a_value_works),
 		cmocka_unit_test(every_option_arrives),
+		cmocka_unit_test(a_ledger_watches_unless_another_mode_is_given),
 		cmocka_unit_test(a_gap_between_samples_is_a_power_of_two),
 		cmocka_unit_test(a_report_takes_a_file_and_formats),
 		cmocka_unit_test(an_analysis_takes_files_and_its_own_options),

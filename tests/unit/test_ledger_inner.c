@@ -15,7 +15,10 @@ static struct inner_runtime v8(uint64_t buffers, bool exact)
 	return (struct inner_runtime){
 		.name = "v8",
 		.heap = { .known = { true, "spaces", NULL } },
-		.buffers = { { exact, "walked", NULL }, buffers, 10, exact ? buffers : FACT_UNKNOWN },
+		.buffers = { { exact, "walked", NULL },
+			     buffers,
+			     10,
+			     exact ? buffers : FACT_UNKNOWN },
 	};
 }
 
@@ -289,7 +292,8 @@ static void buffers_that_call_sites_own_count_once(void **state)
 	assert_sum_closes(w);
 }
 
-static void buffers_that_were_only_counted_are_an_estimate_and_never_more_than_there_is(void **state)
+static void
+buffers_that_were_only_counted_are_an_estimate_and_never_more_than_there_is(void **state)
 {
 	struct inner_runtime r = v8(900 * MB, false);
 	struct world *w = *state;
@@ -325,7 +329,8 @@ static void what_could_not_be_read_inside_says_why(void **state)
 /* Whatever readers claim, parts never exceed the whole. */
 static void the_sum_closes_whatever_is_claimed(void **state)
 {
-	static const uint64_t odd[] = { 0, 1, 5 * MB, 40 * MB, 1ull << 62, FACT_UNKNOWN - 1,
+	static const uint64_t odd[] = { 0,	     1,		 5 * MB,
+					40 * MB,     1ull << 62, FACT_UNKNOWN - 1,
 					FACT_UNKNOWN };
 	const size_t n = sizeof(odd) / sizeof(odd[0]);
 	struct world *w = *state;

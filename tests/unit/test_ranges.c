@@ -311,8 +311,10 @@ static void ranges_may_reach_the_ends_of_the_address_space(void **state)
 static void what_a_runtime_says_splits_lines_and_leaves_external_memory(void **state)
 {
 	const struct inner_range in[] = {
-		{ BASE + P, BASE + 2 * P, INNER_HEAP },	    { BASE + 2 * P, BASE + 3 * P, INNER_POOLED },
-		{ BASE + 5 * P, BASE + 9 * P, INNER_HEAP }, { BASE + 10 * P, BASE + 11 * P, INNER_CODE },
+		{ BASE + P, BASE + 2 * P, INNER_HEAP },
+		{ BASE + 2 * P, BASE + 3 * P, INNER_POOLED },
+		{ BASE + 5 * P, BASE + 9 * P, INNER_HEAP },
+		{ BASE + 10 * P, BASE + 11 * P, INNER_CODE },
 		{ BASE + 11 * P, BASE + 12 * P, INNER_WASM },
 		{ BASE + 13 * P, BASE + 14 * P, INNER_RUNTIME },
 	};
@@ -364,7 +366,8 @@ static void a_buffer_is_a_mapping_of_its_own_or_the_allocators(void **state)
 	assert_int_equal(use_of(w, BASE + 3 * P), RANGE_ALLOCATOR);
 }
 
-/* The break grows after it was walked through: a site that was seen to ask for it has none of it. */
+/* The break grows after it was walked through: a site that was seen to ask for it has none of it.
+ */
 static void the_break_is_the_arena_s_to_its_end(void **state)
 {
 	const struct inner_range in = { BASE, BASE + P, INNER_ARENA };

@@ -43,9 +43,9 @@ static void look_inside(struct fixture *f)
 	f->snap.allocator = &allocator;
 	f->snap.walked_s = 18;
 	f->ledger.rows[CLASS_preexisting].why = "live when the allocator was walked through";
-	f->ledger.rows[CLASS_buffers] = (struct class_row){ FACT_UNKNOWN, FACT_UNKNOWN, NAN, 0,
-							    HOW_UNAVAILABLE,
-							    "no list of them was found" };
+	f->ledger.rows[CLASS_buffers] = (struct class_row){
+		FACT_UNKNOWN, FACT_UNKNOWN, NAN, 0, HOW_UNAVAILABLE, "no list of them was found"
+	};
 }
 
 /* clang-format off */
@@ -133,8 +133,9 @@ static void the_heap_of_a_runtime_is_told_with_every_block(void **state)
 
 	look_inside(f);
 	told(f, &sink_text);
-	assert_non_null(strstr(fix_text(f), "managed heap  v8 11.3: 62.0 MB committed, 40.0 MB with "
-					    "objects"));
+	assert_non_null(strstr(fix_text(f),
+			       "managed heap  v8 11.3: 62.0 MB committed, 40.0 MB with "
+			       "objects"));
 }
 
 static json_t *sample(struct fixture *f)

@@ -143,6 +143,25 @@ static void memory_that_fills_older_mappings_is_bounded(void **state)
 	assert_false(bounded[CLASS_shared_memory]);
 }
 
+static void memory_that_a_walk_found_free_is_bounded(void **state)
+{
+	struct inner_allocator walked = { .name = "glibc" };
+	struct snapshot snap = { .residency_known = true };
+	struct whole_reserve r = { .known = false };
+	bool bounded[CLASS_MAX];
+
+	(void)state;
+	whole_find_bounded(&r, &snap, bounded);
+	assert_false(bounded[CLASS_allocator_slack]);
+	snap.allocator = &walked;
+	whole_find_bounded(&r, &snap, bounded);
+	assert_false(bounded[CLASS_allocator_slack]);
+	walked.known.how = "chunks";
+	whole_find_bounded(&r, &snap, bounded);
+	assert_true(bounded[CLASS_allocator_slack]);
+	assert_false(bounded[CLASS_preexisting]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -152,6 +171,7 @@ int main(void)
 		cmocka_unit_test(a_step_keeps_it_open_only_where_sites_are_not_known),
 		cmocka_unit_test(a_leak_of_a_few_pages_is_none),
 		cmocka_unit_test(memory_that_fills_older_mappings_is_bounded),
+		cmocka_unit_test(memory_that_a_walk_found_free_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
