@@ -42,7 +42,9 @@ static struct class_row owned_row(const struct snapshot *s, const struct ledger_
 	if (!c->weight && !s->heap_traced)
 		return unavailable("allocations are not traced");
 	if (t->unseen_given_bytes && c->weight)
-		return estimate(c->bytes, confidence / 2,
+		return estimate(c->bytes,
+				confidence * (double)(t->seen_bytes + 1) /
+					((double)t->seen_bytes + 1 + (double)t->unseen_given_bytes),
 				"in proportion to what was seen: of some live memory nobody saw "
 				"who asked for it");
 	if (!s->heap_traced)

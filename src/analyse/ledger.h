@@ -16,7 +16,7 @@
  *    what the runtime counts beyond those of ranges and sites; preexisting keeps what is left of A,
  *    never more than it kept before. What remains is allocator_slack where there was no walk; with
  *    one it is live and was not seen (probes were out): owners get it in proportion to what was
- *    seen of them, at most as much again;
+ *    seen of them, at most four times that;
  *  - where allocations are not traced, of what allocators hold beyond that, and of anonymous memory
  *    that nobody was seen to map, owners get what their code touched first (the page-fault tier),
  *    in proportion and at most what there is; of live memory that came since, as above, too, and

@@ -13,6 +13,13 @@
 #include "analyse/ledger_state.h"
 #include "base/cleanup.h"
 
+/*
+ * Live memory that nobody saw being asked for is given to those who were seen, at most so many
+ * times what was seen of them: probes in windows, and pages followed once growth was noticed, see a
+ * share of it, not a trace.
+ */
+#define UNSEEN_TIMES 4
+
 struct site_key {
 	uint32_t number;
 	uint32_t index; /* into snapshot.sites */
@@ -382,6 +389,18 @@ static void split_rest(const struct snapshot *s, uint64_t rest, uint64_t buffers
 	}
 }
 
+/* Of what nobody saw, to those of whom so much was seen. */
+static void give_unseen(const struct snapshot *s, const struct owner *owners, uint64_t seen,
+			enum sharing how, struct ledger_sums *t)
+{
+	uint64_t most = (uint64_t)fmin((double)seen * UNSEEN_TIMES, 0x1p62), given;
+
+	given = share(s, owners, min_bytes(t->unseen_bytes, most), how, t);
+	t->unseen_bytes -= given;
+	t->unseen_given_bytes += given;
+	t->seen_bytes += seen;
+}
+
 /* Splits what allocators hold, see ledger.h. */
 static void split_allocator(const struct snapshot *s, const struct owner *owners,
 			    const struct ledger_state *st, struct ledger_sums *t)
@@ -401,8 +420,7 @@ static void split_allocator(const struct snapshot *s, const struct owner *owners
 	if (s->allocator_at_attach_bytes != FACT_UNKNOWN || !s->heap_traced)
 		split_rest(s, rest, buffers, t);
 	if (s->heap_traced)
-		t->unseen_given_bytes =
-			share(s, owners, min_bytes(t->unseen_bytes, given), SHARE_UNSEEN, t);
+		give_unseen(s, owners, given, SHARE_UNSEEN, t);
 }
 
 int ledger_sums_ranges(const struct snapshot *s, const struct owner *owners,
@@ -421,24 +439,21 @@ int ledger_sums_ranges(const struct snapshot *s, const struct owner *owners,
 void ledger_sums_touched(const struct snapshot *s, const struct owner *owners,
 			 uint64_t external_bytes, struct ledger_sums *t)
 {
-	uint64_t total = share_total(s, owners, SHARE_TOUCHED), parts = 0, room, unseen = 0;
+	uint64_t total = share_total(s, owners, SHARE_TOUCHED), parts = 0, room;
 
 	for (size_t i = 0; i < sizeof(cut_order) / sizeof(cut_order[0]); i++)
 		parts = ledger_sums_plus(parts, t->class[cut_order[i]].bytes);
 	room = external_bytes > parts ? external_bytes - parts : 0;
-	if (!s->heap_traced)
-		unseen = min_bytes(t->unseen_bytes, total);
-	t->touched_bytes = share(s, owners, min_bytes(room, ledger_sums_plus(total, unseen)),
-				 SHARE_TOUCHED, t);
-	if (t->touched_bytes > total)
-		t->unseen_given_bytes = t->touched_bytes - total;
+	t->touched_bytes = share(s, owners, min_bytes(room, total), SHARE_TOUCHED, t);
 	if (s->heap_traced)
 		return;
+	/* what is still to be given: neither more than there is room for, nor what they have */
+	t->unseen_bytes -= min_bytes(t->unseen_bytes, t->touched_bytes);
+	t->unseen_bytes = min_bytes(t->unseen_bytes, room - t->touched_bytes);
+	give_unseen(s, owners, t->touched_bytes, SHARE_TOUCHED, t);
 	/* whoever made the break grow was not the only one to ask, but one of them */
-	unseen = t->unseen_bytes - min_bytes(t->unseen_bytes, t->touched_bytes);
-	unseen = min_bytes(unseen, share_total(s, owners, SHARE_MAPPED));
-	t->unseen_given_bytes +=
-		share(s, owners, min_bytes(room - t->touched_bytes, unseen), SHARE_MAPPED, t);
+	give_unseen(s, owners, share_total(s, owners, SHARE_MAPPED) / UNSEEN_TIMES, SHARE_MAPPED,
+		    t);
 }
 
 uint64_t ledger_sums_close(uint64_t external_bytes, struct ledger_sums *t)

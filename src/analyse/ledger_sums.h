@@ -41,7 +41,8 @@ struct ledger_sums {
 	uint64_t buffers_walked_bytes, buffers_then_bytes; /* the next of ledger_state */
 	bool buffers_exact;				   /* resident ones, as of this tick */
 	uint64_t unseen_bytes;	     /* live, came since, and nobody saw who asked for it ... */
-	uint64_t unseen_given_bytes; /* ... of that given in proportion to what was seen */
+	uint64_t unseen_given_bytes; /* ... but what was given in proportion to ... */
+	uint64_t seen_bytes;	     /* ... what was seen */
 };
 
 /* Whether a class is part of the sum. */

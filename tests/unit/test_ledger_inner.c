@@ -147,13 +147,14 @@ static void with_a_walk_owners_share_what_is_live_and_the_rest_was_there(void **
 	assert_int_equal(bytes_of(w, CLASS_allocator_slack), 10 * MB);
 	assert_int_equal(w->ledger.rows[CLASS_preexisting].how, HOW_ESTIMATE);
 	assert_int_equal(bytes_of(w, CLASS_unexplained), 0);
-	/* what was there can only become less; of what nobody saw, as much again as was seen */
-	w->sites[0].live_bytes = 2 * MB;
+	/* what was there can only become less; of what nobody saw, four times what was seen */
+	w->sites[0].live_bytes = 1 * MB;
 	tick(w);
 	assert_int_equal(bytes_of(w, CLASS_preexisting), 18 * MB);
-	assert_int_equal(bytes_of(w, CLASS_application), 4 * MB);
+	assert_int_equal(bytes_of(w, CLASS_application), 5 * MB);
 	assert_int_equal(w->ledger.rows[CLASS_application].how, HOW_ESTIMATE);
-	assert_int_equal(bytes_of(w, CLASS_unexplained), 8 * MB);
+	assert_true(w->ledger.rows[CLASS_application].confidence < 0.8 / 4);
+	assert_int_equal(bytes_of(w, CLASS_unexplained), 7 * MB);
 	assert_sum_closes(w);
 }
 
