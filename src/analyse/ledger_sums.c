@@ -260,7 +260,8 @@ static uint64_t share(const struct snapshot *s, const struct owner *owners, uint
 {
 	uint64_t total = share_total(s, owners, how), seen = 0, given = 0, upto, weight;
 
-	for (size_t i = 0; bytes && total && i < s->site_count; i++) {
+	/* who made the break grow is known, be it with nothing */
+	for (size_t i = 0; (bytes || how == SHARE_MAPPED) && total && i < s->site_count; i++) {
 		weight = share_weight(s, &owners[i], i, how);
 		seen = ledger_sums_plus(seen, weight);
 		upto = ledger_sums_share(bytes, min_bytes(seen, total), total);
