@@ -30,7 +30,7 @@ PROTO    := $(O)/proto/pprof.pb-c
 OBJ      := $(SRC:%.c=$(O)/%.o)
 LIB_OBJ  := $(LIB_SRC:%.c=$(O)/%.o) $(PROTO).o
 SAN_OBJ  := $(LIB_SRC:%.c=$(O)/san/%.o) $(PROTO).san.o
-MADE     := $(O)/version.h $(O)/schema.h $(O)/flame.h $(PROTO).h # headers that are made, before any object
+MADE     := $(O)/version.h $(O)/schema.h $(O)/flame.h $(O)/rules_table.h $(PROTO).h # headers that are made, before any object
 PROBE    := probe
 # core first: the BPF linker gives wrong offsets to maps that it meets as extern before their definition
 BPF_SRC  := bpf/core.bpf.c $(filter-out bpf/core.bpf.c bpf/$(PROBE).bpf.c,$(wildcard bpf/*.bpf.c))
@@ -64,7 +64,6 @@ endif
 .PHONY: all demo test test-programs check check-unit check-host check-some-tables check-tables check-oom check-root \
         check-vm check-ci fuzz fuzz-smoke lint format targets install clean help setup setup-test man bpf-arm64 \
         test-kernels FORCE
-
 .DEFAULT_GOAL := all
 include src/preload/build.mk
 all: $(O)/memtrace $(PRELOAD) ## build build/memtrace and the library of --preload
@@ -93,6 +92,8 @@ $(O)/schema.h $(O)/flame.h:
 	@mkdir -p $(@D)
 	$(call say,EMBED,$@)(echo 'static const char $(basename $(@F))_text[] ='; \
 		sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $<; echo ';') > $@
+$(O)/rules_table.h: src/analyse/memtrace.rules tools/rules.awk
+	$(call say,RULES,$@)mkdir -p $(@D) && awk -f tools/rules.awk $< > $@
 $(O)/src/%.o: src/%.c | $(SKEL) $(MADE)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) $(CFLAGS) $(HARDEN) -MMD -MP -c $< -o $@
@@ -241,6 +242,7 @@ install: $(O)/memtrace $(PRELOAD) $(O)/memtrace.8 ## install into DESTDIR$(prefi
 	install -Dm755 $(O)/memtrace $(DESTDIR)$(prefix)/sbin/memtrace
 	install -Dm644 $(PRELOAD) $(DESTDIR)$(prefix)/lib/memtrace/$(notdir $(PRELOAD))
 	install -Dm644 $(O)/memtrace.8 $(DESTDIR)$(prefix)/share/man/man8/memtrace.8
+	install -Dm644 src/analyse/memtrace.rules $(DESTDIR)$(prefix)/share/memtrace/rules
 clean:
 	rm -rf $(O)
 help: ## this list

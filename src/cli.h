@@ -59,6 +59,7 @@ struct opts {
 	bool events;	      /* report single events too */
 	bool fail_on_leak;    /* exit status 3 when a leak was found */
 	const char *severity; /* not parsed here: see severity_parse() */
+	const char *rules;    /* a file; NULL: the built-in rules alone */
 
 	const char *file;   /* CLI_REPORT: the recording; NULL: standard input */
 	const char *folded; /* files to write; "-" is standard output, NULL: not asked for */

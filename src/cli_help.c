@@ -51,6 +51,33 @@ static const struct entry examples[] = {
 	{ "memtrace doctor", "what this host can and cannot do" },
 };
 
+static const char rules_form[] =
+	"Which library's memory is of which kind, and which functions only pass memory on, is told "
+	"by rules. Those that are built in stand in share/memtrace/rules; a file of the same form, "
+	"given by --rules, is tried first. One rule per line, the first that fits is taken, # "
+	"begins "
+	"a comment: WHAT MODULE [SYMBOL] [kind=KIND] [confidence=NUMBER]. MODULE is a pattern for "
+	"a "
+	"file name or what stands in it before the first '.' or '-', SYMBOL for a function; '*' "
+	"stands for any characters, a pattern with spaces stands in double quotes. WHAT is one of:";
+
+static const struct entry rule_words[] = {
+	{ "database, crypto, network, compression, image, other",
+	  "the memory that this code asks for is of that kind" },
+	{ "buffers", "the function hands out buffers; its caller owns them" },
+	{ "wrapper", "the function passes memory on to whoever called it; with kind=, memory that "
+		     "goes through it is of that kind" },
+	{ "allocator, mapper", "an allocator; a function that asks the kernel for memory" },
+	{ "c-library, language", "the C or C++ library; a language's runtime" },
+	{ "owner", "none of these, whatever the built-in rules say" },
+};
+
+static const struct entry rule_examples[] = {
+	{ "network libacme*", "what libacme.so and its like hold is for the network" },
+	{ "wrapper * acme_alloc kind=crypto", "whoever calls acme_alloc() owns the memory" },
+	{ "image * \"Acme::decode*\" confidence=0.8", "by functions, also in the program itself" },
+};
+
 /* Prints text word by word between two columns, the first line being at `column` already. */
 static void wrap(FILE *f, const char *text, int column, int indent)
 {
@@ -232,6 +259,14 @@ int cli_print_man(FILE *f, const char *version)
 			fprintf(f, ".SS %s\n", rows[i].group);
 		roff_option(f, &rows[i]);
 	}
+	fputs(".SH RULES\n", f);
+	roff(f, rules_form);
+	fputc('\n', f);
+	for (i = 0; i < COUNT(rule_words); i++)
+		roff_tagged(f, rule_words[i].name, rule_words[i].text);
+	fputs(".SS Examples of rules\n", f);
+	for (i = 0; i < COUNT(rule_examples); i++)
+		roff_tagged(f, rule_examples[i].name, rule_examples[i].text);
 	fputs(".SH EXIT STATUS\n", f);
 	for (i = 0; i < COUNT(exit_codes); i++)
 		roff_tagged(f, exit_codes[i].name, exit_codes[i].text);

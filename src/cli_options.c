@@ -102,6 +102,10 @@ static const struct opt opt_table[] = {
 	  "from which size or growth per second a leak has which severity, never above how sure "
 	  "it is; any of critical, high, medium",
 	  "critical=100MB:1MB,high=50MB:.5MB,medium=20MB:.1MB", TRACING | CMD(ANALYZE) },
+	{ "rules", 0, OPT_TEXT, AT(rules), "FILE", GROUP,
+	  "rules that say what libraries and functions are for, tried before the built-in ones; "
+	  "their form stands in the man page",
+	  NULL, TRACING },
 	{ "fail-on-leak", 0, OPT_FLAG, AT(fail_on_leak), NULL, GROUP,
 	  "exit with status 3 when a leak was found", NULL, TRACING | CMD(ANALYZE) },
 #undef GROUP

@@ -22,7 +22,7 @@ while IFS=: read -r file line; do
 	folder=$(cut -d/ -f2 <<<"$file")
 	target=$(sed -E 's/.*"([^"]+)".*/\1/' <<<"$line")
 	case $target in
-	memtrace/* | *.skel.h | *.pb-c.h | version.h | schema.h | flame.h) continue ;;
+	memtrace/* | *.skel.h | *.pb-c.h | version.h | schema.h | rules_table.h | flame.h) continue ;;
 	esac
 	dir=${target%%/*}
 	[ "$dir" = "$folder" ] && continue

@@ -13,6 +13,8 @@
 #include "growth/pattern.h"
 #include "model/snapshot.h"
 
+struct rule;
+
 enum resource_class {
 	CLASS_NONE = 0,
 #define CLASS(id, name, resident, summary) CLASS_##name = id,
@@ -28,16 +30,19 @@ enum module_kind { /* jsonl.md: database|crypto|network|compression|image|other 
 		   MODULE_NETWORK,
 		   MODULE_COMPRESSION,
 		   MODULE_IMAGE,
+		   MODULE_KINDS,
 };
 
 /* Who asked for the memory of a site, and which class that makes it. Parallel to snapshot.sites. */
 struct owner {
 	enum resource_class class;
 	uint32_t module; /* index into snapshot.modules, or SNAP_NO_MODULE */
-	uint32_t frame;	 /* index into the site's stack: first frame that is not plumbing */
+	uint32_t frame;	 /* index into the site's stack: who asked, see service.h */
 	enum module_kind kind;
-	double confidence;    /* 0 to 1 */
-	const char *evidence; /* static text */
+	double confidence;	 /* 0 to 1 */
+	const char *evidence;	 /* static text */
+	uint32_t holder;	 /* as frame: first one that is not plumbing, in what holds it */
+	const struct rule *rule; /* that says the kind, or the class; NULL: none */
 };
 
 enum how_known { HOW_EXACT = 1, HOW_ESTIMATE, HOW_UNAVAILABLE };
@@ -53,11 +58,22 @@ struct class_row {
 	double error_bytes;
 };
 
+/*
+ * What belongs to one library, or to libraries that were linked into the program (module is the
+ * program then). bytes: its share of the class; live_bytes: of its call sites' blocks.
+ */
 struct module_row {
-	uint32_t module; /* index into snapshot.modules */
-	enum module_kind kind;
+	uint32_t module;       /* index into snapshot.modules */
+	enum module_kind kind; /* that most of its live bytes are of */
 	uint64_t bytes, count;
+	uint64_t live_bytes;
+	uint64_t allocated_count, freed_count; /* of traced heap sites, since tracing began */
 	double confidence;
+	/* Evidence, of its largest call site; strings are borrowed from the snapshot. */
+	const struct rule *rule; /* NULL: none says anything */
+	const char *function;	 /* NULL: it has no name */
+	const char *why;	 /* NULL: it has no call site */
+	uint32_t holder;	 /* index into snapshot.modules: the library that asked */
 };
 
 struct ledger {

@@ -12,27 +12,21 @@
 #include "analyse/glob.h"
 #include "analyse/peers.h"
 #include "analyse/plumbing.h"
+#include "analyse/rules.h"
+#include "analyse/service.h"
 #include "base/cleanup.h"
 
 #define NO_FRAME UINT32_MAX
-
-struct module_rule {
-	const char *stem;
-	enum module_kind kind;
-};
-
-static const struct module_rule module_rules[] = {
-#define MODULE(stem, kind) { stem, MODULE_##kind },
-#include "analyse/modules.def"
-#undef MODULE
-};
 
 /* What a walk from the innermost frame found. */
 struct walk {
 	uint32_t owner;	  /* first frame that is not plumbing; NO_FRAME when there is none */
 	uint32_t wrapper; /* outermost wrapper frame with a module; NO_FRAME when there is none */
 	uint32_t stray;	  /* first native frame outside every module */
-	bool through_wrapper; /* a wrapper was passed before the owner */
+	bool through_wrapper;	    /* a wrapper was passed before the owner */
+	const struct rule *buffers; /* the innermost one that hands out buffers, passed likewise */
+	const struct rule *kind;    /* the innermost wrapper's that tells a kind */
+	uint32_t kind_module;	    /* where that one is */
 };
 
 /* Sockets of one site that are open now. */
@@ -52,20 +46,38 @@ static bool frame_is_managed(const struct snap_frame *f)
 	return f->kind == FRAME_JIT || f->kind == FRAME_INTERPRETED;
 }
 
+/* What the walk passes on its way. */
+static void pass_rule(struct walk *w, const struct snap_frame *f, const struct rule *rule)
+{
+	if (!rule)
+		return;
+	if (rule->what == RULE_buffers && !w->buffers)
+		w->buffers = rule;
+	if (rule->kind != RULE_NO_KIND && !w->kind) {
+		w->kind = rule;
+		w->kind_module = f->module;
+	}
+}
+
 static struct walk walk_stack(const struct snapshot *s, const struct snap_site *site)
 {
-	struct walk w = { NO_FRAME, NO_FRAME, NO_FRAME, false };
+	struct walk w = { .owner = NO_FRAME,
+			  .wrapper = NO_FRAME,
+			  .stray = NO_FRAME,
+			  .kind_module = SNAP_NO_MODULE };
 	bool whole_allocators = site->kind != MT_SITE_HEAP || site->touched;
 	uint32_t i;
 
 	for (i = 0; i < site->stack.count; i++) {
 		const struct snap_frame *f = &site->stack.frames[i];
 		const struct snap_module *m = frame_module(s, f);
+		const struct rule *rule;
 		enum plumbing is;
 
 		if (f->kind == FRAME_KERNEL)
 			continue;
-		is = plumbing_find(m, f->symbol, whole_allocators);
+		is = plumbing_find(s->rules, m, f->symbol, whole_allocators, &rule);
+		pass_rule(&w, f, rule);
 		if (is == PLUMBING_WRAPPER && m)
 			w.wrapper = i;
 		w.through_wrapper |= is == PLUMBING_WRAPPER;
@@ -88,7 +100,7 @@ bool attrib_is_through_allocator(const struct snapshot *s, const struct snap_sit
 	for (uint32_t i = 0; i < site->stack.count; i++) {
 		const struct snap_frame *f = &site->stack.frames[i];
 
-		if (plumbing_gives_out(frame_module(s, f), f->symbol))
+		if (plumbing_gives_out(s->rules, frame_module(s, f), f->symbol))
 			return true;
 	}
 	return false;
@@ -110,6 +122,7 @@ static struct owner owner_is(uint32_t module, uint32_t frame, double confidence,
 	return (struct owner){ .class = CLASS_application,
 			       .module = module,
 			       .frame = frame,
+			       .holder = frame,
 			       .confidence = confidence,
 			       .evidence = why };
 }
@@ -189,7 +202,8 @@ static void set_class(const struct snapshot *s, const struct snap_site *site, st
 		}
 		/* fall through */
 	default:
-		if (owner_is_library(s, o))
+		if (o->class == CLASS_application &&
+		    (owner_is_library(s, o) || o->kind != MODULE_OTHER))
 			o->class = CLASS_native_modules;
 		return;
 	}
@@ -237,15 +251,27 @@ static void set_database_class(struct owner *owners, const struct tally *list, s
 	}
 }
 
-enum module_kind attrib_find_kind(const char *file_name)
+enum module_kind attrib_find_kind(const struct rules *rules, const char *file_name)
 {
-	size_t stem = plumbing_stem(file_name), i;
+	const struct snap_module m = { .name = file_name };
+	const struct rule *rule = plumbing_find_kind(rules, &m, NULL);
 
-	for (i = 0; i < sizeof(module_rules) / sizeof(module_rules[0]); i++) {
-		if (glob_match(module_rules[i].stem, file_name, stem))
-			return module_rules[i].kind;
+	return rule ? service_rule_kind(rule) : MODULE_OTHER;
+}
+
+/* Whose the memory is in the end: buffers' callers own them, libraries are used by others. */
+static void refine(const struct snapshot *s, const struct snap_site *site, const struct walk *w,
+		   struct owner *o)
+{
+	bool same = w->kind && w->kind_module == o->module;
+
+	if (w->buffers) {
+		o->class = CLASS_buffers;
+		o->rule = w->buffers;
+		o->evidence = "handed out by the runtime's allocator of buffers";
+		return;
 	}
-	return MODULE_OTHER;
+	service_find(s, &site->stack, same ? w->kind : NULL, o);
 }
 
 struct owner attrib_find_owner(const struct snapshot *s, const struct snap_site *site)
@@ -258,11 +284,10 @@ struct owner attrib_find_owner(const struct snapshot *s, const struct snap_site 
 		o.class = CLASS_unexplained;
 	} else if (w.owner != NO_FRAME) {
 		o = owner_in_frame(s, site, &w);
+		refine(s, site, &w, &o);
 	} else {
 		o = owner_of_plumbing(s, site, &w);
 	}
-	if (owner_is_library(s, &o) && s->modules[o.module].name)
-		o.kind = attrib_find_kind(s->modules[o.module].name);
 	set_class(s, site, &o);
 	return o;
 }

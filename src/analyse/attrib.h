@@ -22,5 +22,6 @@ struct owner attrib_find_owner(const struct snapshot *s, const struct snap_site 
  */
 bool attrib_is_through_allocator(const struct snapshot *s, const struct snap_site *site);
 
-/* What a module is for, by its file name; MODULE_OTHER when no table knows it. */
-enum module_kind attrib_find_kind(const char *file_name);
+/* What a module is for, by its file name; MODULE_OTHER when no rule knows it. rules: may be NULL.
+ */
+enum module_kind attrib_find_kind(const struct rules *rules, const char *file_name);

@@ -41,7 +41,7 @@ static bool has_caller(const struct snapshot *snap, const struct snap_stack *sta
 		const struct snap_module *m =
 			f->module < snap->module_count ? &snap->modules[f->module] : NULL;
 
-		if (plumbing_find(m, f->symbol, true) == PLUMBING_NONE)
+		if (plumbing_find(snap->rules, m, f->symbol, true, NULL) == PLUMBING_NONE)
 			return true;
 	}
 	return false;

@@ -189,6 +189,39 @@ static double own_variance(const struct snap_site *site)
 	return all > common ? (all - common) * (all + common) : all - all; /* NAN stays */
 }
 
+static void set_evidence(struct module_row *row, const struct snapshot *s,
+			 const struct snap_site *site, const struct owner *o)
+{
+	const struct snap_frame *frames = site->stack.frames;
+
+	row->rule = o->rule;
+	row->why = o->evidence;
+	row->function = o->frame < site->stack.count ? frames[o->frame].symbol : NULL;
+	row->holder = o->holder < site->stack.count ? frames[o->holder].module : SNAP_NO_MODULE;
+	if (row->holder >= s->module_count)
+		row->holder = SNAP_NO_MODULE;
+}
+
+static void add_to_module(struct module_sum *m, const struct snapshot *s, size_t i,
+			  const struct owner *o)
+{
+	const struct snap_site *site = &s->sites[i];
+	uint64_t *kind = &m->by_kind[o->kind < MODULE_KINDS ? o->kind : MODULE_OTHER];
+	uint64_t live = ledger_sums_plus(0, site->live_bytes);
+
+	m->count = ledger_sums_plus(m->count, site->live_count);
+	m->live_bytes = ledger_sums_plus(m->live_bytes, live);
+	*kind = ledger_sums_plus(*kind, live);
+	if (live > m->largest_bytes) {
+		m->largest_bytes = live;
+		set_evidence(&m->evidence, s, site, o);
+	}
+	if (site->kind != MT_SITE_HEAP)
+		return;
+	m->allocs = ledger_sums_plus(m->allocs, site->allocated_count);
+	m->frees = ledger_sums_plus(m->frees, site->freed_count);
+}
+
 void ledger_sums_sites(const struct snapshot *s, const struct owner *owners, struct ledger_sums *t)
 {
 	size_t i;
@@ -196,7 +229,6 @@ void ledger_sums_sites(const struct snapshot *s, const struct owner *owners, str
 	for (i = 0; i < s->site_count; i++) {
 		const struct snap_site *site = &s->sites[i];
 		enum resource_class class = site_class(s, &owners[i]);
-		struct module_sum *m;
 
 		if (site->touched)
 			continue; /* the ranges hold it; see ledger_sums_touched() */
@@ -214,10 +246,8 @@ void ledger_sums_sites(const struct snapshot *s, const struct owner *owners, str
 			continue;
 		}
 		t->class[class].count = ledger_sums_plus(t->class[class].count, site->live_count);
-		if (class != CLASS_native_modules)
-			continue;
-		m = &t->modules[owners[i].module];
-		m->count = ledger_sums_plus(m->count, site->live_count);
+		if (class == CLASS_native_modules)
+			add_to_module(&t->modules[owners[i].module], s, i, &owners[i]);
 	}
 }
 
@@ -487,6 +517,19 @@ static int compare_modules(const void *a, const void *b)
 	return (x->module > y->module) - (x->module < y->module);
 }
 
+static enum module_kind kind_of_module(const struct snapshot *s, uint32_t module,
+				       const struct module_sum *m)
+{
+	enum module_kind most = MODULE_OTHER;
+
+	for (int kind = 0; kind < MODULE_KINDS; kind++)
+		if (m->by_kind[kind] > m->by_kind[most])
+			most = (enum module_kind)kind;
+	if (most != MODULE_OTHER || !s->modules[module].name)
+		return most;
+	return attrib_find_kind(s->rules, s->modules[module].name);
+}
+
 int ledger_sums_modules(const struct snapshot *s, const struct ledger_sums *t,
 			struct module_row **ret, size_t *ret_count)
 {
@@ -509,9 +552,16 @@ int ledger_sums_modules(const struct snapshot *s, const struct ledger_sums *t,
 		upto = total ? ledger_sums_share(whole, seen, total) : 0;
 		list[count++] = (struct module_row){
 			.module = i,
-			.kind = s->modules[i].name ? attrib_find_kind(s->modules[i].name) : 0,
+			.kind = kind_of_module(s, i, m),
 			.bytes = upto - given,
 			.count = m->count,
+			.live_bytes = m->live_bytes,
+			.allocated_count = m->allocs,
+			.freed_count = m->frees,
+			.rule = m->evidence.rule,
+			.function = m->evidence.function,
+			.why = m->evidence.why,
+			.holder = m->evidence.why ? m->evidence.holder : SNAP_NO_MODULE,
 			.confidence = ledger_sums_confidence(m->weight, m->weighted_confidence),
 		};
 		given = upto;

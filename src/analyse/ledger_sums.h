@@ -11,6 +11,10 @@ struct ledger_state;
 struct module_sum {
 	uint64_t bytes, count;
 	double weight, weighted_confidence;
+	uint64_t live_bytes, allocs, frees; /* of its sites, like what follows */
+	uint64_t by_kind[MODULE_KINDS];	    /* live bytes */
+	uint64_t largest_bytes;
+	struct module_row evidence; /* of the largest; the rest of it is not used */
 };
 
 struct class_sum {

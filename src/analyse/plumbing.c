@@ -1,48 +1,14 @@
 /*
- * Matching of frames against the plumbing tables. Demangled symbols may or may not carry return
- * type, template arguments and parameters; only the qualified name between them is compared.
+ * Matching of frames against rules. Demangled symbols may or may not carry return type, template
+ * arguments and parameters; only the qualified name between them is compared.
  */
 #include "analyse/plumbing.h"
 
 #include <string.h>
 
 #include "analyse/glob.h"
+#include "analyse/rules.h"
 #include "model/snapshot.h"
-
-struct symbol_rule {
-	const char *symbol, *module;
-	enum plumbing is;
-	bool maps; /* asks the kernel itself */
-};
-
-struct library_rule {
-	const char *stem;
-	enum plumbing is;
-};
-
-static const struct symbol_rule symbol_rules[] = {
-#define ALLOC(symbol) { symbol, "*", PLUMBING_ALLOCATOR, false },
-#define MAP(symbol) { symbol, "*", PLUMBING_ALLOCATOR, true },
-#define WRAP(symbol, module) { symbol, module, PLUMBING_WRAPPER, false },
-#define LIBRARY(stem, role)
-#include "analyse/plumbing.def"
-#undef ALLOC
-#undef MAP
-#undef WRAP
-#undef LIBRARY
-};
-
-static const struct library_rule library_rules[] = {
-#define ALLOC(symbol)
-#define MAP(symbol)
-#define WRAP(symbol, module)
-#define LIBRARY(stem, role) { stem, PLUMBING_##role },
-#include "analyse/plumbing.def"
-#undef ALLOC
-#undef MAP
-#undef WRAP
-#undef LIBRARY
-};
 
 struct view {
 	const char *text;
@@ -117,36 +83,87 @@ static struct view qualified_name(const char *symbol)
 	return (struct view){ begin, plain_length(begin, p - begin) };
 }
 
-static const struct symbol_rule *find_symbol(const struct snap_module *module, const char *symbol)
-{
-	struct view name = qualified_name(symbol);
-	const char *file = module && module->name ? module->name : "";
-	size_t i;
+/* A list of rules, and which of them are asked: kinds, or roles. */
+struct query {
+	const struct rule *list;
+	size_t count;
+	bool kinds;
+};
 
-	for (i = 0; i < sizeof(symbol_rules) / sizeof(symbol_rules[0]); i++) {
-		const struct symbol_rule *r = &symbol_rules[i];
+static struct query ask_user(const struct rules *rules, bool kinds)
+{
+	return rules ? (struct query){ rules->list, rules->count, kinds } : (struct query){};
+}
+
+static struct query ask_builtin(bool kinds)
+{
+	struct query q = { .kinds = kinds };
+
+	q.list = rules_builtin(&q.count);
+	return q;
+}
+
+static bool fits_module(const struct rule *r, const char *file, size_t len, size_t stem)
+{
+	return glob_match(r->module, file, stem) ||
+	       (len > stem && glob_match(r->module, file, len));
+}
+
+static const struct rule *find_symbol(struct query q, const struct snap_module *module,
+				      const struct view *name)
+{
+	const char *file = module && module->name ? module->name : "";
+	size_t len = strlen(file), stem = plumbing_stem(file);
+
+	for (size_t i = 0; i < q.count; i++) {
+		const struct rule *r = &q.list[i];
 
 		/* most rules end here: this runs for every frame of every site */
-		if (r->symbol[0] != name.text[0] && r->symbol[0] != '*')
+		if (!r->symbol || (r->symbol[0] != name->text[0] && r->symbol[0] != '*'))
 			continue;
-		if (glob_match(r->symbol, name.text, name.len) &&
-		    glob_match(r->module, file, strlen(file)))
+		if (rule_is_kind(r) == q.kinds && glob_match(r->symbol, name->text, name->len) &&
+		    fits_module(r, file, len, stem))
 			return r;
 	}
 	return NULL;
 }
 
-static enum plumbing find_library(const char *file_name)
+static const struct rule *find_library(struct query q, const struct snap_module *module)
 {
-	size_t stem = plumbing_stem(file_name), i;
+	const char *file = module && module->name && !module->main_exe ? module->name : NULL;
+	size_t len, stem;
 
-	if (glob_match("linux-vdso*", file_name, strlen(file_name)))
-		return PLUMBING_RUNTIME;
-	for (i = 0; i < sizeof(library_rules) / sizeof(library_rules[0]); i++) {
-		if (glob_match(library_rules[i].stem, file_name, stem))
-			return library_rules[i].is;
+	if (!file)
+		return NULL;
+	len = strlen(file);
+	stem = plumbing_stem(file);
+	for (size_t i = 0; i < q.count; i++) {
+		const struct rule *r = &q.list[i];
+
+		if (!r->symbol && rule_is_kind(r) == q.kinds && fits_module(r, file, len, stem))
+			return r;
 	}
-	return PLUMBING_NONE;
+	return NULL;
+}
+
+static const struct rule *find_any(struct query q, const struct snap_module *module,
+				   const struct view *name)
+{
+	const struct rule *r = name->text ? find_symbol(q, module, name) : NULL;
+
+	return r ? r : find_library(q, module);
+}
+
+static enum plumbing role_of(const struct rule *r)
+{
+	switch (r ? r->what : RULE_NONE) {
+	case RULE_allocator:
+	case RULE_mapper: return PLUMBING_ALLOCATOR;
+	case RULE_c_library: return PLUMBING_RUNTIME;
+	case RULE_buffers:
+	case RULE_wrapper: return PLUMBING_WRAPPER;
+	default: return PLUMBING_NONE;
+	}
 }
 
 size_t plumbing_stem(const char *file_name)
@@ -154,30 +171,69 @@ size_t plumbing_stem(const char *file_name)
 	return strcspn(file_name, ".-");
 }
 
-enum plumbing plumbing_find(const struct snap_module *module, const char *symbol,
-			    bool whole_allocators)
+static struct view view_of(const char *symbol)
 {
-	enum plumbing is = PLUMBING_NONE;
-	const struct symbol_rule *rule;
-
-	if (module && !module->main_exe) {
-		if (module->name)
-			is = find_library(module->name);
-		if (is != PLUMBING_NONE)
-			return is;
-		if (module->allocator && (whole_allocators || !symbol))
-			return PLUMBING_ALLOCATOR;
-	}
-	rule = symbol ? find_symbol(module, symbol) : NULL;
-	return rule ? rule->is : PLUMBING_NONE;
+	return symbol ? qualified_name(symbol) : (struct view){};
 }
 
-bool plumbing_gives_out(const struct snap_module *module, const char *symbol)
+/* Where rules say nothing: PLUMBING_ALLOCATOR with rule NULL. */
+static enum plumbing find_builtin(const struct snap_module *module, const struct view *name,
+				  bool whole_allocators, const struct rule **rule)
 {
-	const struct symbol_rule *rule = symbol ? find_symbol(module, symbol) : NULL;
+	struct query q = ask_builtin(false);
 
-	if (rule && rule->is == PLUMBING_ALLOCATOR)
-		return !rule->maps;
-	return module && module->name && !module->main_exe &&
-	       find_library(module->name) == PLUMBING_ALLOCATOR;
+	*rule = find_library(q, module);
+	if (role_of(*rule) != PLUMBING_NONE)
+		return role_of(*rule);
+	*rule = NULL;
+	if (module && !module->main_exe && module->allocator && (whole_allocators || !name->text))
+		return PLUMBING_ALLOCATOR;
+	if (name->text)
+		*rule = find_symbol(q, module, name);
+	return role_of(*rule);
+}
+
+enum plumbing plumbing_find(const struct rules *rules, const struct snap_module *module,
+			    const char *symbol, bool whole_allocators, const struct rule **ret_rule)
+{
+	struct view name = view_of(symbol);
+	const struct rule *rule = find_any(ask_user(rules, false), module, &name);
+	enum plumbing is = role_of(rule);
+
+	if (!rule)
+		is = find_builtin(module, &name, whole_allocators, &rule);
+	if (ret_rule)
+		*ret_rule = rule;
+	return is;
+}
+
+bool plumbing_gives_out(const struct rules *rules, const struct snap_module *module,
+			const char *symbol)
+{
+	struct view name = view_of(symbol);
+	const struct rule *r = find_any(ask_user(rules, false), module, &name);
+
+	if (!r && name.text)
+		r = find_symbol(ask_builtin(false), module, &name);
+	if (role_of(r) != PLUMBING_ALLOCATOR)
+		r = find_library(ask_builtin(false), module);
+	return r && r->what == RULE_allocator;
+}
+
+const struct rule *plumbing_find_kind(const struct rules *rules, const struct snap_module *module,
+				      const char *symbol)
+{
+	struct view name = view_of(symbol);
+	const struct rule *r = find_any(ask_user(rules, true), module, &name);
+
+	return r ? r : find_any(ask_builtin(true), module, &name);
+}
+
+bool plumbing_is_language(const struct rules *rules, const struct snap_module *module)
+{
+	const struct rule *r = find_library(ask_user(rules, false), module);
+
+	if (!r)
+		r = find_library(ask_builtin(false), module);
+	return r && r->what == RULE_language;
 }

@@ -129,6 +129,7 @@ static const char *value_of(const struct recommend_facts *f, const char *name, s
 	} texts[] = { { "peer", f->peer },
 		      { "site", f->site },
 		      { "owner", f->owner },
+		      { "through", f->through },
 		      { "class", f->class_name } };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analyse/module_name.h"
 #include "analyse/peers.h"
 
 /* Products as they write themselves. */
@@ -113,6 +114,35 @@ static void write_peer(const struct snapshot *snap, uint64_t site_id, struct rec
 		snprintf(w->peer, sizeof(w->peer), "%s", address);
 }
 
+/* What the owner called: "SSL_CTX_new_ex of libssl.so.3". */
+static void write_through(const struct snapshot *snap, const struct snap_site *site,
+			  const struct owner *owner, struct recommend_who *w)
+{
+	const struct snap_frame *f;
+
+	if (!owner || owner->holder >= owner->frame || owner->frame >= site->stack.count)
+		return;
+	f = &site->stack.frames[owner->frame - 1];
+	if (f->symbol && *f->symbol && f->module != owner->module &&
+	    f->module < snap->module_count && snap->modules[f->module].name)
+		snprintf(w->through, sizeof(w->through), "%.80s of %.60s", f->symbol,
+			 snap->modules[f->module].name);
+}
+
+/* "_sqlite3", "numpy.core._multiarray_umath", "better_sqlite3.node of better-sqlite3" */
+static void write_owner(const struct snap_module *m, struct recommend_who *w)
+{
+	bool add_on = m->name && strstr(m->name, ".node");
+	struct module_name name;
+
+	module_name_of(m, &name);
+	if (add_on && *name.package)
+		snprintf(w->owner, sizeof(w->owner), "%.70s of %.70s", name.name, name.package);
+	else
+		snprintf(w->owner, sizeof(w->owner), "%.70s%s%.70s", name.package,
+			 *name.package ? "." : "", name.name);
+}
+
 void recommend_find_who(const struct snapshot *snap, size_t site, const struct owner *owner,
 			struct recommend_who *ret)
 {
@@ -120,11 +150,12 @@ void recommend_find_who(const struct snapshot *snap, size_t site, const struct o
 
 	if (site < snap->site_count) {
 		write_site(snap, &snap->sites[site], owner, &w);
+		write_through(snap, &snap->sites[site], owner, &w);
 		if (snap->sites[site].kind == MT_SITE_SOCKET ||
 		    snap->sites[site].kind == MT_SITE_FD)
 			write_peer(snap, snap->sites[site].id, &w);
 	}
 	if (owner && owner->module < snap->module_count && snap->modules[owner->module].name)
-		snprintf(w.owner, sizeof(w.owner), "%.150s", snap->modules[owner->module].name);
+		write_owner(&snap->modules[owner->module], &w);
 	*ret = w;
 }

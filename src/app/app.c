@@ -18,10 +18,12 @@
 #include "app/holding.h"
 #include "app/launch.h"
 #include "app/output.h"
+#include "app/rules_file.h"
 #include "app/preload.h"
 #include "app/start_info.h"
 #include "app/tracee.h"
 #include "app/watching.h"
+#include "analyse/rules.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -67,6 +69,7 @@ struct app {
 
 	struct snap_counters counters;
 	struct judge_cfg judge_cfg;
+	struct rules *rules;  /* owned; NULL: the built-in ones alone */
 	uint64_t held_off_ns; /* since when work waits for windows; 0: it does not */
 	uint64_t started_ns, account_due_ns, tick_due_ns, report_due_ns, tick_ns;
 	enum end_reason end_reason;
@@ -550,6 +553,7 @@ static int start_user_side(struct app *a)
 			       .specs = a->specs,
 			       .spec_count = a->opts->alloc_count,
 			       .judge_cfg = a->judge_cfg,
+			       .rules = a->rules,
 			       .boot_ns = a->started_ns,
 			       .proc = "/proc",
 			       .cgroup_root = "/sys/fs/cgroup" };
@@ -650,6 +654,7 @@ static void stop(struct app *a)
 	model_free(a->model);
 	collector_free(a->collector);
 	keeper_stop(a->keeper);
+	rules_free(a->rules);
 	free(a->specs);
 }
 
@@ -661,6 +666,8 @@ static int start(struct app *a, struct err *err)
 	a->judge_cfg = judge_defaults();
 	if (!r)
 		r = severity_parse(a->opts->severity, &a->judge_cfg.severity, err);
+	if (!r && a->opts->rules)
+		r = rules_file_read(a->opts->rules, &a->rules, err);
 	if (r)
 		return err_set(err, r, "cannot start (%s)", strerror(-r));
 	if (!r)

@@ -211,6 +211,16 @@ static enum how_known how_of(const char *text)
 	return HOW_ESTIMATE;
 }
 
+enum module_kind replay_kind(const json_t *o, const char *key, const char *file_name)
+{
+	const char *told = replay_text_of(o, key);
+
+	for (int kind = 0; told && kind < MODULE_KINDS; kind++)
+		if (!strcmp(names_module_kind((enum module_kind)kind), told))
+			return (enum module_kind)kind;
+	return attrib_find_kind(NULL, file_name ? file_name : "");
+}
+
 static int take_modules(struct replay *p, const json_t *list, struct ledger *l)
 {
 	size_t i, n = json_array_size(list);
@@ -222,10 +232,15 @@ static int take_modules(struct replay *p, const json_t *list, struct ledger *l)
 		return -ENOMEM;
 	for (i = 0; i < n && r == 0; i++) {
 		const json_t *o = json_array_get(list, i);
-		const char *name = replay_text_of(o, "name");
+		const char *file = replay_text_of(o, "file");
+		const char *name = file ? file : replay_text_of(o, "name");
 		struct module_row row = { .bytes = replay_number(o, "bytes"),
 					  .count = replay_number(o, "count"),
-					  .kind = attrib_find_kind(name ? name : ""),
+					  .kind = replay_kind(o, "kind", name),
+					  .live_bytes = replay_number(o, "live_bytes"),
+					  .allocated_count = replay_number(o, "allocated_count"),
+					  .freed_count = replay_number(o, "freed_count"),
+					  .holder = SNAP_NO_MODULE,
 					  .confidence = replay_decimal(o, "confidence") };
 
 		r = replay_module(p, name, NULL, &row.module);

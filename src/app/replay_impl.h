@@ -56,8 +56,10 @@ struct replay {
 };
 
 const char *replay_text_of(const json_t *o, const char *key); /* NULL when it is no text */
-uint64_t replay_number(const json_t *o, const char *key);     /* FACT_UNKNOWN when it is none */
-double replay_decimal(const json_t *o, const char *key);      /* NAN when it is none */
+/* What is told there; for recordings that do not tell it, by the file name. */
+enum module_kind replay_kind(const json_t *o, const char *key, const char *file_name);
+uint64_t replay_number(const json_t *o, const char *key); /* FACT_UNKNOWN when it is none */
+double replay_decimal(const json_t *o, const char *key);  /* NAN when it is none */
 /* A text by number; what finds no room is counted and 0. -ENOMEM. */
 int replay_intern(struct replay *p, const char *text, uint32_t *ret);
 /* Finds or adds; SNAP_NO_MODULE without a name or room. build_id may be NULL. -ENOMEM. */

@@ -293,7 +293,7 @@ static int take_owner(struct replay *p, struct replay_site *s, const json_t *rec
 	uint64_t frame = replay_number(record, "owner_frame");
 	struct owner o = {
 		.class = class_of(replay_text_of(record, "class")),
-		.kind = attrib_find_kind(name ? name : ""),
+		.kind = replay_kind(record, "module_kind", name),
 		.confidence = share(replay_decimal(record, "owner_confidence")),
 		.frame = frame < s->frame_count ? (uint32_t)frame : UINT32_MAX,
 		.module = SNAP_NO_MODULE,

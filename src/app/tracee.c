@@ -661,10 +661,16 @@ static int take_snapshot(struct tracee *t, uint64_t now_ns, const struct snap_co
 {
 	int r = model_snapshot(t->run->model, t->pid, now_ns, counters, ret);
 
-	if (r || !give_up_mappings(t, *ret))
+	if (r)
 		return r;
+	(*ret)->rules = t->run->rules;
+	if (!give_up_mappings(t, *ret))
+		return 0;
 	snapshot_free(*ret);
-	return model_snapshot(t->run->model, t->pid, now_ns, counters, ret);
+	r = model_snapshot(t->run->model, t->pid, now_ns, counters, ret);
+	if (!r)
+		(*ret)->rules = t->run->rules;
+	return r;
 }
 
 /* All of it or nothing: after a failure what was found before stands. */

@@ -41,9 +41,10 @@ struct run {
 	const struct point_spec *specs;
 	size_t spec_count;
 	struct judge_cfg judge_cfg;
-	const char *proc;	 /* "/proc" */
-	const char *cgroup_root; /* "/sys/fs/cgroup" */
-	uint64_t boot_ns;	 /* collector_cfg.boot_ns */
+	const struct rules *rules; /* the user's; NULL: none */
+	const char *proc;	   /* "/proc" */
+	const char *cgroup_root;   /* "/sys/fs/cgroup" */
+	uint64_t boot_ns;	   /* collector_cfg.boot_ns */
 };
 
 struct tracee_allocator {

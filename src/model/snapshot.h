@@ -15,6 +15,8 @@
 
 #define SNAP_NO_MODULE UINT32_MAX
 
+struct rules;
+
 struct snap_module {
 	const char *name;     /* file name without folders */
 	const char *path;     /* as the target sees it */
@@ -169,6 +171,8 @@ struct snapshot {
 	double walked_s; /* when the allocator was, since tracing began; NAN: never */
 	uint64_t allocator_at_attach_bytes; /* resident in ranges that later proved RANGE_ALLOCATOR
 					     */
+
+	const struct rules *rules; /* borrowed: the user's, see analyse/rules.h; NULL: none */
 
 	const struct snap_module *modules;
 	size_t module_count;

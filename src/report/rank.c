@@ -140,12 +140,12 @@ const struct snap_site *rank_path_site(const struct analysis *a, const struct fi
 }
 
 /* With a name the name decides: strdup() tells something although malloc() sits in libc too. */
-static bool is_allocator(const struct snap_module *m, const char *symbol)
+static bool is_allocator(const struct rules *rules, const struct snap_module *m, const char *symbol)
 {
-	if (plumbing_find(m, symbol, !symbol) == PLUMBING_ALLOCATOR)
+	if (plumbing_find(rules, m, symbol, !symbol, NULL) == PLUMBING_ALLOCATOR)
 		return true;
 	if (symbol)
-		return plumbing_find(NULL, symbol, false) == PLUMBING_ALLOCATOR;
+		return plumbing_find(rules, NULL, symbol, false, NULL) == PLUMBING_ALLOCATOR;
 	return m && m->allocator && !m->main_exe;
 }
 
@@ -153,8 +153,8 @@ size_t rank_allocator_frames(const struct snapshot *s, const struct snap_stack *
 {
 	size_t n = 0;
 
-	while (n < stack->count &&
-	       is_allocator(rank_module(s, stack->frames[n].module), stack->frames[n].symbol))
+	while (n < stack->count && is_allocator(s->rules, rank_module(s, stack->frames[n].module),
+						stack->frames[n].symbol))
 		n++;
 	return n < stack->count ? n : 0; /* nothing else: better than an empty stack */
 }

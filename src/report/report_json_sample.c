@@ -6,10 +6,14 @@
 
 #include <errno.h>
 #include <math.h>
+#include <string.h>
 
 #include "analyse/judge.h"
+#include "analyse/rules.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/str.h"
+#include "analyse/module_name.h"
 #include "report/names.h"
 
 #define MODULES_MAX 64 /* largest first; the rest are counted */
@@ -56,6 +60,59 @@ json_t *report_json_lost(const struct snap_counters *c)
 	return r < 0 ? NULL : steal(o);
 }
 
+/* As it stands in the file; with its place for one of the user's. */
+static int put_rule(json_t *o, const struct snapshot *s, const struct rule *rule)
+{
+	auto_strbuf struct strbuf b = {};
+	const struct rules *user = s->rules;
+
+	if (!rule)
+		return 0;
+	strbuf_printf(&b, "%s %s", rules_what_name(rule->what), rule->module);
+	if (rule->symbol)
+		strbuf_printf(&b, " %s", rule->symbol);
+	if (user && rule >= user->list && rule < user->list + user->count)
+		strbuf_printf(&b, " (%s:%u)", user->name, rule->line);
+	return json_put_string(o, "rule", strbuf_text(&b));
+}
+
+/* The function that its largest call site went through, and the library that holds the blocks. */
+static json_t *module_evidence(const struct analysis *a, const struct module_row *row)
+{
+	const struct snap_module *holder = rank_module(a->snap, row->holder);
+	json_auto_t *o = json_object();
+	int r = put_rule(o, a->snap, row->rule);
+
+	r |= json_put_string(o, "function", row->function);
+	if (holder && row->holder != row->module)
+		r |= json_put_string(o, "held_by", holder->name);
+	r |= json_put_string(o, "why", row->why);
+	return r < 0 ? NULL : steal(o);
+}
+
+static int put_module(json_t *o, const struct analysis *a, const struct module_row *row)
+{
+	const struct snap_module *m = rank_module(a->snap, row->module);
+	struct module_name name;
+	int r;
+
+	module_name_of(m, &name);
+	r = json_put_string(o, "name", name.name);
+	if (m && m->name && strcmp(m->name, name.name) != 0)
+		r |= json_put_string(o, "file", m->name);
+	r |= json_put_string(o, "package", *name.package ? name.package : NULL);
+	r |= json_put_u64_if_known(o, "bytes", row->bytes);
+	r |= json_put_u64_if_known(o, "live_bytes", row->live_bytes);
+	r |= json_put_u64_if_known(o, "count", row->count);
+	r |= json_put_u64_if_known(o, "allocated_count", row->allocated_count);
+	r |= json_put_u64_if_known(o, "freed_count", row->freed_count);
+	r |= json_put_string(o, "kind", names_module_kind(row->kind));
+	r |= json_put_double_if_known(o, "confidence", row->confidence);
+	if (row->why)
+		r |= json_put(o, "evidence", module_evidence(a, row));
+	return r;
+}
+
 static json_t *module_list(const struct analysis *a)
 {
 	const struct ledger *l = a->ledger;
@@ -64,17 +121,11 @@ static json_t *module_list(const struct analysis *a)
 	int r;
 
 	for (i = 0; i < l->module_count && i < MODULES_MAX; i++) {
-		const struct module_row *row = &l->modules[i];
-		const struct snap_module *m = rank_module(a->snap, row->module);
 		json_t *o = json_object();
 
 		if (json_array_append_new(list, o))
 			return NULL;
-		r = json_put_string(o, "name", m ? m->name : "unknown");
-		r |= json_put_u64_if_known(o, "bytes", row->bytes);
-		r |= json_put_u64_if_known(o, "count", row->count);
-		r |= json_put_string(o, "kind", names_module_kind(row->kind));
-		r |= json_put_double_if_known(o, "confidence", row->confidence);
+		r = put_module(o, a, &l->modules[i]);
 		if (r < 0)
 			return NULL;
 	}

@@ -118,6 +118,8 @@ static int put_owner(json_t *o, const struct analysis *a, const struct snap_site
 	r |= json_put(o, "module", m ? json_clean_string(m->name, strlen(m->name)) : json_null());
 	if (!owner)
 		return r;
+	if (owner->kind != MODULE_OTHER)
+		r |= json_put_string(o, "module_kind", names_module_kind(owner->kind));
 	r |= json_put_double_if_known(o, "owner_confidence", owner->confidence);
 	r |= json_put_u64_if_known(o, "owner_frame", owner_frame(a->snap, site, owner));
 	return r | json_put_string(o, "owner_evidence", owner->evidence);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "analyse/module_name.h"
 #include "report/names.h"
 
 #define HARDLY_USED 0.1 /* of a CPU: what governor_cfg.least_cpu is by default */
@@ -125,11 +126,12 @@ static void module_lines(struct strbuf *b, const struct analysis *a)
 
 	for (i = 0; i < l->module_count && i < MODULES_SHOWN; i++) {
 		const struct module_row *row = &l->modules[i];
-		const struct snap_module *m = rank_module(a->snap, row->module);
+		struct module_name name;
 
+		module_name_of(rank_module(a->snap, row->module), &name);
 		strbuf_clear(&t);
 		strbuf_add(&t, "  ");
-		text_add_cut(&t, m ? m->name : NULL, 26);
+		text_add_cut(&t, name.name, 26);
 		class_line(b, strbuf_text(&t), row->bytes, share_of(row->bytes, l->external_bytes),
 			   "", row->count,
 			   row->kind == MODULE_OTHER ? "" : names_module_kind(row->kind));

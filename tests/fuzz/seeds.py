@@ -415,6 +415,14 @@ def heaps():
     put("heap", "absent", b"\x81" + word(12, 0x20, 0x140, 8))
 
 
+def rules():
+    text = read(os.path.join(HERE, "../../../src/analyse/memtrace.rules"))
+    put("rules", "shipped", text[:text.rindex(b"\n", 0, 5800) + 1])
+    put("rules", "user", b"other libpq\nimage libacme confidence=0.5 # why\nowner * g_malloc*\n"
+        b"wrapper server* \"my alloc*\" kind=database\nc-library libx.so\r\nbuffers * \"a::b(c)::*\"\n")
+    put("rules", "unended", b"image * \"open\n")
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         elf(folder)
@@ -432,6 +440,7 @@ def main():
     replays()
     hsperf()
     heaps()
+    rules()
 
 
 main()

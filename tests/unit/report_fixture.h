@@ -166,7 +166,17 @@ static void fix_row(struct fixture *f, enum resource_class class, uint64_t bytes
 
 static void fix_ledger(struct fixture *f)
 {
-	f->module_rows[0] = (struct module_row){ 2, MODULE_DATABASE, 4096, 1, 0.9 };
+	f->module_rows[0] = (struct module_row){ .module = 2,
+						 .kind = MODULE_DATABASE,
+						 .bytes = 4096,
+						 .live_bytes = 4096,
+						 .count = 1,
+						 .allocated_count = 3,
+						 .freed_count = 2,
+						 .confidence = 0.9,
+						 .function = "PQmakeEmptyPGresult",
+						 .why = "first function behind the allocator",
+						 .holder = 2 };
 	f->ledger = (struct ledger){
 		.external_bytes = 124000000,
 		.coverage_ratio = 0.992,

@@ -362,18 +362,19 @@ static void a_stray_address_is_passed_over_for_a_known_module(void **state)
 static void kinds_come_from_file_names(void **state)
 {
 	(void)state;
-	assert_int_equal(attrib_find_kind("libz.so.1"), MODULE_COMPRESSION);
-	assert_int_equal(attrib_find_kind("libzmq.so.5"), MODULE_NETWORK);
-	assert_int_equal(attrib_find_kind("libz3.so.4"), MODULE_OTHER);
-	assert_int_equal(attrib_find_kind("libssl-d7c2ab.so.1.1"), MODULE_CRYPTO);
-	assert_int_equal(attrib_find_kind("libpng16.so.16"), MODULE_IMAGE);
-	assert_int_equal(attrib_find_kind("libMagickCore-6.Q16.so.6"), MODULE_IMAGE);
-	assert_int_equal(attrib_find_kind("libcurl-gnutls.so.4"), MODULE_NETWORK);
-	assert_int_equal(attrib_find_kind("better_sqlite3.node"), MODULE_DATABASE);
-	assert_int_equal(attrib_find_kind("sharp-linux-x64.node"), MODULE_IMAGE);
-	assert_int_equal(attrib_find_kind("_ssl.cpython-311-x86_64-linux-gnu.so"), MODULE_CRYPTO);
-	assert_int_equal(attrib_find_kind("libfoo.so"), MODULE_OTHER);
-	assert_int_equal(attrib_find_kind(""), MODULE_OTHER);
+	assert_int_equal(attrib_find_kind(NULL, "libz.so.1"), MODULE_COMPRESSION);
+	assert_int_equal(attrib_find_kind(NULL, "libzmq.so.5"), MODULE_NETWORK);
+	assert_int_equal(attrib_find_kind(NULL, "libz3.so.4"), MODULE_OTHER);
+	assert_int_equal(attrib_find_kind(NULL, "libssl-d7c2ab.so.1.1"), MODULE_CRYPTO);
+	assert_int_equal(attrib_find_kind(NULL, "libpng16.so.16"), MODULE_IMAGE);
+	assert_int_equal(attrib_find_kind(NULL, "libMagickCore-6.Q16.so.6"), MODULE_IMAGE);
+	assert_int_equal(attrib_find_kind(NULL, "libcurl-gnutls.so.4"), MODULE_NETWORK);
+	assert_int_equal(attrib_find_kind(NULL, "better_sqlite3.node"), MODULE_DATABASE);
+	assert_int_equal(attrib_find_kind(NULL, "sharp-linux-x64.node"), MODULE_IMAGE);
+	assert_int_equal(attrib_find_kind(NULL, "_ssl.cpython-311-x86_64-linux-gnu.so"),
+			 MODULE_CRYPTO);
+	assert_int_equal(attrib_find_kind(NULL, "libfoo.so"), MODULE_OTHER);
+	assert_int_equal(attrib_find_kind(NULL, ""), MODULE_OTHER);
 }
 
 static void preloaded_allocators_and_loaders_own_nothing(void **state)
