@@ -14,6 +14,7 @@
 #include "analyse/plumbing.h"
 #include "analyse/rules.h"
 #include "analyse/service.h"
+#include "analyse/thread_stack.h"
 #include "base/cleanup.h"
 
 #define NO_FRAME UINT32_MAX
@@ -25,6 +26,7 @@ struct walk {
 	uint32_t stray;	  /* first native frame outside every module */
 	bool through_wrapper;	    /* a wrapper was passed before the owner */
 	const struct rule *buffers; /* the innermost one that hands out buffers, passed likewise */
+	uint32_t buffers_frame;	    /* where that one is */
 	const struct rule *kind;    /* the innermost wrapper's that tells a kind */
 	uint32_t kind_module;	    /* where that one is */
 };
@@ -47,12 +49,17 @@ static bool frame_is_managed(const struct snap_frame *f)
 }
 
 /* What the walk passes on its way. */
-static void pass_rule(struct walk *w, const struct snap_frame *f, const struct rule *rule)
+static void pass_rule(struct walk *w, const struct snap_site *site, uint32_t i,
+		      const struct rule *rule)
 {
+	const struct snap_frame *f = &site->stack.frames[i];
+
 	if (!rule)
 		return;
-	if (rule->what == RULE_buffers && !w->buffers)
+	if (rule->what == RULE_buffers && !w->buffers) {
 		w->buffers = rule;
+		w->buffers_frame = i;
+	}
 	if (rule->kind != RULE_NO_KIND && !w->kind) {
 		w->kind = rule;
 		w->kind_module = f->module;
@@ -77,7 +84,7 @@ static struct walk walk_stack(const struct snapshot *s, const struct snap_site *
 		if (f->kind == FRAME_KERNEL)
 			continue;
 		is = plumbing_find(s->rules, m, f->symbol, whole_allocators, &rule);
-		pass_rule(&w, f, rule);
+		pass_rule(&w, site, i, rule);
 		if (is == PLUMBING_WRAPPER && m)
 			w.wrapper = i;
 		w.through_wrapper |= is == PLUMBING_WRAPPER;
@@ -171,16 +178,13 @@ static bool owner_is_library(const struct snapshot *s, const struct owner *o)
 	return o->module != SNAP_NO_MODULE && !s->modules[o->module].main_exe;
 }
 
-/* A mapping that the thread library made is a stack, whoever wanted the thread. */
-static bool is_stack_mapping(const struct snap_site *site, const struct owner *o)
+/* What the thread library asked for is the thread's, whoever wanted it: its stack, its variables.
+ */
+static bool is_for_thread(const struct snap_site *site, const struct owner *o)
 {
-	for (uint32_t i = 0; i < site->stack.count && i <= o->frame; i++) {
-		const char *name = site->stack.frames[i].symbol;
+	size_t create = thread_stack_create_frame(&site->stack);
 
-		if (name && !strncmp(name + strspn(name, "_"), "pthread_create", 14))
-			return true;
-	}
-	return false;
+	return create != SIZE_MAX && create <= o->frame;
 }
 
 /* What a system call made needs no stack to be classified; the owner still says who called. */
@@ -194,14 +198,14 @@ static void set_class(const struct snapshot *s, const struct snap_site *site, st
 	case MT_SITE_FD: o->class = CLASS_file_handles; break;
 	case MT_SITE_SOCKET: o->class = CLASS_network_connections; break;
 	case MT_SITE_THREAD: o->class = CLASS_thread_stacks; break;
-	case MT_SITE_MMAP:
-		if (is_stack_mapping(site, o)) {
+	default:
+		if (is_for_thread(site, o)) {
 			o->class = CLASS_thread_stacks;
-			o->evidence = "a stack, mapped where the thread was created";
+			o->evidence = site->kind == MT_SITE_MMAP
+					      ? "a stack, mapped where the thread was created"
+					      : "a thread's own, asked for where it was created";
 			return;
 		}
-		/* fall through */
-	default:
 		if (o->class == CLASS_application &&
 		    (owner_is_library(s, o) || o->kind != MODULE_OTHER))
 			o->class = CLASS_native_modules;
@@ -269,6 +273,11 @@ static void refine(const struct snapshot *s, const struct snap_site *site, const
 		o->class = CLASS_buffers;
 		o->rule = w->buffers;
 		o->evidence = "handed out by the runtime's allocator of buffers";
+		if (frame_module(s, &site->stack.frames[o->frame]))
+			return;
+		/* code that is compiled anew, or not at all, is no place to tell again */
+		o->frame = w->buffers_frame;
+		o->module = site->stack.frames[o->frame].module;
 		return;
 	}
 	service_find(s, &site->stack, same ? w->kind : NULL, o);

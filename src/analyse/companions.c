@@ -94,9 +94,11 @@ static bool come_together(const struct snapshot *snap, const struct owner *owner
 	return false;
 }
 
-static bool is_heap(const struct snapshot *snap, const struct finding *f)
+/* Blocks, and what there is of a thread: its stack, its variables, itself. */
+static bool may_be_part(const struct snapshot *snap, const struct finding *f)
 {
-	return f->active && f->site < snap->site_count && snap->sites[f->site].kind == MT_SITE_HEAP;
+	return f->active && f->site < snap->site_count &&
+	       (snap->sites[f->site].kind == MT_SITE_HEAP || f->class == CLASS_thread_stacks);
 }
 
 void companions_mark(const struct snapshot *snap, const struct owner *owners, struct findings *f)
@@ -104,10 +106,10 @@ void companions_mark(const struct snapshot *snap, const struct owner *owners, st
 	for (size_t i = 0; i < f->count; i++)
 		f->list[i].comes_with = 0;
 	for (size_t i = 0; owners && i < f->count; i++) {
-		if (f->list[i].comes_with || !is_heap(snap, &f->list[i]))
+		if (f->list[i].comes_with || !may_be_part(snap, &f->list[i]))
 			continue;
 		for (size_t k = i + 1; k < f->count; k++)
-			if (!f->list[k].comes_with && is_heap(snap, &f->list[k]) &&
+			if (!f->list[k].comes_with && may_be_part(snap, &f->list[k]) &&
 			    come_together(snap, owners, &f->list[i], &f->list[k]))
 				f->list[k].comes_with = f->list[i].leak_id;
 	}

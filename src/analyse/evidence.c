@@ -181,6 +181,9 @@ int evidence_write(const struct evidence *e, struct finding *f)
 		r = evidence_add(f,
 				 "told by page faults: this code touched the pages first; a mode "
 				 "with allocator probes says who asked for them");
+	if (r == 0 && e->ended_threads > 0)
+		r = evidence_add(f, "%s of these stacks are of threads that have ended",
+				 count_text(e->ended_threads).s);
 	if (r == 0 && e->paths > 1)
 		r = evidence_add(f, "%zu call paths of one owner taken together", e->paths);
 	return r == 0 ? add_process(e, f) : r;

@@ -6,6 +6,7 @@
 #include "analyse/evidence.h"
 #include "analyse/recommend.h"
 #include "analyse/records.h"
+#include "analyse/thread_stack.h"
 #include "base/cleanup.h"
 
 #define SURE_OF_SHAPE 0.5
@@ -49,6 +50,19 @@ static int set_pattern(const struct finding_input *in, struct finding *f)
 	return 0;
 }
 
+/* Of the stacks that the finding is about, those whose threads have ended; 0 where most run. */
+static double ended_threads(const struct finding_input *in, const struct finding *f)
+{
+	struct thread_stack_use use;
+
+	if (f->class != CLASS_thread_stacks || in->kind == MT_SITE_THREAD ||
+	    f->site >= in->in->snap->site_count ||
+	    !thread_stack_find_use(in->in->snap, &in->in->snap->sites[f->site], &use) ||
+	    use.running * 2 > f->count)
+		return 0;
+	return (double)(f->count - use.running);
+}
+
 /* Kind, severity and advice, from the figures that f has. */
 static int set_words(const struct finding_input *in, const struct owner *owner, struct finding *f)
 {
@@ -64,12 +78,14 @@ static int set_words(const struct finding_input *in, const struct owner *owner, 
 		.site = who.site,
 		.owner = who.owner,
 		.through = who.through,
+		.caller = who.caller,
 		.size_bytes = (double)f->size_bytes,
 		.bytes_per_s = f->growth_bytes_per_s,
 		.count = (double)f->count,
 	};
 
 	recommend_find_who(in->in->snap, f->site, owner, &who);
+	facts.ended = ended_threads(in, f);
 	f->type = recommend_leak_type(f->class, in->largest_count ? in->kind : 0, module);
 	facts.type = f->type;
 	f->severity = severity_judge(
@@ -139,6 +155,7 @@ int finding_write(const struct finding_input *in, struct finding *ret)
 		count_resident(&s, e.external_growth_bytes);
 	f.size_bytes = finding_figure(s.size_bytes);
 	f.growth_bytes_per_s = s.bytes_per_s;
+	e.ended_threads = ended_threads(in, &f);
 	r = set_pattern(in, &f);
 	if (r == 0)
 		r = set_words(in, owner, &f);

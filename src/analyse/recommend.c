@@ -126,11 +126,10 @@ static const char *value_of(const struct recommend_facts *f, const char *name, s
 {
 	const struct {
 		const char *name, *text;
-	} texts[] = { { "peer", f->peer },
-		      { "site", f->site },
-		      { "owner", f->owner },
-		      { "through", f->through },
-		      { "class", f->class_name } };
+	} texts[] = {
+		{ "peer", f->peer },	   { "site", f->site },	    { "owner", f->owner },
+		{ "through", f->through }, { "caller", f->caller }, { "class", f->class_name }
+	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (strlen(texts[i].name) == len && memcmp(texts[i].name, name, len) == 0)
@@ -139,6 +138,8 @@ static const char *value_of(const struct recommend_facts *f, const char *name, s
 		return bytes_text(f->size_bytes, "", buf);
 	if (len == 4 && memcmp(name, "rate", 4) == 0)
 		return bytes_text(f->bytes_per_s, "/s", buf);
+	if (len == 5 && memcmp(name, "ended", 5) == 0)
+		return count_text(f->ended, buf);
 	if (len == 5 && memcmp(name, "count", 5) == 0)
 		return count_text(f->count, buf);
 	return NULL;

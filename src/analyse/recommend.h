@@ -17,8 +17,9 @@ struct recommend_facts {
 	enum pattern pattern;
 	const char *runtime;			      /* "v8", ...; "none" and NULL are none */
 	const char *peer, *site, *owner, *class_name; /* foreign text, not cleaned */
-	const char *through;			      /* likewise */
+	const char *through, *caller;		      /* likewise */
 	double size_bytes, bytes_per_s, count;
+	double ended; /* LEAK_THREAD: threads that have ended while their stacks stay; 0: none */
 };
 
 /* *ret is the caller's and never empty. -ENOMEM. */
@@ -32,8 +33,9 @@ int recommend_slack(const struct recommend_facts *f, char **ret);
 
 /* Who asked, and whom it is connected to, as text; "" where that is not known. */
 struct recommend_who {
-	char site[RECOMMEND_SITE_BYTES];    /* "open_conn at db.c:12", "libpq.so.5+0x4321" */
-	char owner[RECOMMEND_SITE_BYTES];   /* a module's name, see module_name.h */
+	char site[RECOMMEND_SITE_BYTES];   /* "open_conn at db.c:12", "libpq.so.5+0x4321" */
+	char owner[RECOMMEND_SITE_BYTES];  /* a module's name, see module_name.h */
+	char caller[RECOMMEND_SITE_BYTES]; /* of the program, that called the owner: "f at x.c:3" */
 	char through[RECOMMEND_SITE_BYTES]; /* "SSL_CTX_new of libssl.so.3": what the owner called
 					     */
 	char peer[RECOMMEND_PEER_BYTES];    /* "PostgreSQL at 10.0.0.5:5432" */

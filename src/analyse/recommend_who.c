@@ -31,25 +31,46 @@ static const char *product_name(const char *product)
 	return product;
 }
 
+static void write_frame(const struct snapshot *snap, const struct snap_frame *f,
+			char ret[static RECOMMEND_SITE_BYTES])
+{
+	const char *base;
+
+	if (f->symbol && *f->symbol && f->file && f->line) {
+		base = strrchr(f->file, '/');
+		snprintf(ret, RECOMMEND_SITE_BYTES, "%.90s at %.50s:%u", f->symbol,
+			 base ? base + 1 : f->file, f->line);
+	} else if (f->symbol && *f->symbol) {
+		snprintf(ret, RECOMMEND_SITE_BYTES, "%.120s", f->symbol);
+	} else if (f->module < snap->module_count && snap->modules[f->module].name) {
+		snprintf(ret, RECOMMEND_SITE_BYTES, "%.100s+0x%llx", snap->modules[f->module].name,
+			 (unsigned long long)f->offset);
+	}
+}
+
 static void write_site(const struct snapshot *snap, const struct snap_site *site,
 		       const struct owner *owner, struct recommend_who *w)
 {
 	size_t at = owner && owner->frame < site->stack.count ? owner->frame : 0;
-	const struct snap_frame *f;
-	const char *base;
 
-	if (!site->stack.count)
+	if (site->stack.count)
+		write_frame(snap, &site->stack.frames[at], w->site);
+}
+
+/* The program's function that called the owner, which is a library then; named ones only. */
+static void write_caller(const struct snapshot *snap, const struct snap_site *site,
+			 const struct owner *owner, struct recommend_who *w)
+{
+	size_t i = owner ? owner->frame + (size_t)1 : SIZE_MAX;
+
+	for (; i < site->stack.count; i++) {
+		const struct snap_frame *f = &site->stack.frames[i];
+
+		if (f->module >= snap->module_count || f->module == owner->module)
+			continue;
+		if (snap->modules[f->module].main_exe && f->symbol && *f->symbol)
+			write_frame(snap, f, w->caller);
 		return;
-	f = &site->stack.frames[at];
-	if (f->symbol && *f->symbol && f->file && f->line) {
-		base = strrchr(f->file, '/');
-		snprintf(w->site, sizeof(w->site), "%.90s at %.50s:%u", f->symbol,
-			 base ? base + 1 : f->file, f->line);
-	} else if (f->symbol && *f->symbol) {
-		snprintf(w->site, sizeof(w->site), "%.120s", f->symbol);
-	} else if (f->module < snap->module_count && snap->modules[f->module].name) {
-		snprintf(w->site, sizeof(w->site), "%.100s+0x%llx", snap->modules[f->module].name,
-			 (unsigned long long)f->offset);
 	}
 }
 
@@ -151,6 +172,7 @@ void recommend_find_who(const struct snapshot *snap, size_t site, const struct o
 	if (site < snap->site_count) {
 		write_site(snap, &snap->sites[site], owner, &w);
 		write_through(snap, &snap->sites[site], owner, &w);
+		write_caller(snap, &snap->sites[site], owner, &w);
 		if (snap->sites[site].kind == MT_SITE_SOCKET ||
 		    snap->sites[site].kind == MT_SITE_FD)
 			write_peer(snap, snap->sites[site].id, &w);

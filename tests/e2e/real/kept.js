@@ -6,7 +6,7 @@ const tls = require('tls');
 const zlib = require('zlib');
 const [kind, what] = process.argv.slice(2);
 const leaks = what === 'leak';
-const STEP_MS = 20;
+const STEP_MS = 40;
 const kept = [];
 let n = 0;
 
@@ -36,7 +36,7 @@ function step() {
 		kept.push(thing);
 	else if (kind === 'zlib')
 		thing.close();
-	if (++n === 50)
+	if (++n === 25)
 		console.log('ready');
 }
 

@@ -13,7 +13,7 @@ import threading
 import time
 import zlib
 
-RATE = 50
+RATE = 25
 kind, leaks = sys.argv[1], sys.argv[2] == "leak"
 kept = []
 forever = threading.Event()
