@@ -63,6 +63,14 @@ static double ended_threads(const struct finding_input *in, const struct finding
 	return (double)(f->count - use.running);
 }
 
+/* Pages that were touched in anonymous memory: malloc() serves from such mappings more often than
+ * programs make them. */
+static enum mt_site_kind asked_as(const struct finding_input *in)
+{
+	return in->in->snap->sites[in->largest[0]].touched == TOUCHED_ANON ? MT_SITE_HEAP
+									   : in->kind;
+}
+
 /* Kind, severity and advice, from the figures that f has. */
 static int set_words(const struct finding_input *in, const struct owner *owner, struct finding *f)
 {
@@ -86,7 +94,7 @@ static int set_words(const struct finding_input *in, const struct owner *owner, 
 
 	recommend_find_who(in->in->snap, f->site, owner, &who);
 	facts.ended = ended_threads(in, f);
-	f->type = recommend_leak_type(f->class, in->largest_count ? in->kind : 0, module);
+	f->type = recommend_leak_type(f->class, in->largest_count ? asked_as(in) : 0, module);
 	facts.type = f->type;
 	f->severity = severity_judge(
 		&in->cfg->severity,

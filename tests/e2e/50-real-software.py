@@ -7,6 +7,7 @@ as much, must be acquitted. Growth is compared with what the software itself say
 from servers import *
 
 TRACED_S = 40
+COLLECTED_S = 50 # where a garbage collector frees, nothing is believed before 40 s of growth
 SEVERITIES = ["low", "medium", "high", "critical"]
 
 
@@ -50,8 +51,8 @@ def largest_growth(sample):
     return max(growth, key=growth.get)
 
 
-def trace_both(leaking, clean):
-    """Traces both for TRACED_S under load, and returns the finished trace."""
+def trace_both(leaking, clean, traced_s=TRACED_S):
+    """Traces both for that long under load, and returns the finished trace."""
     calm = [pace_of(side, 3) for side in (leaking, clean)]
     trace = Trace("-p", leaking.pid, "-p", clean.pid, "--mode", "full", "--budget", 0, "--interval", 2,
                   "--top", 20)
@@ -60,8 +61,8 @@ def trace_both(leaking, clean):
             trace.await_record(lambda r: r["type"] == "start" and r["pid"] == side.pid)
         for side in (leaking, clean):
             side.before, side.at, side.cpu = side.account(), time.monotonic(), cpu_s(side.pid)
-        trace.await_record(lambda r: r["type"] == "sample" and r["elapsed_s"] >= TRACED_S,
-                           TRACED_S + 30)
+        trace.await_record(lambda r: r["type"] == "sample" and r["elapsed_s"] >= traced_s,
+                           traced_s + 30)
         for side in (leaking, clean):
             side.after, side.seconds = side.account(), time.monotonic() - side.at
             side.cpu = (cpu_s(side.pid) - side.cpu) / side.seconds
@@ -96,7 +97,8 @@ def check_leak(trace, side, truth_bytes, leak_class, leak_types, modules, share=
     """What leaks, whose it is and its figures. truth_bytes came up while it was traced; one thing
     lost may be several blocks, which memtrace lists by the place that asked: their sum counts."""
     pid = side.pid
-    leaks = sorted(trace.leaks(pid), key=lambda r: -r["size_bytes"])
+    leaks = sorted((r for r in trace.leaks(pid) if not r.get("comes_with")),
+                   key=lambda r: -r["size_bytes"]) # without those that are parts of another
     summary = [(r["class"], r["leak_type"], owner_module(r), r["size_bytes"]) for r in leaks]
     check(trace.verdict(pid) == "leak", f"verdict {trace.verdict(pid)}, leaks {summary}")
     leak = leaks[0]
@@ -112,7 +114,7 @@ def check_leak(trace, side, truth_bytes, leak_class, leak_types, modules, share=
         check(record["class"] == leak_class, f"class {record['class']}: {summary}")
         check(record["leak_type"] in leak_types, f"type {record['leak_type']}: {summary}")
     sites = [r for r in trace.final_sites(pid) if r["site_id"] == leak["site_id"]]
-    check(sites and sites[0]["module"].startswith(modules[0]), f"the worst site: {sites}")
+    check(sites and sites[0]["module"].startswith(modules), f"the worst site: {sites}")
     check_near(sum(r["size_bytes"] for r in leaks), truth_bytes, share, "size of the leak")
     check_near(sum(r["growth_bytes_per_s"] for r in leaks), truth_bytes / side.seconds, share,
                "growth of the leak")
@@ -183,15 +185,14 @@ def test_node_that_keeps_buffers_leaks_and_node_that_drops_them_does_not():
     program = "/usr/bin/node", os.path.join(HERE, "buffers.js")
     with Program(*program, "leak") as leaking, Program(*program, "clean") as clean:
         sides = Side(leaking.pid, leaking.account), Side(clean.pid, clean.account)
-        trace = trace_both(*sides)
-        check_leak(trace, sides[0], sides[0].did("bytes"), "application", ["heap", "buffer_leak"],
-                   ("node",))
+        trace = trace_both(*sides, COLLECTED_S)
+        check_leak(trace, sides[0], sides[0].did("bytes"), "buffers", ["buffer_leak"], ("node",))
         check_clean(trace, sides[1])
 
 
 # What zlib's deflateInit2 asks for with Java's arguments: state, window, prev, head, pending.
-# Debian's libzip.so calls the system's libz.so.1, so that one owns them; libzip.so itself keeps a
-# small z_stream for each.
+# Debian's libzip.so calls the system's libz.so.1, which holds them for libzip.so; that one keeps a
+# small z_stream for each itself.
 DEFLATER_BYTES = 5952 + 2 * 32768 + 2 * 32768 + 2 * 32768 + 4 * 16384
 
 

@@ -7,7 +7,7 @@ import shutil
 
 from servers import *
 
-TRACED_S = 20
+TRACED_S = 18
 KEPT_PY = "/usr/bin/python3", os.path.join(HERE, "kept.py")
 KEPT_JS = "/usr/bin/node", os.path.join(HERE, "kept.js")
 

@@ -16,21 +16,31 @@ static const struct snap_module modules[MODULES] = {
 	[LD] = { .name = "ld-linux-x86-64.so.2" },
 };
 
-#define FRAME(m, s, o) { .module = m, .symbol = s, .offset = o, .kind = FRAME_NATIVE }
-#define STACK(frames) { frames, sizeof(frames) / sizeof(frames[0]), MT_END_start }
+#define FRAME(m, s, o)                                                      \
+	{                                                                   \
+		.module = m, .symbol = s, .offset = o, .kind = FRAME_NATIVE \
+	}
+#define STACK(frames)                                                    \
+	{                                                                \
+		frames, sizeof(frames) / sizeof(frames[0]), MT_END_start \
+	}
 
-static const struct snap_frame mapped[] = { FRAME(LIBC, "mmap", 1), FRAME(LIBC, "allocate_stack", 2),
+static const struct snap_frame mapped[] = { FRAME(LIBC, "mmap", 1),
+					    FRAME(LIBC, "allocate_stack", 2),
 					    FRAME(LIBC, "pthread_create@GLIBC_2.34", 3),
 					    FRAME(EXE, "start_worker", 4), FRAME(EXE, "main", 5) };
-static const struct snap_frame cloned[] = { FRAME(LIBC, "clone3", 11), FRAME(LIBC, "create_thread", 12),
+static const struct snap_frame cloned[] = { FRAME(LIBC, "clone3", 11),
+					    FRAME(LIBC, "create_thread", 12),
 					    FRAME(LIBC, "__pthread_create_2_1", 13),
 					    FRAME(EXE, "start_worker", 4), FRAME(EXE, "main", 5) };
 static const struct snap_frame elsewhere[] = { FRAME(LIBC, "clone3", 11),
 					       FRAME(LIBC, "pthread_create", 13),
-					       FRAME(EXE, "start_worker", 6), FRAME(EXE, "main", 5) };
-static const struct snap_frame variables[] = { FRAME(LIBC, "calloc", 21), FRAME(LD, "allocate_dtv", 22),
-					       FRAME(LIBC, "pthread_create", 3),
-					       FRAME(EXE, "start_worker", 4), FRAME(EXE, "main", 5) };
+					       FRAME(EXE, "start_worker", 6),
+					       FRAME(EXE, "main", 5) };
+static const struct snap_frame variables[] = {
+	FRAME(LIBC, "calloc", 21), FRAME(LD, "allocate_dtv", 22), FRAME(LIBC, "pthread_create", 3),
+	FRAME(EXE, "start_worker", 4), FRAME(EXE, "main", 5)
+};
 
 static struct snap_site threads(const struct snap_stack stack, uint64_t started, uint64_t running)
 {
