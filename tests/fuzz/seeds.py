@@ -7,6 +7,7 @@ Inputs that once broke something (broken-*) are found by the fuzzer, not made he
 import json
 import lzma
 import os
+import re
 import struct
 import subprocess
 import tempfile
@@ -423,6 +424,15 @@ def rules():
     put("rules", "unended", b"image * \"open\n")
 
 
+def messages():
+    """What node, PostgreSQL and others said on sockets, as the unit test has it."""
+    path = os.path.join(HERE, "../../unit/fixtures/protocol_messages.h")
+    for name, body in re.findall(r"captured (\w+) = \{(.*?)\};", read(path).decode(), re.S):
+        written, length, have, numbers = [x.strip() for x in body.split(",", 3)]
+        data = bytes(int(x, 16) for x in re.findall(r"0x[0-9a-f]{2}", numbers))
+        put("protocol", name, bytes([written == "true", min(int(length) - len(data), 255)]) + data)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         elf(folder)
@@ -441,6 +451,7 @@ def main():
     hsperf()
     heaps()
     rules()
+    messages()
 
 
 main()
