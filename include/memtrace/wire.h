@@ -493,6 +493,54 @@ struct mt_fd {
 	__u8 name[112]; /* unix socket path (its own, else its peer's) or the file's last name */
 };
 
+/*
+ * The first bytes of what went over a socket: in a ring buffer of their own, classified by the
+ * first who reads them (collect/sniff.c) and seen by nobody else.
+ */
+#define MT_SNIFF_BYTES 128u	   /* of a message, at most; a power of two */
+#define MT_SNIFFED 3		   /* messages of a socket in each direction, in one window */
+#define MT_TALKS_MAX 16384u	   /* sockets that are remembered */
+#define MT_PLAIN_MAX 4096u	   /* threads between SSL_write() and the socket */
+#define MT_SNIFF_RING (256u << 10) /* bytes */
+enum mt_sniff_how {
+	MT_SNIFF_BUFFER = 1,   /* (fd, buffer, ...) */
+	MT_SNIFF_IOVS = 2,     /* (fd, iovec, count) */
+	MT_SNIFF_MESSAGE = 3,  /* (fd, msghdr) */
+	MT_SNIFF_MESSAGES = 4, /* (fd, mmsghdr, ...) */
+};
+#define MT_SNIFF_HOW 7
+#define MT_SNIFF_WRITES 8
+
+/* Of one socket: what was looked at. User space sets `done`. */
+struct mt_talk {
+	__u32 window;	    /* in which the next two were counted */
+	__u8 read, written; /* messages */
+	__u8 done;
+	__u8 reserved;
+};
+
+static inline __u64 mt_talk_key(__u64 inode, __u32 asid)
+{
+	return (inode & 0xffffffffffffull) | (__u64)asid << 48;
+}
+
+enum mt_plain {
+	MT_PLAIN_TEXT = 1,    /* no socket: what the thread gave to SSL_write() */
+	MT_PLAIN_WRITTEN = 2, /* the socket that it was written to, encrypted */
+};
+struct mt_sniff {
+	__u64 time_ns;
+	__u64 inode; /* of the socket */
+	__u64 len;   /* of the message */
+	__u32 tgid;
+	__u32 tid;
+	__u32 asid;
+	__u16 have;			/* bytes below, at most MT_SNIFF_BYTES */
+	__u8 written;			/* by the process; else read */
+	__u8 plain;			/* enum mt_plain */
+	__u8 bytes[2 * MT_SNIFF_BYTES]; /* half of it is room for the verifier's arithmetic */
+};
+
 /* Set before load, read-only afterwards. */
 struct mt_config {
 	__u64 boot_ns; /* CLOCK_MONOTONIC at start: epoch 0 of births */
@@ -531,6 +579,8 @@ _Static_assert(sizeof(struct mt_plumbing) == 8 + 16 * (MT_PLUMBING_RANGES + MT_B
 _Static_assert(sizeof(struct mt_layout) == 8 + 48 * MT_LAYOUT_MAPPINGS, "wire");
 _Static_assert(sizeof(struct mt_syscall) == 8, "wire");
 _Static_assert(sizeof(struct mt_fd) == 168, "wire");
+_Static_assert(sizeof(struct mt_talk) == 8, "wire");
+_Static_assert(sizeof(struct mt_sniff) == 40 + 2 * MT_SNIFF_BYTES, "wire");
 #endif
 
 #endif

@@ -20,6 +20,7 @@
 #include "app/output.h"
 #include "app/rules_file.h"
 #include "app/preload.h"
+#include "app/sniffing.h"
 #include "app/start_info.h"
 #include "app/tracee.h"
 #include "app/watching.h"
@@ -57,6 +58,7 @@ struct app {
 	struct launch launch;
 	struct cost cost;
 	struct watching watching;
+	struct sniffing sniffing;
 	struct holding holding;
 	struct loop_source *hold_timer; /* the loop's */
 
@@ -273,6 +275,7 @@ static int add_tracee(struct app *a, uint32_t pid, uint32_t parent, uint32_t asi
 	tracee_head(t, clock_monotonic_ns(), clock_realtime_ns(), &head);
 	check_output(a, start_info_send(t, a->output.sink, &head));
 	tell_process(a, t, PROCESS_ATTACH, NULL);
+	sniffing_add(&a->sniffing, clock_monotonic_ns());
 	return 0;
 }
 
@@ -446,6 +449,7 @@ static int on_timer(void *ctx, uint64_t expirations)
 		if (a->tracee[i]->alive && !a->tracee[i]->ended)
 			sweeping_look(a->tracee[i], clock_monotonic_ns());
 	now_ns = clock_monotonic_ns();
+	sniffing_look(&a->sniffing, a->tracee, a->tracee_count, now_ns);
 	report = now_ns >= a->report_due_ns;
 	tick = report || now_ns >= a->tick_due_ns;
 	if (tick || now_ns >= a->account_due_ns) /* a tick judges what is, not a second ago */
@@ -678,6 +682,8 @@ static int start(struct app *a, struct err *err)
 	r = start_kernel_side(a, err);
 	if (!r)
 		r = start_user_side(a);
+	if (!r)
+		sniffing_start(&a->sniffing, &a->run);
 	if (!r)
 		holding_start(&a->holding, &a->run, on_held, a);
 	if (!r)

@@ -24,6 +24,7 @@ void collector_free(struct collector *c)
 		bpf_link__destroy(c->tracepoints[i]);
 	collector_watch_done(c);
 	collector_work_done(c);
+	collector_set_sniffers(c, false);
 	ring_buffer__free(c->ring);
 	unwind_free(c->unwind);
 	free(c->usdt_spec);
@@ -95,6 +96,7 @@ static void choose_programs(struct memtrace_bpf *s, const struct features *f)
 	bpf_program__set_autoload(s->progs.mt_fork, true);
 	bpf_program__set_autoload(s->progs.mt_exec, true);
 	bpf_program__set_autoload(s->progs.mt_exit, true);
+	bpf_program__set_autoload(s->progs.mt_sniff_exit, true);
 	bpf_program__set_autoload(s->progs.mt_end_block, true);
 	if (f->has[FEATURE_page_faults]) {
 		bpf_program__set_autoload(s->progs.mt_fault_user, true);
@@ -112,6 +114,7 @@ static void choose_programs(struct memtrace_bpf *s, const struct features *f)
 		want(s->progs.mt_free_enter, multi);
 		want(s->progs.mt_usdt_alloc, multi);
 		want(s->progs.mt_usdt_free, multi);
+		want(s->progs.mt_sniff_plain, multi);
 	}
 	if (f->has[FEATURE_uprobe_session])
 		want_session(s->progs.mt_alloc_session);
@@ -174,6 +177,7 @@ static int load(struct collector *c, const struct collector_cfg *cfg, struct err
 	c->bucket_bits = c->skel->rodata->cfg.bucket_bits;
 	choose_programs(c->skel, cfg->features);
 	choose_syscalls(c->skel);
+	collector_choose_sniffed(c->skel);
 	r = memtrace_bpf__load(c->skel);
 	if (r)
 		return err_set(err, r == -EPERM || r == -ENOMEM ? r : -EOPNOTSUPP,
@@ -234,6 +238,9 @@ int collector_new(const struct collector_cfg *cfg, collector_record_fn fn, void 
 	c->ring = ring_buffer__new(bpf_map__fd(c->skel->maps.events), fn, ctx, NULL);
 	if (!c->ring)
 		return err_set(err, -errno, "cannot open the ring buffer (%s)", strerror(errno));
+	r = collector_open_sniffers(c);
+	if (r)
+		return err_set(err, r, "cannot open the ring buffer of sockets (%s)", strerror(-r));
 	collector_listen(c);
 	*ret = steal(c);
 	return 0;

@@ -12,6 +12,7 @@
 #include "collect/features.h"
 #include "collect/keeper.h"
 #include "collect/unwind.h"
+#include "decode/protocol.h"
 #include "memtrace/wire.h"
 
 struct collector; /* opaque */
@@ -191,6 +192,24 @@ int collector_counters(const struct collector *c, uint64_t ret[MT_CNT_MAX]);
 
 /* The descriptor table of a process; *ret is to be freed. -EOPNOTSUPP without the iterator. */
 int collector_fds(struct collector *c, uint32_t tgid, struct mt_fd **ret, size_t *ret_count);
+
+/*
+ * The sniffers: what is spoken on sockets, told from the first bytes of a few messages of each
+ * (protocol.h). The bytes are looked at here and go no further. While they are in, every system
+ * call of the machine pays about 0.1 us; to be put in for a few seconds only. Each time sockets
+ * that are not done are looked at again. The listener is called from collector_poll().
+ */
+struct collector_said {
+	uint32_t tgid, asid;
+	uint64_t inode; /* of the socket */
+	struct protocol_verdict verdict;
+};
+typedef void (*collector_said_fn)(void *ctx, const struct collector_said *said);
+void collector_listen_sniffers(struct collector *c, collector_said_fn fn, void *ctx);
+int collector_set_sniffers(struct collector *c, bool on);
+bool collector_has_sniffers(const struct collector *c);
+/* It is known what is spoken there: the socket is looked at no more. */
+int collector_set_talk_done(struct collector *c, uint32_t asid, uint64_t inode);
 
 /* Removes the live blocks of an address space that is gone. */
 void collector_purge(struct collector *c, uint32_t asid);

@@ -46,6 +46,18 @@ struct common_file {
 	struct common_file *next;
 };
 
+/* What threads gave to SSL_write() last: what it was, not its bytes. */
+#define SNIFF_THREADS 256u
+struct collector_sniff {
+	struct bpf_link *hook; /* owned; NULL while they are out */
+	collector_said_fn fn;
+	void *ctx; /* borrowed */
+	struct {
+		uint32_t tid;
+		struct protocol_verdict verdict;
+	} plain[SNIFF_THREADS];
+};
+
 struct collector {
 	struct memtrace_bpf *skel;	 /* owned */
 	struct keeper *keeper;		 /* borrowed */
@@ -55,6 +67,7 @@ struct collector {
 	struct bpf_link *fault_hooks[2]; /* owned; NULL while no process's faults are followed */
 	uint32_t *faults_of;		 /* owned: processes whose faults are */
 	size_t faults_count, faults_room;
+	struct collector_sniff sniff;
 	struct probe_link *links;    /* owned, newest first */
 	struct common_file *commons; /* owned */
 	const uint32_t *expected;    /* borrowed */
@@ -90,6 +103,9 @@ struct collector {
 void collector_drop_faults(struct collector *c, uint32_t tgid);
 /* Everything that collector_work.c attached. */
 void collector_work_done(struct collector *c);
+/* Adds their ring to the collector's; says which system calls carry what. */
+int collector_open_sniffers(struct collector *c);
+void collector_choose_sniffed(struct memtrace_bpf *skel);
 /* Everything that collector_watch.c attached. */
 void collector_watch_done(struct collector *c);
 

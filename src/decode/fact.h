@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "decode/protocol.h"
+
 #define FACT_PATH_BYTES 256	/* longer paths keep their tail */
 #define FACT_UNKNOWN UINT64_MAX /* in a byte or count field: could not be measured */
 
@@ -64,6 +66,13 @@ enum fd_kind {
 	FD_OTHER,
 };
 
+/* How it is known what is spoken on a socket. */
+enum talk_how {
+	TALK_UNKNOWN = 0,
+	TALK_CONTENT, /* by its first bytes, see protocol.h */
+	TALK_ALIKE,   /* as on others of the same server, or of the same listening socket */
+};
+
 /* One open descriptor, from the task_file iterator or, without it, /proc/PID/fd. */
 struct fd_fact {
 	int32_t fd;
@@ -76,6 +85,8 @@ struct fd_fact {
 	bool listening;
 	uint64_t kernel_bytes; /* socket memory in the kernel; FACT_UNKNOWN when not measured */
 	char path[108];	       /* unix socket: its or its peer's path; "" otherwise */
+	struct protocol_verdict talk; /* what is spoken on a socket */
+	enum talk_how talk_how;
 };
 
 #define MODULE_SEGMENTS 8

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "model/sat.h"
+#include "model/talks.h"
 #include "model/vec.h"
 
 #define PAGE_FDS 256
@@ -57,6 +58,7 @@ struct fds {
 	struct page *page[PAGES]; /* owned */
 	size_t pages, page_limit;
 	size_t live;
+	struct talks *talks;  /* owned */
 	struct fd_fact *fact; /* owned, as last read */
 	size_t facts;
 	uint64_t facts_ns;
@@ -70,9 +72,12 @@ struct fds {
 int fds_new(size_t limit, struct fds **ret)
 {
 	struct fds *t = calloc(1, sizeof(*t));
+	int r = t ? talks_new(limit, &t->talks) : -ENOMEM;
 
-	if (!t)
-		return -ENOMEM;
+	if (r) {
+		free(t);
+		return r;
+	}
 	t->page_limit = limit / PAGE_FDS + (limit % PAGE_FDS != 0);
 	*ret = t;
 	return 0;
@@ -98,6 +103,7 @@ void fds_free(struct fds *t)
 		closing_done(&t->closing[i]);
 	free(t->closing);
 	free(t->fact);
+	talks_free(t->talks);
 	free(t);
 }
 
@@ -394,6 +400,7 @@ int fds_set_facts(struct fds *t, const struct fd_fact *fact, size_t n, uint64_t 
 		e->fact = (uint32_t)i + 1;
 	}
 	facts_sweep(t, now_ns);
+	talks_keep(t->talks, fact, n, now_ns);
 	if (refused > t->facts_refused)
 		t->facts_refused = refused;
 	t->complete = refused == 0;
@@ -402,6 +409,7 @@ int fds_set_facts(struct fds *t, const struct fd_fact *fact, size_t n, uint64_t 
 
 static void entry_describe(const struct fds *t, int fd, const struct entry *e, struct fd_entry *ret)
 {
+	const struct protocol_verdict *talk = talks_find(t->talks, e->inode);
 	struct fd_fact *f = &ret->fact;
 
 	if (e->fact)
@@ -418,8 +426,23 @@ static void entry_describe(const struct fds *t, int fd, const struct entry *e, s
 		memcpy(f->peer_addr, e->peer->addr, sizeof(f->peer_addr));
 		memcpy(f->path, e->peer->path, sizeof(f->path));
 	}
+	if (talk && f->kind == FD_SOCKET) {
+		f->talk = *talk;
+		f->talk_how = TALK_CONTENT;
+	}
 	ret->site = e->site;
 	ret->opened_ns = e->opened_ns;
+}
+
+int fds_add_talk(struct fds *t, uint64_t inode, const struct protocol_verdict *v, uint64_t now_ns,
+		 struct protocol_verdict *ret)
+{
+	return talks_add(t->talks, inode, v, now_ns, ret);
+}
+
+size_t fds_count_unknown(const struct fds *t)
+{
+	return talks_count_unknown(t->talks, t->fact, t->facts);
 }
 
 bool fds_next(const struct fds *t, int *number, struct fd_entry *ret)

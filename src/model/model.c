@@ -408,6 +408,21 @@ int model_set_fds(struct model *m, uint32_t pid, const struct fd_fact *fact, siz
 	return p ? fds_set_facts(p->fds, fact, n, now_ns) : -ESRCH;
 }
 
+int model_add_talk(struct model *m, uint32_t pid, uint64_t inode, const struct protocol_verdict *v,
+		   uint64_t now_ns, struct protocol_verdict *ret)
+{
+	struct proc *p = procs_find(m, pid);
+
+	return p ? fds_add_talk(p->fds, inode, v, now_ns, ret) : -ESRCH;
+}
+
+size_t model_unknown_sockets(const struct model *m, uint32_t pid)
+{
+	const struct proc *p = procs_find(m, pid);
+
+	return p ? fds_count_unknown(p->fds) : 0;
+}
+
 int model_ranges(struct model *m, uint32_t pid, struct residency **ret, size_t *ret_n)
 {
 	struct proc *p = procs_find(m, pid);

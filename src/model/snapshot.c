@@ -15,6 +15,7 @@
 #include "model/procs.h"
 #include "model/sat.h"
 #include "model/site_estimate.h"
+#include "model/talks.h"
 
 /* A snapshot with the memory that it points to. */
 struct kept_snapshot {
@@ -351,10 +352,11 @@ static int build_fds(struct build *b)
 {
 	const struct fds *t = b->p->fds;
 	struct snap_fd *out = arena_alloc(b->arena, fds_count(t), sizeof(*out));
+	auto_free struct fd_fact **fact = calloc(fds_count(t) + 1, sizeof(fact[0]));
 	struct fd_entry e;
 	size_t n = 0;
 
-	if (!out)
+	if (!out || !fact)
 		return -ENOMEM;
 	for (int number = 0; n < fds_count(t) && fds_next(t, &number, &e);)
 		out[n++] = (struct snap_fd){
@@ -362,10 +364,12 @@ static int build_fds(struct build *b)
 			.site_id = e.site ? e.site->id : 0,
 			.opened_s = e.opened_ns ? ns_between_s(b->p->since_ns, e.opened_ns) : NAN,
 		};
+	for (size_t i = 0; i < n; i++)
+		fact[i] = &out[i].fact;
 	b->s->fds = out;
 	b->s->fd_count = n;
 	b->s->fds_known = fds_is_complete(t);
-	return 0;
+	return talks_compare(fact, n);
 }
 
 static void build_process(struct build *b)

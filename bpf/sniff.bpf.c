@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-2.0-only
+ *
+ * The first bytes of what traced processes read from and write to sockets, for a few messages of
+ * each socket, so that user space can tell what is spoken there. Attached in windows only; what is
+ * out costs nothing. A message is looked at when its call has returned: its bytes are in the
+ * caller's buffer then, whichever way they went. Sockets are known by their inode number: no close
+ * need be followed.
+ * Not seen: sendfile, splice, io_uring; of sendmmsg and recvmmsg all but the first message.
+ */
+#include "core.bpf.h"
+#include "compat.bpf.h"
+
+#define S_IFMT_MASK 0170000
+#define S_IFSOCK 0140000
+#define SNIFF_IOVS 4
+#define MSG_IOV 16 /* offsets in struct msghdr */
+#define MSG_IOVLEN 24
+#define MMSG_LEN 56 /* in struct mmsghdr */
+#define TLS_DATA 0x17
+#define SNIFF_WAS_PLAIN 16 /* in sniff_call.how */
+
+struct mt_talks_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MT_TALKS_MAX);
+	__type(key, __u64); /* mt_talk_key() */
+	__type(value, struct mt_talk);
+} talks SEC(".maps");
+
+/* Payload has a ring of its own: nothing that stores or prints records reads it. */
+struct mt_sniffs_map {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, MT_SNIFF_RING);
+} sniffs SEC(".maps");
+
+/* Threads that have just given plaintext to SSL_write(). */
+struct mt_plain_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MT_PLAIN_MAX);
+	__type(key, __u32); /* thread id */
+	__type(value, __u32);
+} plain SEC(".maps");
+
+/* What of a system call is looked at, enum mt_sniff_how | MT_SNIFF_WRITES; by its number. */
+const volatile __u8 sniffed[MT_SYSCALLS] = {};
+/* Counts windows: in each of them a socket may be looked at again. */
+__u32 sniff_window = 0;
+
+/* What is looked at; kept small, the BPF stack is. */
+struct sniff_call {
+	struct pt_regs *regs;
+	__u64 len;
+	__u64 inode;
+	__u32 asid;
+	__u32 how;
+};
+
+/* The inode number of a socket, 0: it is none. */
+static __noinline __u64 socket_of(__u32 fd)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file *file = NULL;
+
+	if (!table || fd >= BPF_CORE_READ(table, max_fds))
+		return 0;
+	if (bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + fd) || !file)
+		return 0;
+	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT_MASK) != S_IFSOCK)
+		return 0;
+	return BPF_CORE_READ(file, f_inode, i_ino);
+}
+
+/* Whether another message of a socket is to be looked at, which counts it. */
+static __noinline int is_wanted(__u64 inode, __u32 asid, __u32 writes)
+{
+	__u64 key = mt_talk_key(inode, asid);
+	struct mt_talk *t = bpf_map_lookup_elem(&talks, &key), fresh = {};
+	__u32 window = *(volatile __u32 *)&sniff_window;
+
+	if (!t) {
+		fresh.window = window;
+		if (writes)
+			fresh.written = 1;
+		else
+			fresh.read = 1;
+		if (bpf_map_update_elem(&talks, &key, &fresh, BPF_NOEXIST))
+			count(MT_CNT_sniff_full); /* or another thread was quicker */
+		return 1;
+	}
+	if (t->window != window) {
+		t->window = window;
+		t->read = t->written = 0;
+	}
+	if (t->done || (writes ? t->written : t->read) >= MT_SNIFFED)
+		return 0;
+	if (writes)
+		t->written++;
+	else
+		t->read++;
+	return 1;
+}
+
+/* Adds user memory to a record, as much as it has room for. */
+static __noinline int bytes_add(struct mt_sniff *e, __u64 from, __u64 len)
+{
+	__u32 at = e->have, n = len;
+
+	if (at >= MT_SNIFF_BYTES)
+		return 0;
+	if (len > MT_SNIFF_BYTES - at)
+		n = MT_SNIFF_BYTES - at;
+	n &= 2 * MT_SNIFF_BYTES - 1;
+	at &= MT_SNIFF_BYTES - 1;
+	if (n > MT_SNIFF_BYTES || n == 0)
+		return 0;
+	if (bpf_probe_read_user(e->bytes + at, n, (const void *)from)) {
+		count(MT_CNT_sniff_unreadable);
+		return 0;
+	}
+	e->have = at + n;
+	return 0;
+}
+
+struct user_iovec {
+	__u64 base;
+	__u64 len;
+};
+
+static __noinline int iovs_add(struct mt_sniff *e, __u64 iov, __u64 count_of)
+{
+	struct user_iovec v;
+	__u64 left = e->len;
+
+	for (int i = 0; i < SNIFF_IOVS; i++) {
+		if ((__u64)i >= count_of || left == 0 || e->have >= MT_SNIFF_BYTES)
+			break;
+		if (bpf_probe_read_user(&v, sizeof(v), (const void *)(iov + i * sizeof(v)))) {
+			count(MT_CNT_sniff_unreadable);
+			break;
+		}
+		if (v.len > left)
+			v.len = left;
+		bytes_add(e, v.base, v.len);
+		left -= v.len;
+	}
+	return 0;
+}
+
+/* The parts of a message that a header names. */
+static __noinline int message_add(struct mt_sniff *e, __u64 msg)
+{
+	__u64 iov = 0, n = 0;
+
+	if (bpf_probe_read_user(&iov, sizeof(iov), (const void *)(msg + MSG_IOV)) ||
+	    bpf_probe_read_user(&n, sizeof(n), (const void *)(msg + MSG_IOVLEN))) {
+		count(MT_CNT_sniff_unreadable);
+		return 0;
+	}
+	return iovs_add(e, iov, n);
+}
+
+/*
+ * Whether the thread gave plaintext to SSL_write() and wrote nothing since: this write is what was
+ * made of it. Asked at every write, as some write what no SSL_write() made.
+ */
+static __noinline int was_plain(__u32 writes)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+
+	return writes && bpf_map_delete_elem(&plain, &tid) == 0;
+}
+
+static __noinline int sniff_fill(struct mt_sniff *e, struct sniff_call *c)
+{
+	struct pt_regs *regs = c->regs;
+	__u64 at = PT_REGS_PARM2_CORE_SYSCALL(regs);
+	__u32 len = 0;
+
+	switch (c->how & MT_SNIFF_HOW) {
+	case MT_SNIFF_BUFFER: return bytes_add(e, at, e->len);
+	case MT_SNIFF_IOVS: return iovs_add(e, at, PT_REGS_PARM3_CORE_SYSCALL(regs));
+	case MT_SNIFF_MESSAGE: return message_add(e, at);
+	case MT_SNIFF_MESSAGES:
+		bpf_probe_read_user(&len, sizeof(len), (const void *)(at + MMSG_LEN));
+		e->len = len;
+		return message_add(e, at);
+	}
+	return 0;
+}
+
+/* The reader comes by itself a few times a second, and is woken when the buffer fills up. */
+static __always_inline __u64 sniff_flags(void)
+{
+	return bpf_ringbuf_query(&sniffs, BPF_RB_AVAIL_DATA) > MT_SNIFF_RING / 4
+		       ? BPF_RB_FORCE_WAKEUP
+		       : BPF_RB_NO_WAKEUP;
+}
+
+static __noinline int sniff_send(struct sniff_call *c)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct mt_sniff *e = bpf_ringbuf_reserve(&sniffs, sizeof(*e), 0);
+
+	if (!e) {
+		count(MT_CNT_sniff_ring_full);
+		return 0;
+	}
+	__builtin_memset(e, 0, sizeof(*e));
+	e->time_ns = bpf_ktime_get_ns();
+	e->inode = c->inode;
+	e->len = c->len;
+	e->tgid = id >> 32;
+	e->tid = id;
+	e->asid = c->asid;
+	e->written = (c->how & MT_SNIFF_WRITES) != 0;
+	sniff_fill(e, c);
+	if ((c->how & SNIFF_WAS_PLAIN) && e->bytes[0] == TLS_DATA && e->bytes[1] == 3)
+		e->plain = MT_PLAIN_WRITTEN;
+	bpf_ringbuf_submit(e, sniff_flags());
+	return 0;
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(mt_sniff_exit, struct pt_regs *regs, long ret)
+{
+	struct sniff_call c = { .regs = regs, .len = ret };
+	struct mt_proc *p;
+
+	c.how = sniffed[syscall_number(regs) & (MT_SYSCALLS - 1)];
+	if (!c.how || ret <= 0)
+		return 0;
+	p = proc_find(bpf_get_current_pid_tgid() >> 32);
+	if (!p)
+		return 0;
+	c.asid = p->asid;
+	c.inode = socket_of(PT_REGS_PARM1_CORE_SYSCALL(regs));
+	if (!c.inode)
+		return 0;
+	if (was_plain(c.how & MT_SNIFF_WRITES))
+		c.how |= SNIFF_WAS_PLAIN;
+	if (!is_wanted(c.inode, c.asid, (c.how & MT_SNIFF_WRITES) != 0))
+		return 0;
+	return sniff_send(&c);
+}
+
+/* int SSL_write(SSL *ssl, const void *buf, int num), and SSL_write_ex() with a size_t. */
+SEC("?uprobe")
+int mt_sniff_plain(struct pt_regs *ctx)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct mt_proc *p = proc_find(id >> 32);
+	__u32 tid = id, one = 1;
+	struct mt_sniff *e;
+
+	if (!p || (__s32)PT_REGS_PARM3(ctx) <= 0)
+		return 0;
+	if (bpf_map_update_elem(&plain, &tid, &one, BPF_ANY)) {
+		count(MT_CNT_sniff_full);
+		return 0;
+	}
+	e = bpf_ringbuf_reserve(&sniffs, sizeof(*e), 0);
+	if (!e) {
+		count(MT_CNT_sniff_ring_full);
+		return 0;
+	}
+	__builtin_memset(e, 0, sizeof(*e));
+	e->time_ns = bpf_ktime_get_ns();
+	e->len = (__u32)PT_REGS_PARM3(ctx);
+	e->tgid = id >> 32;
+	e->tid = tid;
+	e->asid = p->asid;
+	e->written = 1;
+	e->plain = MT_PLAIN_TEXT;
+	bytes_add(e, PT_REGS_PARM2(ctx), e->len);
+	bpf_ringbuf_submit(e, sniff_flags());
+	return 0;
+}

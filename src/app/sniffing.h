@@ -1,0 +1,24 @@
+/*
+ * When it is listened to what sockets carry: at first for a while, and then for short windows while
+ * there are sockets of which it is not known what is spoken. In between nothing is in place.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct run;
+struct tracee;
+
+struct sniffing {
+	const struct run *run; /* borrowed */
+	uint64_t until_ns;     /* the window that is open closes */
+	uint64_t next_ns;      /* the next one may open */
+};
+
+/* run: borrowed, its collector and model are there. */
+void sniffing_start(struct sniffing *s, const struct run *run);
+/* A process was attached; at most one window in thirty seconds comes of it. */
+void sniffing_add(struct sniffing *s, uint64_t now_ns);
+/* A few times a second. */
+void sniffing_look(struct sniffing *s, struct tracee *const *tracee, size_t count, uint64_t now_ns);

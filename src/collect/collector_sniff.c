@@ -1,0 +1,128 @@
+/*
+ * The sniffers attached and taken out, and their records turned into verdicts on the spot: no byte
+ * of what was said on a socket leaves this file.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+
+#include "base/cleanup.h"
+#include "collect/collector_impl.h"
+
+#define KEPT_WINDOWS 10 /* a socket that was silent for so many is forgotten */
+
+static const struct sniffed_row {
+	uint32_t nr;
+	uint8_t how;
+} sniffed_rows[] = {
+#define SNIFFED(name, how_, writes) \
+	{ SYS_##name, MT_SNIFF_##how_ | ((writes) ? MT_SNIFF_WRITES : 0) },
+#include "memtrace/sniffed.def"
+#undef SNIFFED
+};
+
+void collector_choose_sniffed(struct memtrace_bpf *skel)
+{
+	for (size_t i = 0; i < sizeof(sniffed_rows) / sizeof(sniffed_rows[0]); i++)
+		if (sniffed_rows[i].nr < MT_SYSCALLS)
+			skel->rodata->sniffed[sniffed_rows[i].nr] = sniffed_rows[i].how;
+}
+
+/* What a message says by itself; PROTOCOL_NONE when it says nothing. */
+static struct protocol_verdict judge(const struct mt_sniff *e)
+{
+	struct protocol_message m = { .bytes = e->bytes,
+				      .have = e->have < MT_SNIFF_BYTES ? e->have : MT_SNIFF_BYTES,
+				      .len = e->len,
+				      .written = e->written };
+	struct protocol_verdict v = { .kind = PROTOCOL_NONE };
+
+	protocol_judge(&m, &v);
+	return v;
+}
+
+static int on_sniff(void *ctx, void *bytes, size_t len)
+{
+	struct collector_sniff *s = ctx;
+	const struct mt_sniff *e = bytes;
+	uint32_t slot;
+
+	if (len < sizeof(*e) || !s->fn)
+		return 0;
+	slot = e->tid % SNIFF_THREADS;
+	if (e->plain == MT_PLAIN_TEXT) {
+		s->plain[slot].tid = e->tid;
+		s->plain[slot].verdict = judge(e);
+		return 0;
+	}
+	struct collector_said said = {
+		.tgid = e->tgid, .asid = e->asid, .inode = e->inode, .verdict = judge(e)
+	};
+
+	if (e->plain == MT_PLAIN_WRITTEN && s->plain[slot].tid == e->tid)
+		protocol_join(&said.verdict, &s->plain[slot].verdict);
+	if (said.verdict.kind != PROTOCOL_NONE)
+		s->fn(s->ctx, &said);
+	return 0;
+}
+
+int collector_open_sniffers(struct collector *c)
+{
+	return ring_buffer__add(c->ring, bpf_map__fd(c->skel->maps.sniffs), on_sniff, &c->sniff);
+}
+
+void collector_listen_sniffers(struct collector *c, collector_said_fn fn, void *ctx)
+{
+	c->sniff.fn = fn;
+	c->sniff.ctx = ctx;
+}
+
+bool collector_has_sniffers(const struct collector *c)
+{
+	return c->sniff.hook != NULL;
+}
+
+/* Sockets that were not seen for long: nothing tells that they are closed. */
+static void forget_silent(struct collector *c, uint32_t window)
+{
+	struct bpf_map *talks = c->skel->maps.talks;
+	auto_free uint64_t *key = calloc(MT_TALKS_MAX, sizeof(*key));
+	size_t n = 0;
+
+	while (key && n < MT_TALKS_MAX &&
+	       bpf_map__get_next_key(talks, n ? &key[n - 1] : NULL, &key[n], sizeof(*key)) == 0)
+		n++;
+	for (size_t i = 0; key && i < n; i++) {
+		struct mt_talk t;
+
+		if (bpf_map__lookup_elem(talks, &key[i], sizeof(*key), &t, sizeof(t), 0) == 0 &&
+		    window - t.window > KEPT_WINDOWS)
+			bpf_map__delete_elem(talks, &key[i], sizeof(*key), 0);
+	}
+}
+
+int collector_set_sniffers(struct collector *c, bool on)
+{
+	if (on == collector_has_sniffers(c))
+		return 0;
+	if (!on) {
+		bpf_link__destroy(c->sniff.hook);
+		c->sniff.hook = NULL;
+		return 0;
+	}
+	forget_silent(c, ++c->skel->bss->sniff_window);
+	c->sniff.hook = bpf_program__attach(c->skel->progs.mt_sniff_exit);
+	return c->sniff.hook ? 0 : -errno;
+}
+
+int collector_set_talk_done(struct collector *c, uint32_t asid, uint64_t inode)
+{
+	uint64_t key = mt_talk_key(inode, asid);
+	struct mt_talk t = { .window = c->skel->bss->sniff_window, .done = 1 };
+
+	return bpf_map__update_elem(c->skel->maps.talks, &key, sizeof(key), &t, sizeof(t), BPF_ANY)
+		       ? -errno
+		       : 0;
+}
