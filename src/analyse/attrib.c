@@ -31,11 +31,18 @@ struct walk {
 	uint32_t kind_module;	    /* where that one is */
 };
 
+#define STAYED_S 5     /* requests that are answered end before */
+#define VOTERS_LEAST 4 /* sockets that came lately */
+
+struct votes {
+	uint64_t sockets, databases, websockets;
+};
+
 /* Sockets of one site that are open now. */
 struct tally {
 	uint64_t site_id;
 	size_t site; /* index into snapshot.sites */
-	uint64_t sockets, databases;
+	struct votes all, lately;
 };
 
 static const struct snap_module *frame_module(const struct snapshot *s, const struct snap_frame *f)
@@ -222,36 +229,61 @@ static int compare_tallies(const void *a, const void *b)
 	return (x->site_id > y->site_id) - (x->site_id < y->site_id);
 }
 
-/* Sockets by what is at their other end: one pass over the descriptors, joined by site id. */
+static void vote(struct votes *v, enum resource_class class)
+{
+	v->sockets++;
+	v->databases += class == CLASS_database_connections;
+	v->websockets += class == CLASS_websocket_connections;
+}
+
+/* Came in the second half of the time, and stayed: what gathers, where there is more that does not.
+ */
+static bool is_lately(const struct snapshot *s, const struct snap_fd *fd)
+{
+	return fd->opened_s >= s->elapsed_s / 2 && s->elapsed_s - fd->opened_s >= STAYED_S;
+}
+
+/* Sockets by what they are for: one pass over the descriptors, joined by site id. */
 static void count_sockets(const struct snapshot *s, struct tally *list, size_t count)
 {
 	size_t i;
 
 	for (i = 0; i < s->fd_count; i++) {
 		struct tally key = { .site_id = s->fds[i].site_id }, *t;
+		enum resource_class class;
 
 		if (s->fds[i].fact.kind != FD_SOCKET || !key.site_id)
 			continue;
 		t = bsearch(&key, list, count, sizeof(*list), compare_tallies);
 		if (!t)
 			continue;
-		t->sockets++;
-		t->databases += peers_find(&s->fds[i].fact).class == CLASS_database_connections;
+		class = peers_find(&s->fds[i].fact).class;
+		vote(&t->all, class);
+		if (is_lately(s, &s->fds[i]))
+			vote(&t->lately, class);
 	}
 }
 
-static void set_database_class(struct owner *owners, const struct tally *list, size_t count)
+/* One site of a server accepts websockets beside others, and leaks those that are not closed. */
+static void set_socket_class(struct owner *owners, const struct tally *list, size_t count)
 {
 	size_t i;
 
 	for (i = 0; i < count; i++) {
 		struct owner *o = &owners[list[i].site];
+		const struct votes *v =
+			list[i].lately.sockets >= VOTERS_LEAST ? &list[i].lately : &list[i].all;
 
-		if (list[i].databases <= list[i].sockets / 2)
+		if (v->databases > v->sockets / 2) {
+			o->class = CLASS_database_connections;
+			o->evidence = "most open sockets of this site lead to a database server";
+		} else if (v->websockets > v->sockets / 2) {
+			o->class = CLASS_websocket_connections;
+			o->evidence = "most open sockets of this site are websockets";
+		} else {
 			continue;
-		o->class = CLASS_database_connections;
+		}
 		o->confidence = 0.9;
-		o->evidence = "most open sockets of this site lead to a database server";
 	}
 }
 
@@ -320,6 +352,6 @@ int attrib_find_owners(const struct snapshot *s, struct owner *ret)
 		return 0;
 	qsort(tallies, count, sizeof(*tallies), compare_tallies);
 	count_sockets(s, tallies, count);
-	set_database_class(ret, tallies, count);
+	set_socket_class(ret, tallies, count);
 	return 0;
 }

@@ -241,6 +241,7 @@ static void fill_descriptors(const struct snapshot *s, struct ledger *l)
 {
 	static const enum resource_class counted[] = { CLASS_file_handles,
 						       CLASS_network_connections,
+						       CLASS_websocket_connections,
 						       CLASS_database_connections };
 	uint64_t counts[CLASS_MAX] = { 0 }, sockets = 0;
 	bool seen = s->fds_known || s->fd_count;
@@ -261,7 +262,6 @@ static void fill_descriptors(const struct snapshot *s, struct ledger *l)
 			row->why = "only descriptors whose opening or closing was seen";
 		}
 	}
-	l->rows[CLASS_websocket_connections] = unavailable("connections are not read");
 	l->rows[CLASS_kernel_socket_buffers] =
 		unavailable("the descriptor table could not be read");
 	if (seen)

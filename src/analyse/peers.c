@@ -1,6 +1,6 @@
 /*
- * Sockets by port and path. A port is a convention, not a proof: ports that other programs use
- * too have a lower confidence. What is said on the connection is not read here.
+ * Sockets by what is spoken, port and path. A port is a convention, not a proof: ports that other
+ * programs use too have a lower confidence.
  */
 #include "analyse/peers.h"
 
@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 
 #include "analyse/glob.h"
+
+#define LEAST_BELIEVED 0.6 /* below it what is spoken is a guess, and a port is a better one */
 
 struct port_rule {
 	uint16_t port;
@@ -40,17 +42,38 @@ static const struct path_rule path_rules[] = {
 
 static const uint8_t mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
+static const char *const kind_names[] = {
+	[FD_FILE] = "file",	  [FD_DIR] = "folder",	      [FD_PIPE] = "pipe",
+	[FD_SOCKET] = "socket",	  [FD_EVENTFD] = "eventfd",   [FD_EPOLL] = "epoll",
+	[FD_TIMERFD] = "timerfd", [FD_SIGNALFD] = "signalfd", [FD_INOTIFY] = "inotify",
+	[FD_MEMFD] = "memfd",	  [FD_IO_URING] = "io_uring", [FD_DEVICE] = "device",
+	[FD_OTHER] = "other",
+};
+
+static struct peer database(const char *product, double confidence, const char *evidence)
+{
+	return (struct peer){ CLASS_database_connections, product, product, confidence, evidence };
+}
+
+static struct peer network(const char *kind, double confidence, const char *evidence)
+{
+	return (struct peer){ CLASS_network_connections, kind, NULL, confidence, evidence };
+}
+
+static const struct port_rule *rule_of(uint16_t port)
+{
+	for (size_t i = 0; i < sizeof(port_rules) / sizeof(port_rules[0]); i++)
+		if (port_rules[i].port == port)
+			return &port_rules[i];
+	return NULL;
+}
+
 static struct peer find_port(uint16_t port)
 {
-	size_t i;
+	const struct port_rule *rule = rule_of(port);
 
-	for (i = 0; i < sizeof(port_rules) / sizeof(port_rules[0]); i++) {
-		if (port_rules[i].port == port)
-			return (struct peer){ CLASS_database_connections, port_rules[i].product,
-					      port_rules[i].confidence, "by the peer's port" };
-	}
-	return (struct peer){ CLASS_network_connections, NULL, 0.7,
-			      "the peer's port is no database port known" };
+	return rule ? database(rule->product, rule->confidence, "by the peer's port")
+		    : network("socket", 0.7, "the peer's port is no database port known");
 }
 
 static struct peer find_path(const char *path, size_t len)
@@ -59,24 +82,70 @@ static struct peer find_path(const char *path, size_t len)
 
 	for (i = 0; i < sizeof(path_rules) / sizeof(path_rules[0]); i++) {
 		if (glob_match(path_rules[i].path, path, len))
-			return (struct peer){ CLASS_database_connections, path_rules[i].product,
-					      0.9, "by the path of the unix socket" };
+			return database(path_rules[i].product, 0.9,
+					"by the path of the unix socket");
 	}
-	return (struct peer){ CLASS_network_connections, NULL, 0.7,
-			      "the unix socket has no path of a database known" };
+	return network("socket", 0.7, "the unix socket has no path of a database known");
+}
+
+static bool is_database(enum protocol kind)
+{
+	return kind == PROTOCOL_POSTGRESQL || kind == PROTOCOL_MYSQL || kind == PROTOCOL_REDIS ||
+	       kind == PROTOCOL_MONGODB || kind == PROTOCOL_MEMCACHED;
+}
+
+/* Databases that are spoken to in a way that others use, too: then the port says more. */
+static struct peer find_general(const struct fd_fact *f, const char *kind, const char *evidence)
+{
+	const struct port_rule *rule = f->talk.side == SIDE_SERVER ? NULL : rule_of(f->peer_port);
+	struct peer p;
+
+	if (rule)
+		return find_port(f->peer_port);
+	if (f->talk.kind == PROTOCOL_TLS && f->talk.side != SIDE_SERVER && f->family == AF_UNIX) {
+		p = find_path(f->path, strnlen(f->path, sizeof(f->path)));
+		if (p.product)
+			return p;
+	}
+	return network(kind, f->talk.confidence, evidence);
+}
+
+static struct peer find_talk(const struct fd_fact *f)
+{
+	const char *kind = protocol_name(f->talk.kind);
+	const char *evidence = f->talk_how == TALK_CONTENT
+				       ? "by what is said on it"
+				       : "as on other connections of the same server";
+
+	if (f->talk.kind == PROTOCOL_WEBSOCKET)
+		return (struct peer){ CLASS_websocket_connections, kind, NULL, f->talk.confidence,
+				      evidence };
+	if (!is_database(f->talk.kind))
+		return find_general(f, kind, evidence);
+	if (f->talk.side == SIDE_SERVER) /* the process is the database */
+		return network(kind, f->talk.confidence, evidence);
+	return database(kind, f->talk.confidence, evidence);
 }
 
 struct peer peers_find(const struct fd_fact *f)
 {
+	size_t kinds = sizeof(kind_names) / sizeof(kind_names[0]);
+
 	if (f->kind != FD_SOCKET)
-		return (struct peer){ CLASS_file_handles, NULL, 1, "not a socket" };
+		return (struct peer){ CLASS_file_handles,
+				      f->kind && f->kind < kinds ? kind_names[f->kind] : "other",
+				      NULL, 1, "not a socket" };
 	if (f->listening)
-		return (struct peer){ CLASS_network_connections, NULL, 1, "a listening socket" };
+		return network("listening", 1, "a listening socket");
+	if (f->talk_how != TALK_UNKNOWN && f->talk.confidence >= LEAST_BELIEVED)
+		return find_talk(f);
+	if (f->talk.side == SIDE_SERVER)
+		return network("socket", 0.7, "a listening socket accepted it");
 	if (f->family == AF_UNIX)
 		return find_path(f->path, strnlen(f->path, sizeof(f->path)));
 	if ((f->family == AF_INET || f->family == AF_INET6) && f->peer_port)
 		return find_port(f->peer_port);
-	return (struct peer){ CLASS_network_connections, NULL, 0.7, "a socket without a peer" };
+	return network("socket", 0.7, "a socket without a peer");
 }
 
 /* A terminated copy of a path with nothing in it that could disturb a terminal. */

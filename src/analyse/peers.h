@@ -1,6 +1,7 @@
 /*
- * The other end of a socket: a database server or something else, told by port or unix path, and
- * its address as text. Pure functions over one descriptor fact; paths are the target's own bytes.
+ * What a descriptor is, and the other end of a socket: told by what is spoken there, by port or
+ * unix path, and its address as text. Pure functions over one descriptor fact; paths are the
+ * target's own bytes.
  */
 #pragma once
 #include <stddef.h>
@@ -12,12 +13,17 @@
 
 struct peer {
 	enum resource_class class;
+	const char *kind;     /* "postgresql", "websocket", "listening", "file", ...; static */
 	const char *product;  /* "postgresql", ...; static; NULL when it is no database */
 	double confidence;    /* 0 to 1 */
 	const char *evidence; /* static text */
 };
 
-/* What a descriptor is: file_handles, database_connections or network_connections. */
+/*
+ * What a descriptor is: file_handles, database_connections, websocket_connections or
+ * network_connections. What is spoken goes before the peer's port and path; the connections of a
+ * database server itself are network_connections.
+ */
 struct peer peers_find(const struct fd_fact *f);
 
 /*
