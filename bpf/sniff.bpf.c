@@ -72,33 +72,33 @@ static __noinline __u64 socket_of(__u32 fd)
 	return BPF_CORE_READ(file, f_inode, i_ino);
 }
 
-/* Whether another message of a socket is to be looked at, which counts it. */
-static __noinline int is_wanted(__u64 inode, __u32 asid, __u32 writes)
+/* Whether another message is to be looked at, which counts it. */
+static __noinline int is_wanted(__u64 key, __u32 what)
 {
-	__u64 key = mt_talk_key(inode, asid);
 	struct mt_talk *t = bpf_map_lookup_elem(&talks, &key), fresh = {};
 	__u32 window = *(volatile __u32 *)&sniff_window;
+	__u8 *seen;
 
 	if (!t) {
 		fresh.window = window;
-		if (writes)
-			fresh.written = 1;
-		else
-			fresh.read = 1;
 		if (bpf_map_update_elem(&talks, &key, &fresh, BPF_NOEXIST))
 			count(MT_CNT_sniff_full); /* or another thread was quicker */
-		return 1;
+		t = bpf_map_lookup_elem(&talks, &key);
 	}
+	if (!t || t->done)
+		return 0;
 	if (t->window != window) {
 		t->window = window;
-		t->read = t->written = 0;
+		t->read = t->written = t->plain = 0;
 	}
-	if (t->done || (writes ? t->written : t->read) >= MT_SNIFFED)
+	seen = &t->read;
+	if (what & SNIFF_WAS_PLAIN)
+		seen = &t->plain;
+	else if (what & MT_SNIFF_WRITES)
+		seen = &t->written;
+	if (*seen >= MT_SNIFFED)
 		return 0;
-	if (writes)
-		t->written++;
-	else
-		t->read++;
+	++*seen;
 	return 1;
 }
 
@@ -240,7 +240,7 @@ int BPF_PROG(mt_sniff_exit, struct pt_regs *regs, long ret)
 		return 0;
 	if (was_plain(c.how & MT_SNIFF_WRITES))
 		c.how |= SNIFF_WAS_PLAIN;
-	if (!is_wanted(c.inode, c.asid, (c.how & MT_SNIFF_WRITES) != 0))
+	if (!is_wanted(mt_talk_key(c.inode, c.asid), c.how))
 		return 0;
 	return sniff_send(&c);
 }
@@ -254,7 +254,9 @@ int mt_sniff_plain(struct pt_regs *ctx)
 	__u32 tid = id, one = 1;
 	struct mt_sniff *e;
 
-	if (!p || (__s32)PT_REGS_PARM3(ctx) <= 0)
+	/* an SSL is known by its address, which is no inode number */
+	if (!p || (__s32)PT_REGS_PARM3(ctx) <= 0 ||
+	    !is_wanted(mt_talk_key(PT_REGS_PARM1(ctx), p->asid), SNIFF_WAS_PLAIN))
 		return 0;
 	if (bpf_map_update_elem(&plain, &tid, &one, BPF_ANY)) {
 		count(MT_CNT_sniff_full);

@@ -511,12 +511,11 @@ enum mt_sniff_how {
 #define MT_SNIFF_HOW 7
 #define MT_SNIFF_WRITES 8
 
-/* Of one socket: what was looked at. User space sets `done`. */
+/* Of one socket, or one SSL of OpenSSL's: what was looked at. User space sets `done`. */
 struct mt_talk {
-	__u32 window;	    /* in which the next two were counted */
-	__u8 read, written; /* messages */
+	__u32 window;		   /* in which the next three were counted */
+	__u8 read, written, plain; /* messages; written by SSL_write() */
 	__u8 done;
-	__u8 reserved;
 };
 
 static inline __u64 mt_talk_key(__u64 inode, __u32 asid)

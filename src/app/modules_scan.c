@@ -251,6 +251,44 @@ static int probe_allocators(struct tracee *t, int fd, const struct elf_file *f,
 	return 0;
 }
 
+struct tls_search {
+	const struct elf_file *f; /* borrowed */
+	uint64_t offset[COLLECTOR_PLAIN_POINTS];
+	size_t count;
+};
+
+static int take_tls(void *ctx, const struct elf_symbol *s)
+{
+	struct tls_search *search = ctx;
+	uint64_t offset;
+
+	if (s->ifunc || (strcmp(s->name, "SSL_write") != 0 && strcmp(s->name, "SSL_write_ex") != 0))
+		return 0;
+	if (elf_vaddr_to_offset(search->f, s->vaddr, &offset) ||
+	    (search->count && search->offset[0] == offset))
+		return 0;
+	search->offset[search->count++] = offset;
+	return search->count == COLLECTOR_PLAIN_POINTS;
+}
+
+/* Where plaintext goes into TLS: in OpenSSL's library, or in a program that contains it. */
+static void note_tls(struct tracee *t, int fd, const struct elf_file *f,
+		     const struct module_request *m)
+{
+	const char *name = file_name(m->path);
+	struct tls_search search = { .f = f };
+
+	if (t->tls.fd >= 0 || (!m->main_exe && fnmatch("libssl*.so*", name, 0) != 0 &&
+			       fnmatch("libnode.so*", name, 0) != 0))
+		return;
+	elf_each_function(f, take_tls, &search);
+	if (!search.count)
+		return;
+	t->tls.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	t->tls.count = search.count;
+	memcpy(t->tls.offset, search.offset, sizeof(t->tls.offset));
+}
+
 /* -ENOMEM: it stays pending, for the next scan. */
 static int learn(struct tracee *t, const struct module_request *m)
 {
@@ -268,6 +306,7 @@ static int learn(struct tracee *t, const struct module_request *m)
 		return 0;
 	}
 	elf_describe(f, &fact);
+	note_tls(t, fd, f, m);
 	r = probe_allocators(t, fd, f, m, &allocator, &fact);
 	if (r)
 		return r;

@@ -28,6 +28,18 @@ void sniffing_start(struct sniffing *s, const struct run *run)
 	collector_listen_sniffers(run->collector, on_said, s);
 }
 
+/* What is inside TLS: only where the process has sockets of which nothing else is known. */
+static void add_plain(struct sniffing *s, const struct tracee *t)
+{
+	int r;
+
+	if (t->tls.fd < 0 || !collector_has_sniffers(s->run->collector))
+		return;
+	r = collector_add_plain(s->run->collector, t->pid, t->tls.fd, t->tls.offset, t->tls.count);
+	if (r)
+		log_debug("process %u: SSL_write: %s", t->pid, strerror(-r));
+}
+
 static void open_window(struct sniffing *s, uint64_t now_ns, uint64_t length_ns)
 {
 	int r = collector_set_sniffers(s->run->collector, true);
@@ -39,27 +51,31 @@ static void open_window(struct sniffing *s, uint64_t now_ns, uint64_t length_ns)
 		s->until_ns = now_ns + length_ns;
 }
 
-void sniffing_add(struct sniffing *s, uint64_t now_ns)
+void sniffing_add(struct sniffing *s, const struct tracee *t, uint64_t now_ns)
 {
 	if (now_ns >= s->next_ns)
 		open_window(s, now_ns, FIRST_NS);
+	add_plain(s, t);
+}
+
+static bool has_unknown(const struct sniffing *s, const struct tracee *t)
+{
+	return !t->ended && t->alive && model_unknown_sockets(s->run->model, t->pid) > 0;
 }
 
 void sniffing_look(struct sniffing *s, struct tracee *const *tracee, size_t count, uint64_t now_ns)
 {
-	size_t unknown = 0;
-
 	if (s->until_ns && now_ns >= s->until_ns) {
 		collector_set_sniffers(s->run->collector, false);
 		s->until_ns = 0;
 	}
 	if (s->until_ns || now_ns < s->next_ns)
 		return;
-	for (size_t i = 0; i < count; i++)
-		if (!tracee[i]->ended && tracee[i]->alive)
-			unknown += model_unknown_sockets(s->run->model, tracee[i]->pid);
-	if (!unknown)
-		return;
-	log_debug("sockets: %zu of which it is not known what is spoken", unknown);
-	open_window(s, now_ns, WINDOW_NS);
+	for (size_t i = 0; i < count; i++) {
+		if (!has_unknown(s, tracee[i]))
+			continue;
+		if (!s->until_ns)
+			open_window(s, now_ns, WINDOW_NS);
+		add_plain(s, tracee[i]);
+	}
 }

@@ -19,6 +19,6 @@ struct sniffing {
 /* run: borrowed, its collector and model are there. */
 void sniffing_start(struct sniffing *s, const struct run *run);
 /* A process was attached; at most one window in thirty seconds comes of it. */
-void sniffing_add(struct sniffing *s, uint64_t now_ns);
+void sniffing_add(struct sniffing *s, const struct tracee *t, uint64_t now_ns);
 /* A few times a second. */
 void sniffing_look(struct sniffing *s, struct tracee *const *tracee, size_t count, uint64_t now_ns);

@@ -77,6 +77,7 @@ void tracee_free(struct tracee *t)
 	inner_free(t->inner);
 	code_names_drop(t);
 	close_fd(&t->vdso_fd);
+	close_fd(&t->tls.fd);
 	judge_free(t->judge);
 	free(t->cmdline);
 	free(t);
@@ -469,6 +470,7 @@ int tracee_new(const struct run *run, uint32_t pid, uint32_t asid, struct tracee
 	t->cpu_ratio = NAN;
 	t->alive = true;
 	t->vdso_fd = -1;
+	t->tls.fd = -1;
 	t->runtime = "none";
 	ledger_state_init(&t->ledger_state);
 	r = judge_new(&t->judge);
@@ -528,6 +530,7 @@ void tracee_executed(struct tracee *t, uint32_t asid)
 	t->allocator_count = 0;
 	t->plumbing_count = 0;
 	code_names_drop(t);
+	close_fd(&t->tls.fd);
 	memset(t->bare, 0, sizeof(t->bare));
 	memset(t->probed, 0, sizeof(t->probed));
 	memset(&t->java, 0, sizeof(t->java));

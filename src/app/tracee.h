@@ -126,6 +126,11 @@ struct tracee {
 	unsigned int fault_skip;      /* collector_set_fault_skip(), as last set */
 	uint64_t scan_due_ns;	      /* the same of a scan for new code */
 	int vdso_fd;		      /* owned: a copy of its [vdso]; -1 before */
+	struct {
+		int fd; /* owned: the file that has SSL_write() and its like; -1: none */
+		uint64_t offset[COLLECTOR_PLAIN_POINTS];
+		size_t count;
+	} tls;
 	struct perfmap_file *perfmap; /* owned; NULL while there is no generated code */
 	uint64_t perfmap_seen_ns;     /* the change of it that was last looked at */
 

@@ -208,6 +208,14 @@ typedef void (*collector_said_fn)(void *ctx, const struct collector_said *said);
 void collector_listen_sniffers(struct collector *c, collector_said_fn fn, void *ctx);
 int collector_set_sniffers(struct collector *c, bool on);
 bool collector_has_sniffers(const struct collector *c);
+/*
+ * While they are in: what a process gives to SSL_write() and its like, functions at these offsets
+ * of a file that it maps, tells what is inside its TLS connections. Out again with the sniffers.
+ * -ENOSPC: enough are in; -EOPNOTSUPP; -ESRCH.
+ */
+#define COLLECTOR_PLAIN_POINTS 2
+int collector_add_plain(struct collector *c, uint32_t tgid, int file,
+			const uint64_t offset[COLLECTOR_PLAIN_POINTS], size_t count);
 /* It is known what is spoken there: the socket is looked at no more. */
 int collector_set_talk_done(struct collector *c, uint32_t asid, uint64_t inode);
 

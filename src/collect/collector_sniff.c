@@ -103,11 +103,37 @@ static void forget_silent(struct collector *c, uint32_t window)
 	}
 }
 
+int collector_add_plain(struct collector *c, uint32_t tgid, int file,
+			const uint64_t offset[COLLECTOR_PLAIN_POINTS], size_t count)
+{
+	struct keeper_point point[COLLECTOR_PLAIN_POINTS] = {};
+	struct keeper_probes p = { .point = point,
+				   .count = count,
+				   .tgid = tgid,
+				   .file = file,
+				   .program = bpf_program__fd(c->skel->progs.mt_sniff_plain),
+				   .multi = c->multi };
+	int r;
+
+	if (!collector_has_sniffers(c) || c->sniff.probe_count == SNIFF_PROBES)
+		return -ENOSPC;
+	if (p.program < 0)
+		return -EOPNOTSUPP;
+	for (size_t i = 0; i < count; i++)
+		point[i].file_offset = offset[i];
+	r = keeper_attach(c->keeper, &p, &c->sniff.probe[c->sniff.probe_count]);
+	if (!r)
+		c->sniff.probe_count++;
+	return r;
+}
+
 int collector_set_sniffers(struct collector *c, bool on)
 {
 	if (on == collector_has_sniffers(c))
 		return 0;
 	if (!on) {
+		while (c->sniff.probe_count)
+			keeper_detach(c->keeper, c->sniff.probe[--c->sniff.probe_count]);
 		bpf_link__destroy(c->sniff.hook);
 		c->sniff.hook = NULL;
 		return 0;
