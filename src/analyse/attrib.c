@@ -32,7 +32,7 @@ struct walk {
 };
 
 #define STAYED_S 5     /* requests that are answered end before */
-#define VOTERS_LEAST 4 /* sockets that came lately */
+#define VOTERS_LEAST 4 /* sockets */
 
 struct votes {
 	uint64_t sockets, databases, websockets;
@@ -41,8 +41,8 @@ struct votes {
 /* Sockets of one site that are open now. */
 struct tally {
 	uint64_t site_id;
-	size_t site; /* index into snapshot.sites */
-	struct votes all, lately;
+	size_t site;			 /* index into snapshot.sites */
+	struct votes all, heard, lately; /* of which it was heard what is spoken */
 };
 
 static const struct snap_module *frame_module(const struct snapshot *s, const struct snap_frame *f)
@@ -229,11 +229,11 @@ static int compare_tallies(const void *a, const void *b)
 	return (x->site_id > y->site_id) - (x->site_id < y->site_id);
 }
 
-static void vote(struct votes *v, enum resource_class class)
+static void vote(struct votes *v, const struct peer *p)
 {
 	v->sockets++;
-	v->databases += class == CLASS_database_connections;
-	v->websockets += class == CLASS_websocket_connections;
+	v->databases += p->class == CLASS_database_connections;
+	v->websockets += p->class == CLASS_websocket_connections;
 }
 
 /* Came in the second half of the time, and stayed: what gathers, where there is more that does not.
@@ -250,18 +250,29 @@ static void count_sockets(const struct snapshot *s, struct tally *list, size_t c
 
 	for (i = 0; i < s->fd_count; i++) {
 		struct tally key = { .site_id = s->fds[i].site_id }, *t;
-		enum resource_class class;
+		struct peer p;
 
 		if (s->fds[i].fact.kind != FD_SOCKET || !key.site_id)
 			continue;
 		t = bsearch(&key, list, count, sizeof(*list), compare_tallies);
 		if (!t)
 			continue;
-		class = peers_find(&s->fds[i].fact).class;
-		vote(&t->all, class);
+		p = peers_find(&s->fds[i].fact);
+		vote(&t->all, &p);
+		if (s->fds[i].fact.talk_how == TALK_UNKNOWN)
+			continue;
+		vote(&t->heard, &p);
 		if (is_lately(s, &s->fds[i]))
-			vote(&t->lately, class);
+			vote(&t->lately, &p);
 	}
+}
+
+/* Those that were silent while somebody listened have no say, if enough others have. */
+static const struct votes *voters(const struct tally *t)
+{
+	if (t->lately.sockets >= VOTERS_LEAST)
+		return &t->lately;
+	return t->heard.sockets >= VOTERS_LEAST ? &t->heard : &t->all;
 }
 
 /* One site of a server accepts websockets beside others, and leaks those that are not closed. */
@@ -271,8 +282,7 @@ static void set_socket_class(struct owner *owners, const struct tally *list, siz
 
 	for (i = 0; i < count; i++) {
 		struct owner *o = &owners[list[i].site];
-		const struct votes *v =
-			list[i].lately.sockets >= VOTERS_LEAST ? &list[i].lately : &list[i].all;
+		const struct votes *v = voters(&list[i]);
 
 		if (v->databases > v->sockets / 2) {
 			o->class = CLASS_database_connections;

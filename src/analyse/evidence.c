@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "analyse/descriptors.h"
+
 struct text {
 	char s[48];
 };
@@ -166,12 +168,34 @@ static int add_process(const struct evidence *e, struct finding *f)
 	return 0;
 }
 
+/* Descriptors that are open at this moment. */
+static int add_held(const struct evidence *e, struct finding *f)
+{
+	const struct descriptors_held *h = e->held;
+	char oldest[48] = "", kernel[96] = "", kind[96] = "";
+
+	if (!h || !h->count)
+		return 0;
+	if (h->kind)
+		snprintf(kind, sizeof(kind), ", %s of kind %s", count_text((double)h->of_kind).s,
+			 h->kind);
+	if (isfinite(h->oldest_s))
+		snprintf(oldest, sizeof(oldest), ", the oldest for %.0f s", h->oldest_s);
+	if (h->kernel_bytes != FACT_UNKNOWN)
+		snprintf(kernel, sizeof(kernel), ", with %s of kernel memory beside the process's",
+			 bytes_text((double)h->kernel_bytes).s);
+	return evidence_add(f, "%s open now%s%s%s", count_text((double)h->count).s, kind, oldest,
+			    kernel);
+}
+
 int evidence_write(const struct evidence *e, struct finding *f)
 {
 	int r = add_lifetimes(e, f);
 
 	if (r == 0)
 		r = add_growth(e, f);
+	if (r == 0)
+		r = add_held(e, f);
 	if (r == 0 && isfinite(e->s->third_ratio))
 		r = evidence_add(f,
 				 "does not slow down: the last third grew %.2f times as much as "

@@ -16,6 +16,7 @@ struct evidence {
 	double external_growth_bytes;	     /* over the same window; NAN when not known */
 	double class_bytes_per_s;
 	const struct growth_opinion *process; /* may be NULL */
+	const struct descriptors_held *held;  /* of descriptors; NULL: of other things */
 };
 
 /* Appends sentences to f->evidence (owned by it). -ENOMEM: some may have been added. */

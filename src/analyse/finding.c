@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "analyse/descriptors.h"
 #include "analyse/evidence.h"
 #include "analyse/recommend.h"
 #include "analyse/records.h"
@@ -129,6 +130,7 @@ int finding_write(const struct finding_input *in, struct finding *ret)
 {
 	const struct owner *owner = NULL;
 	struct suspicion s = *in->s;
+	struct descriptors_held held;
 	struct evidence e = {
 		.s = in->s,
 		.kind = in->kind,
@@ -164,6 +166,12 @@ int finding_write(const struct finding_input *in, struct finding *ret)
 	f.size_bytes = finding_figure(s.size_bytes);
 	f.growth_bytes_per_s = s.bytes_per_s;
 	e.ended_threads = ended_threads(in, &f);
+	if (in->largest_count && (in->kind == MT_SITE_FD || in->kind == MT_SITE_SOCKET)) {
+		descriptors_of_sites(in->in->snap, f.path, f.path_count, &held);
+		e.held = &held;
+		if (held.kernel_bytes != FACT_UNKNOWN) /* what they pin */
+			f.size_bytes = held.kernel_bytes;
+	}
 	r = set_pattern(in, &f);
 	if (r == 0)
 		r = set_words(in, owner, &f);

@@ -60,6 +60,11 @@ static struct peer network(const char *kind, double confidence, const char *evid
 	return (struct peer){ CLASS_network_connections, kind, NULL, confidence, evidence };
 }
 
+static struct peer unknown(const char *evidence)
+{
+	return (struct peer){ CLASS_network_connections, "socket", NULL, 0.7, evidence };
+}
+
 static const struct port_rule *rule_of(uint16_t port)
 {
 	for (size_t i = 0; i < sizeof(port_rules) / sizeof(port_rules[0]); i++)
@@ -73,7 +78,7 @@ static struct peer find_port(uint16_t port)
 	const struct port_rule *rule = rule_of(port);
 
 	return rule ? database(rule->product, rule->confidence, "by the peer's port")
-		    : network("socket", 0.7, "the peer's port is no database port known");
+		    : unknown("the peer's port is no database port known");
 }
 
 static struct peer find_path(const char *path, size_t len)
@@ -85,7 +90,7 @@ static struct peer find_path(const char *path, size_t len)
 			return database(path_rules[i].product, 0.9,
 					"by the path of the unix socket");
 	}
-	return network("socket", 0.7, "the unix socket has no path of a database known");
+	return unknown("the unix socket has no path of a database known");
 }
 
 static bool is_database(enum protocol kind)
@@ -140,12 +145,12 @@ struct peer peers_find(const struct fd_fact *f)
 	if (f->talk_how != TALK_UNKNOWN && f->talk.confidence >= LEAST_BELIEVED)
 		return find_talk(f);
 	if (f->talk.side == SIDE_SERVER)
-		return network("socket", 0.7, "a listening socket accepted it");
+		return unknown("a listening socket accepted it");
 	if (f->family == AF_UNIX)
 		return find_path(f->path, strnlen(f->path, sizeof(f->path)));
 	if ((f->family == AF_INET || f->family == AF_INET6) && f->peer_port)
 		return find_port(f->peer_port);
-	return network("socket", 0.7, "a socket without a peer");
+	return unknown("a socket without a peer");
 }
 
 /* A terminated copy of a path with nothing in it that could disturb a terminal. */

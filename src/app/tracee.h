@@ -118,14 +118,14 @@ struct tracee {
 	uint64_t fact_ns;			  /* when fact was read */
 	uint64_t cpu_first_ns, cpu_first_at_ns;	  /* of the first tick */
 	uint64_t cpu_before_ns, cpu_before_at_ns; /* of the last tick */
-	double cpu_ratio;	      /* CPUs that the target uses; NAN when not known */
-	size_t files_pending;	      /* symbol tables to be loaded, as last told */
-	uint64_t debug_refused;	      /* debug files that could not be used, as last told */
-	bool fetch_told;	      /* that nothing can be fetched */
-	uint64_t inventory_due_ns;    /* not before: keeps the inventory's cost small */
-	unsigned int fault_skip;      /* collector_set_fault_skip(), as last set */
-	uint64_t scan_due_ns;	      /* the same of a scan for new code */
-	int vdso_fd;		      /* owned: a copy of its [vdso]; -1 before */
+	double cpu_ratio;	   /* CPUs that the target uses; NAN when not known */
+	size_t files_pending;	   /* symbol tables to be loaded, as last told */
+	uint64_t debug_refused;	   /* debug files that could not be used, as last told */
+	bool fetch_told;	   /* that nothing can be fetched */
+	uint64_t inventory_due_ns; /* not before: keeps the inventory's cost small */
+	unsigned int fault_skip;   /* collector_set_fault_skip(), as last set */
+	uint64_t scan_due_ns;	   /* the same of a scan for new code */
+	int vdso_fd;		   /* owned: a copy of its [vdso]; -1 before */
 	struct {
 		int fd; /* owned: the file that has SSL_write() and its like; -1: none */
 		uint64_t offset[COLLECTOR_PLAIN_POINTS];

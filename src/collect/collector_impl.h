@@ -50,7 +50,7 @@ struct common_file {
 #define SNIFF_THREADS 256u
 #define SNIFF_PROBES 16u
 struct collector_sniff {
-	struct bpf_link *hook; /* owned; NULL while they are out */
+	struct bpf_link *hook;	      /* owned; NULL while they are out */
 	uint32_t probe[SNIFF_PROBES]; /* of the keeper: on SSL_write() */
 	size_t probe_count;
 	collector_said_fn fn;

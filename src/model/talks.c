@@ -10,9 +10,10 @@
 #include "base/cleanup.h"
 
 #define ROOM_LEAST 64
-#define LISTENERS_MAX 32 /* sockets of one process that are looked at as such */
-#define ALIKE_SERVER 0.9 /* one address and port speak one protocol */
-#define ALIKE_CLIENT 0.7 /* a port may serve websockets beside HTTP */
+#define LISTENERS_MAX 32  /* sockets of one process that are looked at as such */
+#define ALIKE_SERVER 0.9  /* one address and port speak one protocol */
+#define ALIKE_CLIENT 0.75 /* a port may serve websockets beside HTTP */
+#define ALIKE_SHARE 0.9	  /* of those that are known */
 
 struct talk {
 	uint64_t inode; /* 0: empty */
@@ -201,9 +202,13 @@ static bool has_peer(const struct fd_fact *f)
 	return f->family == AF_UNIX ? f->path[0] : f->peer_port;
 }
 
-/* What all of a group speak of which it is known; NULL when they differ or none is. */
-static const struct protocol_verdict *common_talk(const struct group *g, size_t n)
+/* What nearly all of a group speak of which it is known; *ret_share of them do. NULL: they differ.
+ */
+static const struct protocol_verdict *common_talk(const struct group *g, size_t n,
+						  double *ret_share)
 {
+	size_t count[PROTOCOL_MAX] = {}, known = 0;
+	enum protocol most = PROTOCOL_NONE;
 	const struct protocol_verdict *v = NULL;
 
 	for (size_t i = 0; i < n; i++) {
@@ -211,23 +216,36 @@ static const struct protocol_verdict *common_talk(const struct group *g, size_t 
 
 		if (f->talk_how != TALK_CONTENT || f->talk.kind == PROTOCOL_TLS)
 			continue;
-		if (v && v->kind != f->talk.kind)
-			return NULL;
-		v = v && v->confidence >= f->talk.confidence ? v : &f->talk;
+		known++;
+		if (++count[f->talk.kind] > count[most])
+			most = f->talk.kind;
+	}
+	*ret_share = known ? (double)count[most] / (double)known : 0;
+	if (*ret_share < ALIKE_SHARE)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		const struct fd_fact *f = g[i].fact;
+
+		if (f->talk_how == TALK_CONTENT && f->talk.kind == most &&
+		    (!v || v->confidence < f->talk.confidence))
+			v = &f->talk;
 	}
 	return v;
 }
 
 static void tell_group(const struct group *g, size_t n)
 {
-	const struct protocol_verdict *v = common_talk(g, n);
+	double share, sure;
+	const struct protocol_verdict *v = common_talk(g, n, &share);
 
 	for (size_t i = 0; i < n; i++) {
 		struct fd_fact *f = g[i].fact;
 
 		if (v && (f->talk_how == TALK_UNKNOWN || f->talk.kind == PROTOCOL_TLS)) {
-			f->talk = *v;
-			f->talk.confidence *= g->accepted ? ALIKE_CLIENT : ALIKE_SERVER;
+			sure = share * (g->accepted ? ALIKE_CLIENT : ALIKE_SERVER);
+			f->talk = (struct protocol_verdict){ .kind = v->kind,
+							     .side = v->side,
+							     .confidence = v->confidence * sure };
 			f->talk_how = TALK_ALIKE;
 		}
 		if (g->accepted)

@@ -26,8 +26,8 @@ void talks_keep(struct talks *t, const struct fd_fact *fact, size_t n, uint64_t 
 size_t talks_count_unknown(const struct talks *t, const struct fd_fact *fact, size_t n);
 
 /*
- * Sockets of one table, in any order, of which nothing is known: they speak what all that are known
- * of the same server, or that came to the same listening socket, do. Those that came to one are
- * told to be a server's. Facts whose talk is known keep it. -ENOMEM: nothing changed.
+ * Sockets of one table, in any order, of which nothing is known: they speak what nearly all do
+ * that are known of the same server, or that came to the same listening socket. Those that came to
+ * one are told to be a server's. Facts whose talk is known keep it. -ENOMEM: nothing changed.
  */
 int talks_compare(struct fd_fact *const *fact, size_t n);

@@ -10,6 +10,7 @@
 
 #include "analyse/judge.h"
 #include "analyse/rules.h"
+#include "analyse/descriptors.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -215,6 +216,31 @@ static json_t *walk(const struct snapshot *s)
 	return r < 0 ? NULL : steal(o);
 }
 
+/* By kind and class: the connections of a database itself are other ones than those to it. */
+static json_t *descriptors(const struct analysis *a)
+{
+	struct descriptors_row row[DESCRIPTORS_KINDS_MAX];
+	size_t count = descriptors_count(a->snap, row);
+	json_auto_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		json_t *o = json_object();
+		int r;
+
+		if (json_array_append_new(list, o))
+			return NULL;
+		r = json_put_string(o, "kind", row[i].kind);
+		r |= json_put_string(o, "class", names_class(row[i].class));
+		r |= json_put_u64_if_known(o, "count", row[i].count);
+		r |= json_put_u64_if_known(o, "kernel_bytes", row[i].kernel_bytes);
+		r |= json_put_double_if_known(o, "confidence", row[i].confidence);
+		r |= json_put_string(o, "how", row[i].evidence);
+		if (r < 0)
+			return NULL;
+	}
+	return steal(list);
+}
+
 static json_t *allocator(const struct analysis *a)
 {
 	bool traced = a->snap->heap_traced;
@@ -278,6 +304,8 @@ int report_json_sample(const struct analysis *a, const struct overhead_info *ove
 	r |= json_put_double_or_null(o, "growth_bytes_per_s", growth);
 	r |= json_put_double_if_known(o, "window_s", window_s);
 	r |= json_put(o, "classes", classes(a));
+	if (a->snap->fd_count)
+		r |= json_put(o, "descriptors", descriptors(a));
 	r |= json_put_double_or_null(o, "coverage_ratio", a->ledger->coverage_ratio);
 	if (a->limits && a->limits->used_bytes >= 0 && a->limits->used_bytes < 0x1p63)
 		r |= json_put_u64_if_known(o, "limit_used_bytes", (uint64_t)a->limits->used_bytes);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "analyse/descriptors.h"
 #include "base/num.h"
 #include "analyse/module_name.h"
 #include "report/names.h"
@@ -237,6 +238,21 @@ void text_add_outside(struct strbuf *b, const struct analysis *a)
 		text_add_labelled(b, "outside RSS", strbuf_text(&t));
 }
 
+/* Sockets and files by what they are, in one line. */
+static void descriptor_row(struct strbuf *b, const struct analysis *a)
+{
+	struct descriptors_row row[DESCRIPTORS_KINDS_MAX];
+	size_t count = descriptors_count(a->snap, row);
+	auto_strbuf struct strbuf t = {};
+	char text[NUM_TEXT_BYTES];
+
+	for (size_t i = 0; i < count; i++)
+		strbuf_printf(&t, "%s%s %s", i ? ", " : "", num_format_count(row[i].count, text),
+			      row[i].kind);
+	if (count)
+		text_add_labelled(b, "descriptors", strbuf_text(&t));
+}
+
 /* Rows that could not be measured, those of one reason together. */
 static void unmeasured_rows(struct strbuf *b, const struct analysis *a)
 {
@@ -271,6 +287,7 @@ void text_add_classes(struct strbuf *b, const struct ink *ink, const struct anal
 	resident_rows(b, a);
 	text_add_heap(b, a);
 	text_add_outside(b, a);
+	descriptor_row(b, a);
 	if (whole)
 		unmeasured_rows(b, a);
 }
