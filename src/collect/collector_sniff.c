@@ -112,7 +112,8 @@ int collector_add_plain(struct collector *c, uint32_t tgid, int file,
 				   .tgid = tgid,
 				   .file = file,
 				   .program = bpf_program__fd(c->skel->progs.mt_sniff_plain),
-				   .multi = c->multi };
+				   .multi = c->multi,
+				   .apart = true };
 	int r;
 
 	if (!collector_has_sniffers(c) || c->sniff.probe_count == SNIFF_PROBES)

@@ -174,6 +174,7 @@ int keeper_attach(struct keeper *k, const struct keeper_probes *p, uint32_t *ret
 	q->op = KEEPER_ATTACH;
 	q->id = k->last_id + 1;
 	q->tgid = p->tgid;
+	q->apart = p->apart;
 	q->on_return = p->on_return;
 	q->multi = p->multi;
 	q->session = p->session;

@@ -44,6 +44,7 @@ struct keeper_probes {
 	bool on_return;
 	bool multi;   /* one link for all: the program was loaded for that */
 	bool session; /* multi, at the entry, which decides about the return: see there */
+	bool apart;   /* neither keeper_disarm() nor keeper_arm() is meant for them */
 };
 
 /* Forks: to be called while this process is small and has one thread. */

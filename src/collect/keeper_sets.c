@@ -157,6 +157,7 @@ int sets_attach(struct probe_sets *s, const struct keeper_request *q, int progra
 		.on_return = q->on_return,
 		.multi = q->multi,
 		.session = q->session,
+		.apart = q->apart,
 		.point = malloc(q->count * sizeof(*p.point) + 1),
 		.count = q->count,
 	};
@@ -197,7 +198,7 @@ void sets_detach(struct probe_sets *s, uint32_t id)
 void sets_disarm(struct probe_sets *s, uint32_t tgid)
 {
 	for (size_t i = s->count; i-- > 0;)
-		if (s->set[i].tgid == tgid)
+		if (s->set[i].tgid == tgid && !s->set[i].apart)
 			set_out(s, &s->set[i]);
 }
 
@@ -208,7 +209,7 @@ int sets_arm(struct probe_sets *s, uint32_t tgid)
 	for (size_t i = 0; i < s->count; i++) {
 		struct probe_set *p = &s->set[i];
 
-		if (p->tgid != tgid)
+		if (p->tgid != tgid || p->apart)
 			continue;
 		r = p->link ? 0 : process_lives(p) ? set_in(s, p) : -ESRCH;
 		if (r)

@@ -15,7 +15,7 @@ struct probe_set {
 	uint32_t id;
 	uint32_t tgid;
 	int process, program, file; /* owned: pidfd, BPF program, mapped file */
-	bool on_return, multi, session;
+	bool on_return, multi, session, apart;
 	struct keeper_point *point; /* owned */
 	uint16_t count;
 	int *link; /* owned; NULL: the probes are out */

@@ -17,7 +17,7 @@ struct keeper_request {
 	uint32_t op; /* enum keeper_op */
 	uint32_t id;
 	uint32_t tgid;
-	uint8_t on_return, multi, session, reserved;
+	uint8_t on_return, multi, session, apart;
 	uint32_t count;
 	struct keeper_point point[KEEPER_POINTS_MAX]; /* `count` of them are sent */
 };
