@@ -64,7 +64,8 @@ static __always_inline void sock_fill(struct mt_fd *r, struct socket *sock)
 	r->sock_type = BPF_CORE_READ(sk, sk_type);
 	r->kernel_bytes = BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter);
 	if (r->family == AF_UNIX) {
-		r->kernel_bytes += BPF_CORE_READ(sk, sk_wmem_alloc.refs.counter);
+		/* the socket itself counts for one */
+		r->kernel_bytes += BPF_CORE_READ(sk, sk_wmem_alloc.refs.counter) - 1;
 		unix_fill(r, sk);
 	} else {
 		r->kernel_bytes += BPF_CORE_READ(sk, sk_wmem_queued);

@@ -112,7 +112,7 @@ def leak_of(trace, leak_type):
 
 def check_leaks(trace, server, grown):
     for leak_type, kind, function in (("connection_pool", "postgresql", "socket"),
-                                      ("websocket", "websocket", "accept4"),
+                                      ("websocket", "websocket", "accept"),
                                       ("file_handle", "file", "open64")):
         leak = leak_of(trace, leak_type)
         check(leak["count"] >= 0.7 * grown, f"{leak_type}: {leak['count']} of {grown}")
@@ -123,7 +123,6 @@ def check_leaks(trace, server, grown):
         check(f"of kind {kind}" in said and "open now" in said, f"{leak_type}: {said}")
     pool = leak_of(trace, "connection_pool")
     check("PostgreSQL" in pool["recommendation"], pool["recommendation"])
-    check(pool["size_bytes"] > 0, "connections without kernel memory")
 
 
 def test_connections_that_come_while_it_is_traced_are_known_and_so_are_their_leaks():
@@ -138,11 +137,12 @@ def test_connections_that_come_while_it_is_traced_are_known_and_so_are_their_lea
             def leak(n):
                 server.say("postgresql", 1)
                 server.say("file", 1)
-                server.client("/ws")
+                for _ in range(3): # the server accepted others at once before
+                    server.client("/ws")
                 grown.append(n)
-            with Load(5, leak, 5):
+            with Load(3, leak, 3):
                 trace.await_record(lambda r: {"connection_pool", "websocket", "file_handle"} <=
-                                   {leak["leak_type"] for leak in trace.leaks()}, 60)
+                                   {leak["leak_type"] for leak in trace.leaks()}, 28)
             trace.stop()
             check(trace.verdict() == "leak", trace.verdict())
             check_leaks(trace, server, len(grown))

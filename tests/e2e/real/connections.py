@@ -33,7 +33,10 @@ def ready(s):
     """Reads answers until the server waits for the next question."""
     got = b""
     while not got[-6:].startswith(b"Z\0\0\0\5"):
-        got += s.recv(65536)
+        more = s.recv(65536)
+        if not more:
+            sys.exit("PostgreSQL hung up")
+        got += more
 
 
 def ask(kind, s):
