@@ -49,10 +49,6 @@ FUZZ_OBJ := $(patsubst %.c,$(O)/fuzz/%.o,$(wildcard $(addsuffix /*.c,$(addprefix
 FUZZ_OBJ += $(patsubst %,$(O)/fuzz/src/app/%.o,analyze_input analyze_points analyze_records analyze_series analyzed \
             curve replay replay_site)
 FUZZ_SAN := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-TARGETS  := $(patsubst tests/targets/%.c,$(O)/targets/%,$(wildcard tests/targets/*.c)) \
-            $(patsubst tests/targets/%.cc,$(O)/targets/%,$(wildcard tests/targets/*.cc)) \
-            $(patsubst %,$(O)/targets/%,libpool.so libplugin.so libplugin-other.so \
-            rules-static rules-musl stacks-static-pie heap_shapes-static)
 
 V ?= 0
 ifeq ($(V),0)
@@ -66,6 +62,7 @@ endif
         test-kernels FORCE
 .DEFAULT_GOAL := all
 include src/preload/build.mk
+include tests/targets/build.mk
 all: $(O)/memtrace $(PRELOAD) ## build build/memtrace and the library of --preload
 
 # --- BPF: objects compiled apart, linked into one, one skeleton ---------------------------------------
@@ -157,33 +154,6 @@ $(O)/fuzz/libmemtrace.a: $(FUZZ_OBJ) $(PROTO).o Makefile # which says what is in
 $(O)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(O)/fuzz/libmemtrace.a
 	$(call say,FUZZ,$@)$(CLANG) $(ALL_CFLAGS) $(FUZZ_SAN) -fsanitize=fuzzer -MMD -MP -MF $@.d $< \
 		$(O)/fuzz/libmemtrace.a $(LDLIBS) -o $@
-# Targets are optimised and have no frame pointers, as distributions build.
-$(O)/targets/%: tests/targets/%.c
-	@mkdir -p $(@D)
-	$(call say,TARGET,$@)$(CC) -O2 -g -fomit-frame-pointer -Wall -Werror -D_GNU_SOURCE -fno-builtin-malloc \
-		-MMD -MP -MF $@.d $< -lpthread -ldl -lm -o $@
-$(O)/targets/%: tests/targets/%.cc
-	@mkdir -p $(@D)
-	$(call say,TARGET,$@)$(CXX) -O2 -g -fomit-frame-pointer -Wall -Werror -MMD -MP -MF $@.d $< -lpthread -o $@
-$(O)/targets/lib%.so: tests/targets/shared/lib%.c
-	@mkdir -p $(@D)
-	$(call say,TARGET,$@)$(CC) -O2 -g -fPIC -shared -Wall -Werror -MMD -MP -MF $@.d $< -o $@
-$(O)/targets/libplugin-other.so: tests/targets/shared/libplugin.c
-	@mkdir -p $(@D)
-	$(call say,TARGET,$@)$(CC) -O2 -g -fPIC -shared -DPAD -Wall -Werror -MMD -MP -MF $@.d $< -o $@
-$(O)/targets/stacks-static-pie: tests/targets/stacks.c
-	@mkdir -p $(@D)
-	$(call say,TARGET,$@)$(CC) -O2 -g -fomit-frame-pointer -Wall -Werror -D_GNU_SOURCE -fno-builtin-malloc \
-		-static-pie -Wl,--no-warnings -MMD -MP -MF $@.d $< -lpthread -o $@
-$(O)/targets/rules-static: tests/targets/rules.c
-	@mkdir -p $(@D)
-	$(call say,TARGET,$@)$(CC) -O2 -g -fomit-frame-pointer -Wall -Werror -D_GNU_SOURCE -DSTATIC \
-		-fno-builtin-malloc -static -MMD -MP -MF $@.d $< -lpthread -o $@
-$(O)/targets/rules-musl: tests/targets/rules.c
-	@mkdir -p $(@D)
-	$(call say,TARGET,$@)musl-gcc -O2 -g -fomit-frame-pointer -Wall -Werror -D_GNU_SOURCE -DSTATIC \
-		-fno-builtin-malloc -static -MMD -MP -MF $@.d $< -o $@
-targets: $(TARGETS)
 
 test-programs: $(UNIT) $(HOST) $(OOM) $(FUZZ) $(O)/san/memtrace $(O)/tables/san-tables targets $(BPF_LOAD)
 
