@@ -55,16 +55,27 @@ int collector_map_tables(struct collector *c)
 		r = map_table(c->skel->maps.shard_of, c->sites_max * sizeof(uint64_t), rw,
 			      (void **)&c->table->shard_of);
 	c->bucket_count = (size_t)1 << c->bucket_bits;
-	if (!r)
-		r = map_table(c->skel->maps.live_front, c->bucket_count * sizeof(struct mt_bucket),
-			      rw, (void **)&c->buckets);
 	return r;
+}
+
+int collector_map_buckets(struct collector *c)
+{
+	if (c->buckets)
+		return 0;
+	return map_table(c->skel->maps.live_front, c->bucket_count * sizeof(struct mt_bucket),
+			 PROT_READ | PROT_WRITE, (void **)&c->buckets);
 }
 
 static void unmap_table(const void *p, size_t bytes)
 {
 	if (p)
 		munmap((void *)p, whole_pages(bytes));
+}
+
+void collector_unmap_buckets(struct collector *c)
+{
+	unmap_table(c->buckets, c->bucket_count * sizeof(struct mt_bucket));
+	c->buckets = NULL;
 }
 
 void collector_unmap_tables(struct collector *c)
@@ -75,7 +86,7 @@ void collector_unmap_tables(struct collector *c)
 	unmap_table(c->sites, c->sites_bytes);
 	unmap_table(c->spaces, MT_SPACES * sizeof(struct mt_space));
 	unmap_table(c->space_cpu, c->space_cpu_bytes);
-	unmap_table(c->buckets, c->bucket_count * sizeof(struct mt_bucket));
+	collector_unmap_buckets(c);
 }
 
 static size_t sites_used(const struct collector *c)

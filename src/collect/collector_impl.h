@@ -123,6 +123,10 @@ struct bucket_plan collector_plan_buckets(uint32_t live_max);
 /* Maps the tables of collector_account.c, and gives them back; the latter after a failure, too. */
 int collector_map_tables(struct collector *c);
 void collector_unmap_tables(struct collector *c);
+/* The live set's buckets, 12 MB of the kernel's that count as memtrace's own while they are mapped.
+ */
+int collector_map_buckets(struct collector *c);
+void collector_unmap_buckets(struct collector *c);
 /* A number for a new address space; 0: there is none left. */
 uint32_t collector_new_asid(struct collector *c, uint32_t tgid);
 /* Some function of an address space is probed inside, where only the outermost call counts. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "collect/collector_impl.h"
 
 #define SPILL_BATCH 4096
@@ -81,7 +82,10 @@ static int tell_spilled(void *ctx, uint64_t key, const struct mt_block *b)
 int collector_each_block(struct collector *c, uint32_t asid, collector_block_fn fn, void *ctx)
 {
 	struct walk w = { .c = c, .asid = asid, .fn = fn, .ctx = ctx };
+	int mapped = collector_map_buckets(c);
 
+	if (mapped)
+		return mapped;
 	for (size_t n = 0; n < c->bucket_count; n++) {
 		const struct mt_bucket *b = &c->buckets[n];
 
@@ -130,9 +134,14 @@ static int forget_spilled(void *ctx, uint64_t key, const struct mt_block *b)
 void collector_purge(struct collector *c, uint32_t asid)
 {
 	struct walk w = { .c = c, .asid = asid };
+	const bool was_mapped = c->buckets;
 
 	if (!asid)
 		return;
+	if (collector_map_buckets(c)) {
+		log_warn("out of memory: blocks of a process that is gone are kept");
+		return;
+	}
 	for (size_t n = 0; n < c->bucket_count; n++)
 		for (uint32_t i = 1; i < MT_BUCKET_SLOTS; i++) {
 			__u64 *at = &c->buckets[n].key[i];
@@ -143,4 +152,6 @@ void collector_purge(struct collector *c, uint32_t asid)
 							    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 		}
 	each_spilled(c, forget_spilled, &w);
+	if (!was_mapped)
+		collector_unmap_buckets(c);
 }
