@@ -83,6 +83,7 @@ static __always_inline int read_first(struct mt_scratch *s, __u32 n)
 {
 	if (n > sizeof(s->window)) /* 0 reads nothing: older verifiers lose the bound of n - 1 */
 		return -1;
+	s->window_bytes = 0; /* a read that fails leaves zeros */
 	if (bpf_probe_read_user(s->window, n, (const void *)s->first_sp))
 		return -1;
 	s->window_at = s->first_sp;

@@ -39,6 +39,7 @@ static struct {
 	} memory[128];
 	size_t words;
 	uint64_t stack_start; /* of memory that can be read as a whole; 0: there is none */
+	uint64_t stack_end;   /* 0: as large as it is */
 	uint8_t stack[16384];
 	size_t reads; /* of user memory */
 	struct fake_vma {
@@ -264,6 +265,16 @@ static inline void fake_poke(uint64_t addr, uint64_t word)
 	fake.memory[fake.words++].word = word;
 }
 
+/* A return probe takes the return address at sp away. */
+static inline void fake_hide(uint64_t sp)
+{
+	static struct return_instance hidden;
+
+	hidden.stack = sp;
+	fake.utask.return_instances = &hidden;
+	fake_poke(sp, fake.xol.vaddr);
+}
+
 /* A word of the stack that can be read as a whole. */
 static inline void fake_push(uint64_t addr, uint64_t word)
 {
@@ -271,14 +282,20 @@ static inline void fake_push(uint64_t addr, uint64_t word)
 	memcpy(fake.stack + (addr - fake.stack_start), &word, 8);
 }
 
-/* Word by word; a word that nobody wrote cannot be read. */
+static bool fake_is_stack(uint64_t at, uint32_t size)
+{
+	return fake.stack_start && size <= sizeof(fake.stack) &&
+	       at - fake.stack_start <= sizeof(fake.stack) - size &&
+	       (!fake.stack_end || at + size <= fake.stack_end);
+}
+
+/* Word by word; a word that nobody wrote cannot be read. What cannot be read leaves zeros. */
 long bpf_probe_read_user(void *to, uint32_t size, const void *from)
 {
 	uint64_t at = (uintptr_t)from;
 
 	fake.reads++;
-	if (fake.stack_start && size <= sizeof(fake.stack) &&
-	    at - fake.stack_start <= sizeof(fake.stack) - size) {
+	if (fake_is_stack(at, size)) {
 		memcpy(to, fake.stack + (at - fake.stack_start), size);
 		return 0;
 	}
@@ -292,8 +309,10 @@ long bpf_probe_read_user(void *to, uint32_t size, const void *from)
 			       size - done < 8 ? size - done : 8);
 			found = true;
 		}
-		if (!found)
-			return -EFAULT;
+		if (found)
+			continue;
+		memset(to, 0, size);
+		return -EFAULT;
 	}
 	return 0;
 }

@@ -248,6 +248,30 @@ static void what_was_read_too_short_is_read_longer_next_time(void **state)
 	assert_int_equal(fake.reads, 3);
 }
 
+/* What was read before is read again with more, and that lies on a page that is away just now. */
+static void a_longer_read_that_fails_leaves_no_zeros_behind(void **state)
+{
+	const uint64_t low = SP - 0x200, bp = low + 0x20;
+	const struct mt_ev_site *told = (const void *)fake.last;
+
+	(void)state;
+	begin();
+	fake_push(low - 8, CODE + 1);
+	fake_push(bp, low + 0x300);
+	fake_push(bp + 8, CODE + 2);
+	fake_push(low + 0x308, CODE + 3);
+	assert_int_equal(mt_site_of_caller(low - 8, bp, 1, MT_SITE_HEAP), 1);
+	fake_push(low - 8, CODE + 4);
+	fake_push(bp, 0);
+	assert_int_equal(mt_site_of_caller(low - 8, bp, 1, MT_SITE_HEAP), 2);
+	fake_push(low - 8, CODE + 1);
+	fake_push(bp, low + 0x300);
+	fake.stack_end = SP;
+	assert_int_equal(mt_site_of_caller(low - 8, bp, 1, MT_SITE_HEAP), 3);
+	assert_int_equal(told->frames, 2);
+	assert_int_equal(told->end, MT_END_unreadable);
+}
+
 static void a_caller_that_a_return_probe_hides_is_told(void **state)
 {
 	(void)state;
@@ -277,6 +301,7 @@ int main(void)
 		cmocka_unit_test(a_frame_pointer_alone_is_no_caller),
 		cmocka_unit_test(a_remembered_walk_takes_one_read),
 		cmocka_unit_test(what_was_read_too_short_is_read_longer_next_time),
+		cmocka_unit_test(a_longer_read_that_fails_leaves_no_zeros_behind),
 		cmocka_unit_test(a_caller_that_a_return_probe_hides_is_told),
 	};
 
