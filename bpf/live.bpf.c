@@ -36,7 +36,7 @@ int mt_site_resized(__u32 site, __u64 was, __u64 held)
 
 int mt_region_send(__u64 key)
 {
-	__u32 slot = key >> MT_REGION_SHIFT & (MT_REGION_SLOTS - 1);
+	__u32 slot = region_slot(key);
 	__u64 *seen = bpf_map_lookup_elem(&regions, &slot);
 	struct mt_ev_region *e;
 
@@ -134,10 +134,8 @@ int mt_block_replace(__u64 key)
 
 	if (!any_take(key, &old))
 		return 0;
-	if (is_free_seen(key >> 48, old.born_ds))
-		count(MT_CNT_frees_missed);
-	else
-		count(MT_CNT_frees_unseen);
+	count_add(is_free_seen(key >> 48, old.born_ds) ? MT_CNT_frees_missed : MT_CNT_frees_unseen,
+		  mt_held_weight(old.held));
 	return mt_site_died(old.site, old.held, old.born_ds);
 }
 
@@ -240,7 +238,7 @@ int mt_end_block(struct mt_end_block *arg)
 			mt_site_died(b.site, b.held, b.born_ds);
 		return 0;
 	}
-	count(MT_CNT_frees_unseen);
+	count_add(MT_CNT_frees_unseen, mt_held_weight(b.held));
 	mt_site_died(b.site, b.held, b.born_ds);
 	if (cfg.send_events)
 		mt_alloc_send(arg->addr, mt_held_size(b.held), 0, arg->asid,

@@ -136,10 +136,16 @@ static __always_inline __u64 region_word(__u64 key)
 	return (key & MT_ADDR_MASK) >> MT_REGION_SHIFT << 16 | key >> 48;
 }
 
+/* Forked processes have their heaps at the same addresses, and slots of their own all the same. */
+static __always_inline __u32 region_slot(__u64 key)
+{
+	return ((key >> MT_REGION_SHIFT) ^ (key >> 48) * 0x9e3779b1u) & (MT_REGION_SLOTS - 1);
+}
+
 /* Once per piece. */
 static __always_inline void region_note(__u64 key)
 {
-	__u32 slot = key >> MT_REGION_SHIFT & (MT_REGION_SLOTS - 1);
+	__u32 slot = region_slot(key);
 	__u64 *seen = bpf_map_lookup_elem(&regions, &slot);
 
 	if (seen && *seen != region_word(key))

@@ -201,6 +201,30 @@ static void what_is_ended_from_outside_is_not_the_block_that_took_its_place(void
 	assert_int_equal(bucket_of(a[0])->key[0], 0);
 }
 
+/* What was added at its birth is what nobody saw freed: frees that were seen are the difference. */
+static void a_free_that_nobody_saw_weighs_what_its_block_does(void **state)
+{
+	(void)state;
+	begin();
+	out_until(100);
+	mt_block_born(0x1000, mt_held(10, 64), 1, 1);
+	assert_int_equal(end_one(0x1000, 100), 1);
+	assert_int_equal(counted(MT_CNT_frees_unseen), 64);
+	mt_block_born(0x1000, mt_held(10, 64), 1, 1);
+	mt_block_born(0x1000, mt_held(10, 1), 1, 1);
+	assert_int_equal(counted(MT_CNT_frees_unseen), 128);
+	assert_int_equal(site(1)->free_count, 128);
+}
+
+static void forked_processes_tell_of_their_heap_once_each(void **state)
+{
+	(void)state;
+	begin();
+	for (uint64_t i = 0; i < 100; i++)
+		mt_block_born(0x555500000000 + 16 * i, mt_held(10, 1), 1, 1 + i % 4);
+	assert_int_equal(fake.sent, 4);
+}
+
 /* The model: what each address holds, 0 when nothing. */
 struct model {
 	uint64_t held[ADDRS];
@@ -359,6 +383,8 @@ int main(void)
 		cmocka_unit_test(what_a_block_weighs_is_taken_away_as_it_was_added),
 		cmocka_unit_test(a_free_that_nobody_could_see_is_no_loss),
 		cmocka_unit_test(what_is_ended_from_outside_is_not_the_block_that_took_its_place),
+		cmocka_unit_test(a_free_that_nobody_saw_weighs_what_its_block_does),
+		cmocka_unit_test(forked_processes_tell_of_their_heap_once_each),
 		cmocka_unit_test(it_does_what_a_plain_table_does),
 		cmocka_unit_test(ages_are_right_at_every_moment_and_on_any_page),
 	};
