@@ -129,13 +129,17 @@ static __noinline struct mt_thread *thread_get(void)
 
 /*
  * Whether the outer call recorded at `sp` is still running: then the word there is the kernel's
- * return trampoline. After longjmp() or an exception it is not. Where the word is elsewhere the
- * stack pointer has to do: after longjmp() deeper calls are taken for inner ones for a while.
+ * return trampoline, and the kernel has it in its list. After longjmp() or an exception it is not;
+ * after a return that no probe saw, as they had gone out, the word alone may be left. Where the
+ * word is elsewhere the stack pointer has to do: after longjmp() deeper calls are taken for inner
+ * ones for a while.
  */
 static __noinline int still_inside(__u64 sp)
 {
 	__u64 trampoline = return_trampoline(), word = 0;
 
+	if (!bpf_get_current_task_btf()->utask->return_instances)
+		return 0;
 	if (!return_address_is_on_stack())
 		return 1;
 	if (bpf_probe_read_user(&word, sizeof(word), (const void *)sp)) {

@@ -135,7 +135,7 @@ static inline void enter(uint64_t cookie, uint64_t a, uint64_t b, uint64_t sp)
 	regs.si = b;
 	regs.sp = sp;
 	mt_alloc_enter(&regs);
-	fake_poke(sp, fake.xol.vaddr);
+	fake_hide(sp);
 }
 
 static inline void leave(uint64_t result, uint64_t sp)

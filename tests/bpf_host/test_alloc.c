@@ -164,6 +164,19 @@ static void a_call_left_by_longjmp_does_not_swallow_later_ones(void **state)
 	assert_int_equal(counted(MT_CNT_abandoned), 1);
 }
 
+/* It returned while probes were out: the kernel's word is still where its return address was. */
+static void a_call_whose_return_nobody_saw_does_not_swallow_later_ones(void **state)
+{
+	(void)state;
+	begin();
+	enter(MALLOC, 100, 0, SP);
+	fake.utask.return_instances = NULL;
+	enter(MALLOC, 7, 0, SP - 512);
+	leave(0x1000, SP - 512);
+	assert_int_equal(live_bytes(1), 7);
+	assert_int_equal(counted(MT_CNT_nested), 0);
+}
+
 static void a_block_may_be_freed_by_another_thread(void **state)
 {
 	(void)state;
@@ -469,6 +482,7 @@ int main(void)
 		cmocka_unit_test(an_address_given_up_inside_realloc_may_be_reused_at_once),
 		cmocka_unit_test(of_nested_calls_only_the_outermost_counts),
 		cmocka_unit_test(a_call_left_by_longjmp_does_not_swallow_later_ones),
+		cmocka_unit_test(a_call_whose_return_nobody_saw_does_not_swallow_later_ones),
 		cmocka_unit_test(a_block_may_be_freed_by_another_thread),
 		cmocka_unit_test(what_was_allocated_before_is_not_counted_when_freed),
 		cmocka_unit_test(free_of_null_is_nothing),

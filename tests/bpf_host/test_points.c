@@ -259,7 +259,7 @@ static void a_session_declines_the_return_of_what_is_not_sampled(void **state)
 	assert_int_equal(recorded(), 0);
 	sample_in(20, 50);
 	assert_int_equal(enter_session(100), 0);
-	fake_poke(SP, fake.xol.vaddr);
+	fake_hide(SP);
 	regs.ip = FUNCTION + 0x500; /* in the caller */
 	regs.ax = 0x1000;
 	regs.sp = SP + 8;
