@@ -165,7 +165,8 @@ int collector_set_sampling(struct collector *c, uint32_t asid, uint32_t gap_log2
 
 /*
  * How much processes work is sampled, on every CPU: 250 times a second, or 8000. A sample takes 1
- * to 3 us. -errno: it cannot be, and counts stay as they are.
+ * to 3 us. Where the kernel's limit is below that, 250 times at either pace. -errno: it cannot be,
+ * and counts stay as they are.
  */
 enum collector_pace { WORK_OFF, WORK_SLOW, WORK_FAST };
 int collector_set_work(struct collector *c, enum collector_pace pace);

@@ -8,14 +8,33 @@
 #include <unistd.h>
 
 #include "collect/collector_impl.h"
+#include "sys/perflimit.h"
 
 /* Not in step with anything that happens every millisecond or every tick. */
 #define SLOW_NS 3913331ull
 #define FAST_NS 121343ull
 
+/* What the kernel counts per tick varies by one or two. */
+#define ROOM 1.25
+
 static uint64_t period_of(enum collector_pace pace)
 {
 	return pace == WORK_FAST ? FAST_NS : SLOW_NS;
+}
+
+/*
+ * Above its limit the kernel leaves samples out, and no program hears of that: work in windows,
+ * where they are many, would look less than it is. At one pace all the time a share stays what it
+ * is.
+ */
+static enum collector_pace allowed(enum collector_pace pace)
+{
+	uint64_t per_s;
+
+	if (pace != WORK_FAST)
+		return pace;
+	return !perflimit_read("/proc", &per_s) && per_s >= ROOM * 1e9 / FAST_NS ? WORK_FAST
+										 : WORK_SLOW;
 }
 
 /* -ENODEV: the CPU is off. */
@@ -80,12 +99,28 @@ static int start(struct collector *c, enum collector_pace pace)
 	return r;
 }
 
-int collector_set_work(struct collector *c, enum collector_pace pace)
+static int set_period(struct collector *c, uint64_t period)
 {
-	uint64_t period = period_of(pace);
 	int r = 0;
 
-	if (pace == c->work_pace || c->work_refused)
+	for (int cpu = 0; cpu < c->cpus; cpu++)
+		if (c->work_event[cpu] >= 0 &&
+		    ioctl(c->work_event[cpu], PERF_EVENT_IOC_PERIOD, &period))
+			r = -errno;
+	return r;
+}
+
+int collector_set_work(struct collector *c, enum collector_pace wanted)
+{
+	enum collector_pace pace;
+	uint64_t period;
+	int r;
+
+	if (wanted == c->work_pace || c->work_refused)
+		return 0;
+	pace = allowed(wanted);
+	period = period_of(pace);
+	if (pace == c->work_pace)
 		return 0;
 	if (pace == WORK_OFF) {
 		collector_work_done(c);
@@ -94,13 +129,7 @@ int collector_set_work(struct collector *c, enum collector_pace pace)
 	/* while some timers have the one and some the other, each counts for the shorter one */
 	if (pace == WORK_FAST)
 		__atomic_store_n(&c->skel->bss->work_period_ns, period, __ATOMIC_RELAXED);
-	if (!c->work)
-		r = start(c, pace);
-	else
-		for (int cpu = 0; cpu < c->cpus; cpu++)
-			if (c->work_event[cpu] >= 0 &&
-			    ioctl(c->work_event[cpu], PERF_EVENT_IOC_PERIOD, &period))
-				r = -errno;
+	r = c->work ? set_period(c, period) : start(c, pace);
 	if (!r) {
 		__atomic_store_n(&c->skel->bss->work_period_ns, period, __ATOMIC_RELAXED);
 		c->work_pace = pace;
