@@ -79,32 +79,40 @@ static int tell_spilled(void *ctx, uint64_t key, const struct mt_block *b)
 	return tell(ctx, key, b);
 }
 
-int collector_each_block(struct collector *c, uint32_t asid, collector_block_fn fn, void *ctx)
+static int each_in_buckets(const struct walk *w)
 {
-	struct walk w = { .c = c, .asid = asid, .fn = fn, .ctx = ctx };
-	int mapped = collector_map_buckets(c);
-
-	if (mapped)
-		return mapped;
-	for (size_t n = 0; n < c->bucket_count; n++) {
-		const struct mt_bucket *b = &c->buckets[n];
+	for (size_t n = 0; n < w->c->bucket_count; n++) {
+		const struct mt_bucket *b = &w->c->buckets[n];
 
 		for (uint32_t i = 1; i < MT_BUCKET_SLOTS; i++) {
 			uint64_t key = key_read(&b->key[i]);
 			struct mt_block block;
 			int r;
 
-			if (key >> 48 != asid)
+			if (key >> 48 != w->asid)
 				continue;
 			block = b->block[i];
+			__atomic_thread_fence(__ATOMIC_ACQUIRE);
 			if (key_read(&b->key[i]) != key)
 				continue; /* ended meanwhile, and half another one's maybe */
-			r = tell(&w, key, &block);
+			r = tell(w, key, &block);
 			if (r)
 				return r;
 		}
 	}
-	return each_spilled(c, tell_spilled, &w);
+	return 0;
+}
+
+int collector_each_block(struct collector *c, uint32_t asid, collector_block_fn fn, void *ctx)
+{
+	struct walk w = { .c = c, .asid = asid, .fn = fn, .ctx = ctx };
+	int r = collector_map_buckets(c);
+
+	if (r)
+		return r;
+	r = each_in_buckets(&w);
+	collector_unmap_buckets(c);
+	return r ? r : each_spilled(c, tell_spilled, &w);
 }
 
 int collector_end_block(struct collector *c, uint32_t asid, uint64_t addr, uint32_t born_ds)
