@@ -88,6 +88,7 @@ static int start_user_side(struct app *a)
 			       .specs = a->specs,
 			       .spec_count = a->opts->alloc_count,
 			       .judge_cfg = a->judge_cfg,
+			       .watching = &a->watching,
 			       .rules = a->rules,
 			       .boot_ns = a->started_ns,
 			       .proc = "/proc",

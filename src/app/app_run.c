@@ -108,6 +108,7 @@ int app_on_record(void *ctx, void *bytes, size_t len)
 	}
 	t = tracee_of(a, ev.hdr.tgid);
 	model_apply(a->model, &ev);
+	a->watching.events += ev.kind == MT_KIND_sys;
 	if (ev.kind == MT_KIND_code)
 		unwind_add_code(collector_unwind(a->collector), a->run.proc, &ev.code);
 	if (ev.kind == MT_KIND_fork)

@@ -84,9 +84,9 @@ static const char *reason_of(const struct tracee *t)
 
 	if (t->mode_reason[0])
 		return t->mode_reason;
-	if (unseen)
+	if (unseen && !tracee_is_traced(t))
 		return unseen;
-	return planned[0] ? planned : NULL;
+	return planned[0] ? planned : unseen;
 }
 
 /* CPUs that the target used, over its whole trace or lately. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "app/watching.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "sys/cpuclock.h"
@@ -167,8 +168,11 @@ static void take_out(struct tracee *t)
 static void put_in(const struct holding *h, struct tracee *t)
 {
 	struct err err = { 0 };
-	int r = collector_set_hooks(t->run->collector, true); /* stacks need to know of new code */
+	int r = 0;
 
+	/* stacks need to know of new code: at once, or when the memory map is read next */
+	if (!watching_holds_back(t->run->watching, clock_monotonic_ns()))
+		r = collector_set_hooks(t->run->collector, true);
 	if (r)
 		err_set(&err, r, "system calls cannot be followed any more");
 	else

@@ -9,13 +9,15 @@
 
 #define FIRST_NS 10000000000ull /* connections that speak now and then do within it */
 #define WINDOW_NS 2000000000ull
-#define EVERY_NS 30000000000ull /* from one window to the next: 1/15 of the time */
+#define EVERY_NS 30000000000ull	  /* from one window to the next: 1/15 of the time at most ... */
+#define SELDOM_NS 480000000000ull /* ... and longer and longer while nothing new is heard */
 
 static void on_said(void *ctx, const struct collector_said *said)
 {
-	const struct sniffing *s = ctx;
+	struct sniffing *s = ctx;
 	struct protocol_verdict known;
 
+	s->heard = true;
 	if (model_add_talk(s->run->model, said->tgid, said->inode, &said->verdict,
 			   clock_monotonic_ns(), &known) == 0 &&
 	    protocol_is_settled(&known))
@@ -24,7 +26,7 @@ static void on_said(void *ctx, const struct collector_said *said)
 
 void sniffing_start(struct sniffing *s, const struct run *run)
 {
-	*s = (struct sniffing){ .run = run };
+	*s = (struct sniffing){ .run = run, .every_ns = EVERY_NS };
 	collector_listen_sniffers(run->collector, on_said, s);
 }
 
@@ -44,15 +46,28 @@ static void open_window(struct sniffing *s, uint64_t now_ns, uint64_t length_ns)
 {
 	int r = collector_set_sniffers(s->run->collector, true);
 
-	s->next_ns = now_ns + EVERY_NS;
-	if (r)
+	s->next_ns = now_ns + s->every_ns;
+	s->heard = false;
+	if (r) {
 		log_debug("sockets: %s", strerror(-r));
-	else
-		s->until_ns = now_ns + length_ns;
+		return;
+	}
+	s->until_ns = now_ns + length_ns;
+}
+
+static void close_window(struct sniffing *s)
+{
+	collector_set_sniffers(s->run->collector, false);
+	s->until_ns = 0;
+	if (s->heard)
+		s->every_ns = EVERY_NS;
+	else if (s->every_ns < SELDOM_NS)
+		s->every_ns *= 2;
 }
 
 void sniffing_add(struct sniffing *s, const struct tracee *t, uint64_t now_ns)
 {
+	s->every_ns = EVERY_NS;
 	if (now_ns >= s->next_ns)
 		open_window(s, now_ns, FIRST_NS);
 	add_plain(s, t);
@@ -65,10 +80,8 @@ static bool has_unknown(const struct sniffing *s, const struct tracee *t)
 
 void sniffing_look(struct sniffing *s, struct tracee *const *tracee, size_t count, uint64_t now_ns)
 {
-	if (s->until_ns && now_ns >= s->until_ns) {
-		collector_set_sniffers(s->run->collector, false);
-		s->until_ns = 0;
-	}
+	if (s->until_ns && now_ns >= s->until_ns)
+		close_window(s);
 	if (s->until_ns || now_ns < s->next_ns)
 		return;
 	for (size_t i = 0; i < count; i++) {

@@ -40,6 +40,7 @@ struct run {
 	struct symbolizer *symbolizer;
 	const struct point_spec *specs;
 	size_t spec_count;
+	const struct watching *watching;
 	struct judge_cfg judge_cfg;
 	const struct rules *rules; /* the user's; NULL: none */
 	const char *proc;	   /* "/proc" */

@@ -11,9 +11,12 @@
 #include "base/log.h"
 
 #define HOOKS_NS 190.0		 /* added to each system call of the machine; measured on 6.18 */
+#define EVENT_NS 2500.0		 /* to one of a target that is told with its stack: nginx, 6.18 */
 #define TARGET_RATIO_MAX 0.003	 /* of the targets' CPU time, while nothing grows */
 #define MACHINE_RATIO_MAX 0.01	 /* of the machine's, in the mean, while something does */
-#define CPU_LEAST 0.01		 /* a target that idles is not held against them below that */
+#define BUDGET_SHARE 0.5	 /* of what a budget allows is theirs, in the mean */
+#define CPU_LEAST 0.01		 /* a target that idles is not held against them below that, ... */
+#define BUDGET_CPU_LEAST 0.1	 /* ... nor of a budget; as governor_cfg.least_cpu */
 #define WINDOW_NS 10000000000ull /* long enough to see who maps and opens what grows, ... */
 #define THINGS_WINDOW_NS 60000000000ull /* ... and to tell that it gathers: only they see that */
 #define PAUSE_MAX_NS 110000000000ull
@@ -54,18 +57,29 @@ static void measure(struct watching *w, double cpus, uint64_t calls, uint64_t no
 {
 	double seconds = (now_ns - w->looked_ns) / 1e9;
 	double cost = (calls - w->looked_calls) / seconds * HOOKS_NS / 1e9;
+	double told = (w->events - w->looked_events) / seconds * EVENT_NS / 1e9;
 
 	if (seconds > 0) {
 		w->target_ratio = cost / fmax(cpus, CPU_LEAST);
 		w->machine_ratio = cost / w->cpus;
+		w->event_ratio = told / fmax(cpus, BUDGET_CPU_LEAST);
 	}
 	w->looked_ns = now_ns;
 	w->looked_calls = calls;
+	w->looked_events = w->events;
 }
 
 static bool is_too_dear(const struct watching *w, bool grows)
 {
 	return grows ? w->machine_ratio > MACHINE_RATIO_MAX : w->target_ratio > TARGET_RATIO_MAX;
+}
+
+/* Without a budget nobody goes without them while allocators are probed. */
+static double over_budget(const struct watching *w, const struct opts *o)
+{
+	if (o->mode == MODE_WATCH || o->mode == MODE_FULL || !(o->budget_pct > 0))
+		return 0;
+	return w->event_ratio / (o->budget_pct / 100 * BUDGET_SHARE);
 }
 
 /* How long they are in at least. */
@@ -77,9 +91,10 @@ static uint64_t window_of(bool grows, bool things)
 }
 
 /* How long they stay out after a window, so that both together cost what they may. */
-static uint64_t pause_of(const struct watching *w, uint64_t window_ns)
+static uint64_t pause_of(const struct watching *w, const struct opts *o, uint64_t window_ns)
 {
-	double pause = (double)window_ns * (w->machine_ratio / MACHINE_RATIO_MAX - 1);
+	double over = fmax(w->machine_ratio / MACHINE_RATIO_MAX, over_budget(w, o));
+	double pause = (double)window_ns * (over - 1);
 
 	return pause > 0 ? (uint64_t)fmin(pause, PAUSE_MAX_NS) : 0;
 }
@@ -98,13 +113,13 @@ static void set_hooks(struct watching *w, const struct run *run, bool in, uint64
 	if (in)
 		w->in_ns = w->looked_ns = now_ns;
 	else
-		w->not_before_ns = now_ns + pause_of(w, now_ns - w->in_ns);
+		w->not_before_ns = now_ns + pause_of(w, run->opts, now_ns - w->in_ns);
 }
 
 void watching_look(struct watching *w, const struct run *run, struct tracee *const *tracee,
 		   size_t count, uint64_t calls, uint64_t now_ns)
 {
-	bool in = collector_has_hooks(run->collector), needed = run->opts->events;
+	bool in = collector_has_hooks(run->collector), needed = run->opts->events, traced = false;
 	bool grows = false, things = false;
 	double cpus = 0;
 
@@ -114,20 +129,28 @@ void watching_look(struct watching *w, const struct run *run, struct tracee *con
 		if (t->ended || !t->alive)
 			continue;
 		look_at_faults(t, now_ns);
-		needed |= t->heap_traced ? tracee_is_traced(t) : t->heap_wanted;
+		traced |= t->heap_traced ? tracee_is_traced(t) : t->heap_wanted;
 		grows |= t->growing.grows;
 		things |= t->growing.things_grow;
 		cpus += isnan(t->cpu_ratio) ? 0 : t->cpu_ratio;
 	}
 	if (in)
 		measure(w, cpus, calls, now_ns);
+	if (traced)
+		needed |= in ? !(over_budget(w, run->opts) > 1) : !watching_holds_back(w, now_ns);
 	if (needed && !in)
 		set_hooks(w, run, true, now_ns);
-	else if (!needed && in && is_too_dear(w, grows) &&
-		 now_ns - w->in_ns >= window_of(grows, things))
+	else if (!needed && in &&
+		 (over_budget(w, run->opts) > 1 ||
+		  (is_too_dear(w, grows) && now_ns - w->in_ns >= window_of(grows, things))))
 		set_hooks(w, run, false, now_ns);
-	else if (!needed && !in && grows && now_ns >= w->not_before_ns)
+	else if (!needed && !in && grows && !watching_holds_back(w, now_ns))
 		set_hooks(w, run, true, now_ns);
+}
+
+bool watching_holds_back(const struct watching *w, uint64_t now_ns)
+{
+	return now_ns < w->not_before_ns;
 }
 
 const char *watching_reason(const struct run *run)

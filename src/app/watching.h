@@ -2,7 +2,8 @@
  * What is looked at only for a while, where allocators are not probed. The page-fault tier of a
  * process goes in when something of it grows, and stays while it does: its cost is bounded. System
  * calls are followed at first, and on while that costs next to nothing; where it costs more they
- * are followed only while something grows, in windows where all of the machine would feel it.
+ * are followed only while something grows, in windows where all of the machine would feel it. Where
+ * allocators are probed under a budget, windows keep what is told of the targets within half of it.
  */
 #pragma once
 #include <stdbool.h>
@@ -15,9 +16,11 @@ struct tracee;
 struct watching {
 	uint64_t in_ns;		/* when the hooks went in */
 	uint64_t not_before_ns; /* they stay out until then */
-	uint64_t looked_ns, looked_calls;
+	uint64_t events; /* of targets that the hooks told of so far; whoever reads them counts */
+	uint64_t looked_ns, looked_calls, looked_events;
 	double target_ratio, machine_ratio; /* what they cost, of the targets' CPU time, ... */
-	uint32_t cpus;			    /* ... and of all that these have */
+	double event_ratio; /* what those that are told cost, of the targets' CPU time */
+	uint32_t cpus;	    /* ... and of all that these have */
 };
 
 void watching_begin(struct watching *w, uint64_t now_ns);
@@ -25,6 +28,9 @@ void watching_begin(struct watching *w, uint64_t now_ns);
 /* Once per tick, after the tracees' own. calls: system calls that were followed so far. */
 void watching_look(struct watching *w, const struct run *run, struct tracee *const *tracee,
 		   size_t count, uint64_t calls, uint64_t now_ns);
+
+/* The hooks are out because of what they cost, and should stay so for now. */
+bool watching_holds_back(const struct watching *w, uint64_t now_ns);
 
 /* What is not seen just now, one sentence; NULL: everything is. Static. */
 const char *watching_reason(const struct run *run);

@@ -68,6 +68,11 @@ class Memtrace(Tracer):
     def arguments(self):
         return self.options
 
+    def elapsed(self):
+        """Seconds that the last sample is of."""
+        self.trace.poll()
+        return self.trace.last_sample()["elapsed_s"]
+
     def settled(self):
         """What there is to find out about a process is found out, and a budget has been met, when the
         second look is done."""

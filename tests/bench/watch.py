@@ -1,7 +1,7 @@
-"""Watch mode on real servers below saturation, once it has settled: what its programs take of the server's
-CPU time and memtrace itself of a core, counted by the kernel; CPU time of a request, untraced and
-watched in turn, which hides in noise the more the smaller it is; and the longest answer while full
-tracing begins and ends.
+"""Watch mode on real servers below saturation: what its programs take of the server's CPU time and
+memtrace itself of a core, counted by the kernel, in the first half minute and after it; CPU time of a
+request with and without it, which hides in noise the more the smaller it is; and the longest answer
+while full tracing begins and ends.
 """
 import contextlib
 
@@ -10,8 +10,9 @@ from services import SERVICES, Missing, RedisService
 from tracers import HEADINGS, TRACERS
 import procs
 
-PAIRS = 4
+WINDOWS = 3
 DELAYS = 5
+SETTLED_S = 40 # what is looked at only in the beginning is over
 STATISTICS = "/proc/sys/kernel/bpf_stats_enabled"
 
 
@@ -58,26 +59,28 @@ def changes(seen):
 
 
 def pairs(bench, service):
-    """Each pair in another order than the one before, so that a drift cancels."""
-    found = []
-    for i in range(bench.rounds(PAIRS)):
-        pair = {}
-        for name in ("untraced", "watch") if i % 2 else ("watch", "untraced"):
-            once(bench, service, name, pair)
-        found.append(pair)
+    """Windows of a server with memtrace that has settled, each with one without it; the first also tells
+    of the time before that."""
+    found = [{} for _ in range(bench.rounds(WINDOWS))]
+    with TRACERS["watch"](service.pid, service.allocator()) as tracer:
+        procs.settle(tracer, lambda: service.paced(bench.ms(500))["ops"])
+        _, found[0]["first"] = window(bench, service, tracer)
+        while tracer.elapsed() < (10 if bench.quick else SETTLED_S):
+            service.paced(bench.ms(1000))
+        for pair in found:
+            pair["watch"], taken = window(bench, service, tracer)
+            pair.update(taken)
+    for pair in found:
+        pair["untraced"], _ = window(bench, service, None)
     return found
 
 
-def once(bench, service, name, pair):
+def window(bench, service, tracer):
     """Nanoseconds of CPU time that one request took, and what was counted of a tracer meanwhile."""
-    with TRACERS[name](service.pid, service.allocator()) as tracer:
-        procs.settle(tracer, lambda: service.paced(bench.ms(500))["ops"])
-        before = taken_ns(tracer)
-        got = service.paced(bench.ms(5000))
-        if name != "untraced":
-            own, programs = (b - a for a, b in zip(before, taken_ns(tracer)))
-            pair.update(own=own / got["wall_ns"], programs=programs / got["cpu_ns"])
-    pair[name] = got["cpu_ns"] / got["ops"]
+    before = taken_ns(tracer) if tracer else (0, 0)
+    got = service.paced(bench.ms(5000))
+    own, programs = (b - a for a, b in zip(before, taken_ns(tracer) if tracer else (0, 0)))
+    return got["cpu_ns"] / got["ops"], {"own": own / got["wall_ns"], "programs": programs / got["cpu_ns"]}
 
 
 def taken_ns(tracer):
@@ -100,13 +103,17 @@ def delays(bench, service):
 
 
 def bars(result):
-    found = []
+    found, result["notes"] = [], [n for n in result["notes"] if "first half minute" not in n]
     for name, seen in result["servers"].items():
         what = f"{HEADINGS['watch']}, {name}, {seen['rate']:,} a second: "
         for key, of in (("programs", "CPU time in its programs, of the server's"),
                         ("own", "memtrace's own CPU time, of a core")):
             found.append({"what": what + of, "bar": 0.01, "is": "at most", "scale": 100, "unit": "%",
                           "values": [p[key] for p in seen["pairs"]]})
+        first = seen["pairs"][0]["first"]
+        result["notes"].append(
+            f"{what}in the first half minute its programs take {100 * first['programs']:.1f} % of the server's "
+            f"CPU time, memtrace itself {100 * first['own']:.2f} % of a core")
     if result["delays"]:
         least = figures.median([d["untraced"] for d in result["delays"]]) / 1e6
         found.append({"what": f"{RedisService.name}, {RedisService.rate:,} a second: the longest answer while "
