@@ -41,6 +41,8 @@ _Static_assert(sizeof(struct scan_arg) == 96, "layout of the kernel's pm_scan_ar
 /* Of one call, which keeps the process from mapping memory as long: some ms where all is resident.
  */
 #define SPAN_BYTES (512ull << 20)
+/* Where nothing was found the next call is of twice as much: 20 TB are reserved with ASan. */
+#define SPAN_MAX (1ull << 40)
 #define REGIONS 8192
 #define ENTRIES 8192
 #define SPAN_GAP (UINT64_C(1) << 20)
@@ -131,13 +133,16 @@ static void credit_region(struct todo *t, const struct scan_region *region)
 static int scan_span(int fd, uint64_t exclude, struct scan_region *regions, struct todo *t,
 		     uint64_t start, uint64_t end)
 {
+	uint64_t page = sysconf(_SC_PAGESIZE), span = SPAN_BYTES;
+
 	while (start < end) {
 		struct scan_arg arg = {
 			.size = sizeof(arg),
 			.start = start,
-			.end = end - start > SPAN_BYTES ? start + SPAN_BYTES : end,
+			.end = end - start > span ? start + span : end,
 			.vec = (uintptr_t)regions,
 			.vec_len = REGIONS,
+			.max_pages = SPAN_BYTES / page,
 			.category_inverted = exclude,
 			.category_mask = exclude,
 			.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
@@ -160,6 +165,7 @@ static int scan_span(int fd, uint64_t exclude, struct scan_region *regions, stru
 		if (reached <= start)
 			return -EIO;
 		start = reached;
+		span = n ? SPAN_BYTES : span < SPAN_MAX ? 2 * span : span;
 	}
 	return 0;
 }
