@@ -1,18 +1,21 @@
 #include "app/java.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <fnmatch.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "app/modules_scan.h"
+#include "app/resident.h"
 #include "app/tracee.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "runtime/hotspot_vm.h"
+#include "runtime/runtime.h"
 #include "sys/elf.h"
 #include "sys/mapfile.h"
 #include "sys/maps.h"
+
+#define EAGER 16 /* looks at each of which a machine that starts is asked */
 
 static bool is_jvm(const struct vma *v)
 {
@@ -54,18 +57,44 @@ static void tell_unwinder(struct tracee *t, const struct hotspot_code *code)
 		 t->pid);
 }
 
+/* Only what is in memory is read of the process. */
+static int read_tables(const struct tracee *t, struct hotspot_code *ret)
+{
+	auto_clean(resident_done) struct resident all = { .count = 0 };
+	auto_clean(maps_done) struct vma_table maps = { 0 };
+	auto_clean(hotspot_memory_done) struct hotspot_memory memory = { .fd = -1 };
+	struct peek peek = { .pid = t->pid };
+	struct process_view view = { .proc = t->run->proc,
+				     .pid = t->pid,
+				     .maps = &maps,
+				     .present = &all.present,
+				     .peek = &peek };
+	int r = maps_read(t->run->proc, t->pid, &maps);
+
+	if (!r)
+		r = resident_scan(t->run->proc, t->pid, &maps, &all);
+	if (r)
+		return r;
+	hotspot_memory_open(&view, t->java.tables.structs, &memory);
+	return hotspot_read(&memory, &t->java.tables, ret);
+}
+
+/* One that does not come up is asked ever less often. */
 static void read_code(struct tracee *t)
 {
-	auto_close int mem = -1;
 	struct hotspot_code code;
-	char path[64];
 	int r;
 
-	snprintf(path, sizeof(path), "%s/%u/mem", t->run->proc, t->pid);
-	mem = open(path, O_RDONLY | O_CLOEXEC);
-	r = mem < 0 ? -errno : hotspot_read(mem, &t->java.tables, &code);
-	if (r == -EAGAIN)
+	if (t->java.wait) {
+		t->java.wait--;
 		return;
+	}
+	r = read_tables(t, &code);
+	if (r == -EAGAIN) {
+		t->java.wait = t->java.tries / EAGER;
+		t->java.tries++;
+		return;
+	}
 	t->java.state = JAVA_KNOWN;
 	if (r)
 		log_warn("process %u: where Java's code lies could not be read (%s); stacks "

@@ -106,6 +106,7 @@ struct tracee {
 	struct {
 		enum { JAVA_NONE, JAVA_STARTING, JAVA_KNOWN } state;
 		struct hotspot tables;
+		uint32_t tries, wait; /* looks until it is asked again */
 	} java;
 
 	char comm[32];

@@ -19,24 +19,25 @@ static const struct hotspot_field wanted[FACTS] = {
 	[ENTRY] = { "StubRoutines", "_call_stub_return_address" },
 };
 
-static int read_frame_pointers(int mem, const struct hotspot_flags *flags, bool *ret)
+static int read_frame_pointers(const struct hotspot_memory *m, const struct hotspot_flags *flags,
+			       bool *ret)
 {
 	static const char *const name[] = { "PreserveFramePointer" };
 
-	return hotspot_flags_read(mem, flags, name, 1, ret) == 1 ? 0 : -EIO;
+	return hotspot_flags_read(m, flags, name, 1, ret) == 1 ? 0 : -EIO;
 }
 
 /* The interpreter's buffer, and the return address of the stub that enters Java below it. */
-static int read_kept(int mem, const uint64_t fact[FACTS], struct hotspot_code *ret)
+static int read_kept(const struct hotspot_memory *m, const uint64_t fact[FACTS],
+		     struct hotspot_code *ret)
 {
-	uint64_t queue = hotspot_word(mem, fact[CODE]), entry = hotspot_word(mem, fact[ENTRY]),
-		 buffer;
+	uint64_t queue = hotspot_word(m, fact[CODE]), entry = hotspot_word(m, fact[ENTRY]), buffer;
 	int32_t limit = 0;
 
 	if (!queue || !entry)
 		return -EAGAIN;
-	buffer = hotspot_word(mem, queue + fact[BUFFER]);
-	if (!buffer || !hotspot_bytes(mem, queue + fact[LIMIT], &limit, sizeof(limit)))
+	buffer = hotspot_word(m, queue + fact[BUFFER]);
+	if (!buffer || !hotspot_bytes(m, queue + fact[LIMIT], &limit, sizeof(limit)))
 		return -EAGAIN;
 	if (limit <= 0)
 		return -EIO;
@@ -48,30 +49,30 @@ static int read_kept(int mem, const uint64_t fact[FACTS], struct hotspot_code *r
 	return 0;
 }
 
-int hotspot_read(int mem, const struct hotspot *h, struct hotspot_code *ret)
+int hotspot_read(const struct hotspot_memory *m, const struct hotspot *h, struct hotspot_code *ret)
 {
 	struct hotspot_code code = { 0 };
 	struct hotspot_flags flags;
 	uint64_t fact[FACTS];
-	uint64_t structs = hotspot_word(mem, h->structs), types = hotspot_word(mem, h->types);
+	uint64_t structs = hotspot_word(m, h->structs), types = hotspot_word(m, h->types);
 	int r;
 
 	if (!structs || !types)
 		return -EAGAIN; /* not relocated yet */
-	if (hotspot_fields(mem, structs, wanted, FACTS, fact) < FACTS)
+	if (hotspot_fields(m, structs, wanted, FACTS, fact) < FACTS)
 		return -EIO;
-	r = hotspot_flags_find(mem, structs, types, &flags);
+	r = hotspot_flags_find(m, structs, types, &flags);
 	if (r)
 		return r;
-	code.start = hotspot_word(mem, fact[LOW]);
-	code.end = hotspot_word(mem, fact[HIGH]);
+	code.start = hotspot_word(m, fact[LOW]);
+	code.end = hotspot_word(m, fact[HIGH]);
 	if (!code.start || !code.end)
 		return -EAGAIN;
 	if (code.end < code.start || code.end - code.start > CODE_BYTES_MAX)
 		return -EIO;
-	r = read_kept(mem, fact, &code);
+	r = read_kept(m, fact, &code);
 	if (!r)
-		r = read_frame_pointers(mem, &flags, &code.frame_pointers);
+		r = read_frame_pointers(m, &flags, &code.frame_pointers);
 	if (!r)
 		*ret = code;
 	return r;

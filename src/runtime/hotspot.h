@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct elf_file;
+struct hotspot_memory;
 
 /* Addresses in the process of the pointers to the two tables. */
 struct hotspot {
@@ -25,8 +26,5 @@ struct hotspot_code {
  * family. */
 int hotspot_find(const struct elf_file *f, uint64_t bias, struct hotspot *ret);
 
-/*
- * mem: /proc/PID/mem, kept by the caller. -EAGAIN: the machine has not set itself up yet; -EIO: its
- * tables make no sense.
- */
-int hotspot_read(int mem, const struct hotspot *h, struct hotspot_code *ret);
+/* -EAGAIN: the machine has not set itself up yet; -EIO: its tables make no sense. */
+int hotspot_read(const struct hotspot_memory *m, const struct hotspot *h, struct hotspot_code *ret);

@@ -4,9 +4,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/view.h"
+#include "sys/mapfile.h"
+
 #define ENTRIES_MAX 4096 /* OpenJDK 17 has 788 */
 #define FLAG_BYTES_MAX 128
 #define NAME_BYTES 40
+#define PAGE_BYTES 4096
 
 /* An entry of gHotSpotVMStructs, as vmStructs.hpp of OpenJDK declares it. */
 struct vm_struct {
@@ -24,31 +28,87 @@ struct vm_type {
 	uint64_t size;
 };
 
-bool hotspot_bytes(int mem, uint64_t at, void *ret, size_t n)
+void hotspot_memory_open(const struct process_view *v, uint64_t at, struct hotspot_memory *ret)
 {
-	return at && at <= INT64_MAX && pread(mem, ret, n, (off_t)at) == (ssize_t)n;
+	const struct vma *vma = maps_find(v->maps, at);
+	struct stat st;
+
+	*ret = (struct hotspot_memory){ .view = v, .fd = -1 };
+	if (!vma || vma->kind != VMA_FILE)
+		return;
+	ret->inode = vma->inode;
+	ret->dev = vma->dev;
+	ret->fd = mapfile_open(v->proc, v->pid, vma->start, vma->end, &st);
 }
 
-uint64_t hotspot_word(int mem, uint64_t at)
+void hotspot_memory_done(struct hotspot_memory *m)
+{
+	if (m->fd >= 0)
+		close(m->fd);
+	m->fd = -1;
+}
+
+/* Of one page that is not in memory: as it would come from the file. Bytes read, 0: none. */
+static size_t read_file(const struct hotspot_memory *m, uint64_t at, void *ret, size_t n)
+{
+	const struct vma *vma = m->fd < 0 ? NULL : maps_find(m->view->maps, at);
+	ssize_t got;
+
+	if (!vma || vma->kind != VMA_FILE || vma->inode != m->inode || vma->dev != m->dev ||
+	    present_has(&m->view->present->swapped, at))
+		return 0;
+	got = pread(m->fd, ret, n, (off_t)(vma->file_offset + (at - vma->start)));
+	return got > 0 ? (size_t)got : 0;
+}
+
+/* As much as can be read, page by page. */
+static size_t read_some(const struct hotspot_memory *m, uint64_t at, void *ret, size_t n)
+{
+	size_t done = 0;
+
+	if (!at || at + n < at)
+		return 0;
+	while (done < n) {
+		uint64_t from = at + done;
+		size_t len = PAGE_BYTES - from % PAGE_BYTES, got;
+
+		len = len < n - done ? len : n - done;
+		if (view_read(m->view, from, (char *)ret + done, len) == 0)
+			got = len;
+		else if (present_has(&m->view->present->in, from))
+			got = 0;
+		else
+			got = read_file(m, from, (char *)ret + done, len);
+		done += got;
+		if (got < len)
+			break;
+	}
+	return done;
+}
+
+bool hotspot_bytes(const struct hotspot_memory *m, uint64_t at, void *ret, size_t n)
+{
+	return read_some(m, at, ret, n) == n;
+}
+
+uint64_t hotspot_word(const struct hotspot_memory *m, uint64_t at)
 {
 	uint64_t word;
 
-	return hotspot_bytes(mem, at, &word, sizeof(word)) ? word : 0;
+	return hotspot_bytes(m, at, &word, sizeof(word)) ? word : 0;
 }
 
 /* A text of the process, cut where it is too long; "" when it cannot be read. */
-static void read_text(int mem, uint64_t at, char ret[NAME_BYTES])
+static void read_text(const struct hotspot_memory *m, uint64_t at, char ret[NAME_BYTES])
 {
-	ssize_t n = at && at <= INT64_MAX ? pread(mem, ret, NAME_BYTES - 1, (off_t)at) : 0;
-
-	ret[n > 0 ? n : 0] = 0;
+	ret[read_some(m, at, ret, NAME_BYTES - 1)] = 0;
 }
 
-static bool is_text(int mem, uint64_t at, const char *text)
+static bool is_text(const struct hotspot_memory *m, uint64_t at, const char *text)
 {
 	char bytes[NAME_BYTES];
 
-	read_text(mem, at, bytes);
+	read_text(m, at, bytes);
 	return strcmp(bytes, text) == 0;
 }
 
@@ -60,8 +120,8 @@ static bool is_wanted_type(const struct hotspot_field *wanted, size_t n, const c
 	return false;
 }
 
-size_t hotspot_fields(int mem, uint64_t table, const struct hotspot_field *wanted, size_t n,
-		      uint64_t *ret)
+size_t hotspot_fields(const struct hotspot_memory *m, uint64_t table,
+		      const struct hotspot_field *wanted, size_t n, uint64_t *ret)
 {
 	char type[NAME_BYTES], field[NAME_BYTES];
 	struct vm_struct e;
@@ -70,12 +130,12 @@ size_t hotspot_fields(int mem, uint64_t table, const struct hotspot_field *wante
 	for (size_t w = 0; w < n; w++)
 		ret[w] = HOTSPOT_ABSENT;
 	for (int i = 0; i < ENTRIES_MAX && found < n; i++) {
-		if (!hotspot_bytes(mem, table + i * sizeof(e), &e, sizeof(e)) || !e.type)
+		if (!hotspot_bytes(m, table + i * sizeof(e), &e, sizeof(e)) || !e.type)
 			break;
-		read_text(mem, e.type, type);
+		read_text(m, e.type, type);
 		if (!is_wanted_type(wanted, n, type))
 			continue;
-		read_text(mem, e.field, field);
+		read_text(m, e.field, field);
 		for (size_t w = 0; w < n; w++) {
 			if (ret[w] != HOTSPOT_ABSENT || strcmp(type, wanted[w].type) ||
 			    strcmp(field, wanted[w].name))
@@ -87,14 +147,15 @@ size_t hotspot_fields(int mem, uint64_t table, const struct hotspot_field *wante
 	return found;
 }
 
-int hotspot_type_size(int mem, uint64_t table, const char *type, uint64_t *ret)
+int hotspot_type_size(const struct hotspot_memory *m, uint64_t table, const char *type,
+		      uint64_t *ret)
 {
 	struct vm_type e;
 
 	for (int i = 0; i < ENTRIES_MAX; i++) {
-		if (!hotspot_bytes(mem, table + i * sizeof(e), &e, sizeof(e)) || !e.name)
+		if (!hotspot_bytes(m, table + i * sizeof(e), &e, sizeof(e)) || !e.name)
 			break;
-		if (!is_text(mem, e.name, type))
+		if (!is_text(m, e.name, type))
 			continue;
 		*ret = e.size;
 		return 0;
@@ -102,7 +163,8 @@ int hotspot_type_size(int mem, uint64_t table, const char *type, uint64_t *ret)
 	return -ENOENT;
 }
 
-int hotspot_flags_find(int mem, uint64_t structs, uint64_t types, struct hotspot_flags *ret)
+int hotspot_flags_find(const struct hotspot_memory *m, uint64_t structs, uint64_t types,
+		       struct hotspot_flags *ret)
 {
 	static const struct hotspot_field wanted[] = {
 		{ "JVMFlag", "flags" },
@@ -113,11 +175,11 @@ int hotspot_flags_find(int mem, uint64_t structs, uint64_t types, struct hotspot
 	struct hotspot_flags f;
 	uint64_t at[4];
 
-	if (hotspot_fields(mem, structs, wanted, 4, at) < 4 ||
-	    hotspot_type_size(mem, types, "JVMFlag", &f.bytes) < 0)
+	if (hotspot_fields(m, structs, wanted, 4, at) < 4 ||
+	    hotspot_type_size(m, types, "JVMFlag", &f.bytes) < 0)
 		return -EIO;
-	f.first = hotspot_word(mem, at[0]);
-	f.count = hotspot_word(mem, at[1]);
+	f.first = hotspot_word(m, at[0]);
+	f.count = hotspot_word(m, at[1]);
 	f.name = at[2];
 	f.value = at[3];
 	if (!f.bytes || f.bytes > FLAG_BYTES_MAX || f.name > FLAG_BYTES_MAX ||
@@ -129,8 +191,8 @@ int hotspot_flags_find(int mem, uint64_t structs, uint64_t types, struct hotspot
 	return 0;
 }
 
-size_t hotspot_flags_read(int mem, const struct hotspot_flags *f, const char *const *names,
-			  size_t n, bool *ret)
+size_t hotspot_flags_read(const struct hotspot_memory *m, const struct hotspot_flags *f,
+			  const char *const *names, size_t n, bool *ret)
 {
 	char name[NAME_BYTES];
 	size_t found = 0;
@@ -139,11 +201,11 @@ size_t hotspot_flags_read(int mem, const struct hotspot_flags *f, const char *co
 	for (uint64_t i = 0; i < f->count && found < n; i++) {
 		uint64_t at = f->first + i * f->bytes;
 
-		read_text(mem, hotspot_word(mem, at + f->name), name);
+		read_text(m, hotspot_word(m, at + f->name), name);
 		for (size_t k = 0; k < n; k++) {
 			if (strcmp(name, names[k]))
 				continue;
-			if (!hotspot_bytes(mem, hotspot_word(mem, at + f->value), &value, 1))
+			if (!hotspot_bytes(m, hotspot_word(m, at + f->value), &value, 1))
 				continue;
 			ret[k] = value != 0;
 			found++;

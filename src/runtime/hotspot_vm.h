@@ -2,12 +2,27 @@
  * The tables in which a Java virtual machine of the HotSpot family describes itself to debuggers:
  * gHotSpotVMStructs (fields of its structures) and gHotSpotVMTypes, as vmStructs.hpp of OpenJDK
  * declares their entries, and the flags that they lead to. They belong to the process: nothing in
- * them is believed beyond its bounds. `mem` is /proc/PID/mem.
+ * them is believed beyond its bounds.
+ *
+ * The machine itself never reads most of the names in them: their pages are not in its memory. What
+ * is not there is read from the file that is mapped there, never from the process.
  */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct process_view;
+
+struct hotspot_memory {
+	const struct process_view *view; /* borrowed */
+	uint64_t inode, dev;		 /* of libjvm.so */
+	int fd;				 /* owned: of it; -1: only what is in memory is read */
+};
+
+/* `at`: an address in what is mapped of libjvm.so. hotspot_memory_done() in any case. */
+void hotspot_memory_open(const struct process_view *v, uint64_t at, struct hotspot_memory *ret);
+void hotspot_memory_done(struct hotspot_memory *m);
 
 #define HOTSPOT_ABSENT UINT64_MAX
 #define HOTSPOT_FLAGS_MAX 4096 /* OpenJDK 17 has 1270 */
@@ -20,11 +35,12 @@ struct hotspot_field {
  * For each wanted field its offset in an object, of a static one its address; HOTSPOT_ABSENT where
  * the machine does not tell. The number of those found.
  */
-size_t hotspot_fields(int mem, uint64_t table, const struct hotspot_field *wanted, size_t n,
-		      uint64_t *ret);
+size_t hotspot_fields(const struct hotspot_memory *m, uint64_t table,
+		      const struct hotspot_field *wanted, size_t n, uint64_t *ret);
 
 /* Bytes of an object. -ENOENT. */
-int hotspot_type_size(int mem, uint64_t table, const char *type, uint64_t *ret);
+int hotspot_type_size(const struct hotspot_memory *m, uint64_t table, const char *type,
+		      uint64_t *ret);
 
 /* The table of flags. */
 struct hotspot_flags {
@@ -33,11 +49,12 @@ struct hotspot_flags {
 };
 
 /* 0 or -EIO; the tables as pointed to by gHotSpotVMStructs and gHotSpotVMTypes. */
-int hotspot_flags_find(int mem, uint64_t structs, uint64_t types, struct hotspot_flags *ret);
+int hotspot_flags_find(const struct hotspot_memory *m, uint64_t structs, uint64_t types,
+		       struct hotspot_flags *ret);
 /* Values of flags that are bool; `ret` of one that is not there stays. The number found. */
-size_t hotspot_flags_read(int mem, const struct hotspot_flags *f, const char *const *names,
-			  size_t n, bool *ret);
+size_t hotspot_flags_read(const struct hotspot_memory *m, const struct hotspot_flags *f,
+			  const char *const *names, size_t n, bool *ret);
 
 /* 0 when it cannot be read. */
-uint64_t hotspot_word(int mem, uint64_t at);
-bool hotspot_bytes(int mem, uint64_t at, void *ret, size_t n);
+uint64_t hotspot_word(const struct hotspot_memory *m, uint64_t at);
+bool hotspot_bytes(const struct hotspot_memory *m, uint64_t at, void *ret, size_t n);

@@ -1,7 +1,6 @@
 #include "runtime/jvm.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,7 +72,8 @@ static bool known(const struct jvm *j, enum jvm_fact f)
 /* --- what does not change in the life of a machine */
 
 /* Which collector it has, and how it makes references. */
-static int learn_flags(int mem, uint64_t structs, uint64_t types, struct jvm *j)
+static int learn_flags(const struct hotspot_memory *m, uint64_t structs, uint64_t types,
+		       struct jvm *j)
 {
 	static const char *const names[] = { "UseG1GC",
 					     "UseParallelGC",
@@ -85,11 +85,11 @@ static int learn_flags(int mem, uint64_t structs, uint64_t types, struct jvm *j)
 					     "UseCompactObjectHeaders" };
 	bool on[8] = { false };
 	struct hotspot_flags flags;
-	int r = hotspot_flags_find(mem, structs, types, &flags);
+	int r = hotspot_flags_find(m, structs, types, &flags);
 
 	if (r)
 		return r;
-	hotspot_flags_read(mem, &flags, names, 8, on);
+	hotspot_flags_read(m, &flags, names, 8, on);
 	for (int i = 0; i < 5; i++)
 		if (on[i])
 			j->gc = JVM_G1 + i;
@@ -128,45 +128,51 @@ static int learn_heap(const struct process_view *v, struct jvm *j, const char **
 	return view_writable(v, j->start, j->end) ? 0 : -EAGAIN;
 }
 
-int jvm_learn(const struct process_view *v, const struct hotspot *tables, struct jvm *ret,
-	      const char **why)
+/* What the tables say, read from `m`. */
+static int learn_tables(const struct process_view *v, const struct hotspot *tables,
+			const struct hotspot_memory *m, struct jvm *j, const char **why)
 {
-	struct jvm j = { .gc = JVM_GC_OTHER };
-	auto_close int mem = -1;
 	uint64_t structs, types;
 	uint32_t major;
-	char path[64];
 	int r;
 
-	snprintf(path, sizeof(path), "%s/%u/mem", v->proc, v->pid);
-	mem = open(path, O_RDONLY | O_CLOEXEC);
-	*why = "the memory of the process cannot be opened";
-	if (mem < 0)
-		return -errno;
 	*why = "the Java machine is still starting";
 	if (view_u64(v, tables->structs, &structs) < 0 || view_u64(v, tables->types, &types) < 0 ||
 	    !structs || !types)
 		return -EAGAIN;
-	hotspot_fields(mem, structs, wanted, JVM_FACTS, j.fact);
+	hotspot_fields(m, structs, wanted, JVM_FACTS, j->fact);
 	*why = "the machine's tables do not tell where its heap is";
 	for (enum jvm_fact f = JF_HEAP; f <= JF_WORDS; f++)
-		if (!known(&j, f))
+		if (!known(j, f))
 			return -EIO;
-	r = learn_flags(mem, structs, types, &j);
+	r = learn_flags(m, structs, types, j);
 	if (r)
 		return r;
 	*why = "the Java machine is still starting";
-	r = learn_heap(v, &j, why);
+	r = learn_heap(v, j, why);
 	if (r)
 		return r;
-	if (!j.direct.why)
-		jvm_direct_learn(&j.direct, v, mem, structs);
-	if (known(&j, JF_MAJOR) && view_read(v, j.fact[JF_MAJOR], &major, sizeof(major)) == 0) {
-		snprintf(j.version, sizeof(j.version), "%u", major);
-		jvm_metaspace_learn(&j.metaspace, mem, structs, major);
+	if (!j->direct.why)
+		jvm_direct_learn(&j->direct, v, m, structs);
+	if (known(j, JF_MAJOR) && view_read(v, j->fact[JF_MAJOR], &major, sizeof(major)) == 0) {
+		snprintf(j->version, sizeof(j->version), "%u", major);
+		jvm_metaspace_learn(&j->metaspace, m, structs, major);
 	}
-	*ret = j;
 	return 0;
+}
+
+int jvm_learn(const struct process_view *v, const struct hotspot *tables, struct jvm *ret,
+	      const char **why)
+{
+	auto_clean(hotspot_memory_done) struct hotspot_memory m = { .fd = -1 };
+	struct jvm j = { .gc = JVM_GC_OTHER };
+	int r;
+
+	hotspot_memory_open(v, tables->structs, &m);
+	r = learn_tables(v, tables, &m, &j, why);
+	if (!r)
+		*ret = j;
+	return r;
 }
 
 /* --- ranges */
@@ -244,7 +250,7 @@ static bool read_perf(const struct jvm *j, const struct process_view *v, struct 
 	    end - start > HSPERF_BYTES_MAX)
 		return false;
 	/* it is filled from its start: what is not in memory at its end was never used */
-	for (uint64_t page = start; page < end; page += 4096)
+	for (uint64_t page = start & ~4095ull; page < end; page += 4096)
 		if (!view_has(v, page, 1))
 			end = page;
 	if (start >= end)

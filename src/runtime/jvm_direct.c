@@ -78,9 +78,10 @@ static bool find_boot(struct jvm_direct *d, const struct process_view *v)
 	return d->boot != 0;
 }
 
-void jvm_direct_learn(struct jvm_direct *d, const struct process_view *v, int mem, uint64_t structs)
+void jvm_direct_learn(struct jvm_direct *d, const struct process_view *v,
+		      const struct hotspot_memory *memory, uint64_t structs)
 {
-	hotspot_fields(mem, structs, wanted, JVM_CLASS_FACTS, d->fact);
+	hotspot_fields(memory, structs, wanted, JVM_CLASS_FACTS, d->fact);
 	for (int f = 0; f < JC_NEEDED; f++)
 		if (d->fact[f] == HOTSPOT_ABSENT)
 			d->why = "the machine's tables do not tell of its classes: where Java "

@@ -1,6 +1,5 @@
 #include "runtime/jvm_metaspace.h"
 
-#include "runtime/hotspot_vm.h"
 #include "runtime/view.h"
 
 #define BLOCK_BYTES (4ull << 20)
@@ -20,9 +19,11 @@ static const struct hotspot_field wanted[JVM_META_FACTS] = {
 	[JM_HOLDER] = { "ConstantPool", "_pool_holder" },
 };
 
-void jvm_metaspace_learn(struct jvm_metaspace *m, int mem, uint64_t structs, uint32_t major)
+void jvm_metaspace_learn(struct jvm_metaspace *m, const struct hotspot_memory *memory,
+			 uint64_t structs, uint32_t major)
 {
-	m->can = hotspot_fields(mem, structs, wanted, JVM_META_FACTS, m->fact) == JVM_META_FACTS &&
+	m->can = hotspot_fields(memory, structs, wanted, JVM_META_FACTS, m->fact) ==
+			 JVM_META_FACTS &&
 		 major >= FIRST_MAJOR;
 }
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "runtime/hotspot_vm.h"
 #include "runtime/runtime.h"
 
 #define METASPACE_BLOCKS_MAX 512 /* 2 GiB */
@@ -41,8 +42,9 @@ struct jvm_metaspace {
 	uint32_t wait;		/* looks until the next walk */
 };
 
-/* `mem` as for hotspot_fields(). */
-void jvm_metaspace_learn(struct jvm_metaspace *m, int mem, uint64_t structs, uint32_t major);
+/* `memory` as for hotspot_fields(). */
+void jvm_metaspace_learn(struct jvm_metaspace *m, const struct hotspot_memory *memory,
+			 uint64_t structs, uint32_t major);
 
 /* Adds what is mapped of metaspace, as far as it is known by now. -ENOMEM. */
 int jvm_metaspace_add(struct jvm_metaspace *m, const struct process_view *v,

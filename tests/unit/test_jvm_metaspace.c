@@ -123,11 +123,9 @@ static void world_free(struct world *w)
 
 static void learn(struct world *w, uint32_t major)
 {
-	int mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	const struct hotspot_memory memory = { .view = &w->view, .fd = -1 };
 
-	assert_true(mem >= 0);
-	jvm_metaspace_learn(&w->m, mem, (uintptr_t)w->table, major);
-	close(mem);
+	jvm_metaspace_learn(&w->m, &memory, (uintptr_t)w->table, major);
 }
 
 /* Bytes of what is found at this look, all of it the runtime's. */
@@ -205,6 +203,7 @@ static void older_machines_are_not_guessed_at(void **state)
 
 	(void)state;
 	learn(w, 11);
+	w->peek.calls = 0;
 	assert_int_equal(look(w), 0);
 	assert_int_equal(w->peek.calls, 0);
 	world_free(w);
