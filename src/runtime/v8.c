@@ -10,6 +10,35 @@
 #include "base/cleanup.h"
 #include "runtime/v8_impl.h"
 
+#define WAIT_LOG2_MAX 6 /* looks between two tries to learn: each looks at thousands of places */
+#define EMPTY_MAX 4	/* looks in a row that find no heap: then what was learnt is in doubt */
+
+/* 0, also when there is nothing to be learnt yet; peek's errors. */
+static int learn(struct v8 *s, const struct process_view *v)
+{
+	int r;
+
+	if (s->learnt)
+		return 0;
+	if (s->wait) {
+		s->wait--;
+		return 0;
+	}
+	r = v8_learn(v, &s->layout);
+	s->learnt = !r;
+	s->wait = r ? (1u << s->fruitless) - 1 : 0;
+	s->fruitless += r && s->fruitless < WAIT_LOG2_MAX;
+	return r == -ENOENT ? 0 : r;
+}
+
+static void forget(struct v8 *s)
+{
+	s->learnt = false;
+	s->empty = s->fruitless = s->committed = 0;
+	s->pooled_bit = 0;
+	s->buffers.chain = (struct v8_chain){ .sweeper = 0 };
+}
+
 static int v8_open(const struct process_view *v, void **state, const char **why)
 {
 	auto_free struct v8 *s = calloc(1, sizeof(*s));
@@ -19,10 +48,10 @@ static int v8_open(const struct process_view *v, void **state, const char **why)
 		return -ENOMEM;
 	r = v8_find_symbols(v, &s->symbols);
 	if (!r) {
-		r = v8_learn(v, &s->layout);
-		s->learnt = !r;
-		if (r == -ENOENT && s->symbols.found)
-			r = 0; /* it has not made its heap yet */
+		r = learn(s, v);
+		if (!r && !s->learnt && !s->symbols.found)
+			r = -ENOENT;   /* else it has not made its heap yet */
+		s->wait += !s->learnt; /* the look that follows sees the same */
 	}
 	if (r) {
 		*why = "its memory could not be read";
@@ -99,6 +128,9 @@ static int read_heap(struct v8 *s, const struct process_view *v, struct inner_he
 		return r;
 	v8_pages_done(&s->pages);
 	s->pages = pages;
+	s->empty = pages.heaps ? 0 : s->empty + 1;
+	if (s->empty == EMPTY_MAX)
+		forget(s);
 	if (!pages.heaps)
 		return 0;
 	v8_judge_spaces(s);
@@ -113,11 +145,8 @@ static int v8_read(void *state, const struct process_view *v, struct inner_runti
 {
 	struct inner_runtime found = nothing_known;
 	struct v8 *s = state;
-	int r = s->learnt ? 0 : v8_learn(v, &s->layout);
+	int r = learn(s, v);
 
-	s->learnt |= !r;
-	if (r == -ENOENT)
-		r = 0;
 	if (!r && s->learnt)
 		r = read_heap(s, v, &found.heap, ranges);
 	if (!r && s->pages.heaps)

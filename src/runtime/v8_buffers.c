@@ -9,9 +9,14 @@
 
 #include "runtime/v8_impl.h"
 
-#define WALK_EVERY_NS (30ull * 1000 * 1000 * 1000)
-#define HEAP_WORDS 512 /* read at once */
-#define HEAP_READS 4   /* 16 KiB: the allocator was found up to 0x2440 behind Heap */
+#define SECOND_NS 1000000000ull
+#define WALK_EVERY_NS (30 * SECOND_NS)
+#define AT_ONCE_MAX \
+	3	    /* walks in a row that V8 disturbed; those that follow wait 2, 4, 8, 16 s ... */
+#define AGAIN_MAX 7 /* ... and WALK_EVERY_NS */
+#define HEAP_WORDS 512	/* read at once */
+#define HEAP_READS 4	/* 16 KiB: the allocator was found up to 0x2440 behind Heap */
+#define SEARCHES_MAX 16 /* for an allocator, at one look: 0.3 ms each */
 #define ALLOCATOR_WORDS 16
 /* Each isolate may have so much that is in no list: what libuv reads into, 64 KiB at a time. */
 #define UNLISTED_BYTES (256u << 10)
@@ -72,7 +77,20 @@ static uint64_t find_allocator(struct v8 *s, const struct process_view *v, uint6
 	if (s->buffers.slot && v8_can_read(v, at, sizeof(at)) &&
 	    !peek_u64(v->peek, at, &allocator) && is_allocator(s, v, allocator))
 		return allocator;
+	if (!s->buffers.searches)
+		return 0;
+	s->buffers.searches--;
 	return search_heap(s, v, heap);
+}
+
+/* Where an allocator was and is not any more, another isolate has taken the place of the Heap. */
+static bool still_names(const struct v8 *s, const struct process_view *v,
+			const struct v8_isolate *isolate)
+{
+	uint64_t at = isolate->heap + s->buffers.slot, now;
+
+	return !s->buffers.slot || !v8_can_read(v, at, sizeof(now)) ||
+	       peek_u64(v->peek, at, &now) || now == isolate->allocator;
 }
 
 /* Keeps what is known of isolates that are still there. */
@@ -80,6 +98,7 @@ static void find_isolates(struct v8 *s, const struct process_view *v)
 {
 	struct v8_buffers *b = &s->buffers;
 
+	b->searches = SEARCHES_MAX;
 	for (size_t i = 0; i < s->pages.heaps; i++) {
 		uint64_t heap = s->pages.heap[i];
 		size_t k = i;
@@ -87,7 +106,8 @@ static void find_isolates(struct v8 *s, const struct process_view *v)
 		if (b->isolate[k].heap != heap)
 			for (k = 0; k < V8_ISOLATES_MAX && b->isolate[k].heap != heap;)
 				k++;
-		if (k < V8_ISOLATES_MAX && b->isolate[k].allocator) {
+		if (k < V8_ISOLATES_MAX && b->isolate[k].allocator &&
+		    still_names(s, v, &b->isolate[k])) {
 			struct v8_isolate other = b->isolate[i];
 
 			b->isolate[i] = b->isolate[k];
@@ -188,8 +208,7 @@ static int walk(struct v8 *s, const struct process_view *v, bool *fresh)
 	struct v8_walk walk = { .done = false };
 	int r;
 
-	*fresh = !b->tried || !v->now_ns || v->now_ns - b->walked_ns >= WALK_EVERY_NS ||
-		 (!b->walk.complete && !b->walk.too_many);
+	*fresh = !b->tried || !v->now_ns || v->now_ns >= b->due_ns;
 	if (!*fresh)
 		return 0;
 	r = v8_walk_buffers(&s->pages, v, &b->chain, &walk);
@@ -200,19 +219,27 @@ static int walk(struct v8 *s, const struct process_view *v, bool *fresh)
 	free(b->walk.large);
 	b->walk = walk;
 	b->tried = true;
-	b->walked_ns = v->now_ns;
 	return 0;
 }
 
-/* A walk counts where it found about what the allocator has; else it is done again at once. */
-static void judge_walk(struct v8 *s, uint64_t allocated)
+/*
+ * A walk counts where it found about what the allocator has; else it is done again, at once where
+ * that may help, and ever less often where it does not.
+ */
+static void judge_walk(struct v8 *s, uint64_t allocated, uint64_t now_ns)
 {
-	struct v8_walk *w = &s->buffers.walk;
+	struct v8_buffers *b = &s->buffers;
+	struct v8_walk *w = &b->walk;
+	uint64_t wait_ns = WALK_EVERY_NS;
 	uint64_t unlisted = allocated > w->bytes ? allocated - w->bytes : 0;
 
 	if (!w->why && unlisted > allocated / 100 + s->pages.heaps * UNLISTED_BYTES)
 		w->why = "V8 was sweeping them";
 	w->complete = w->done && !w->why;
+	b->failed = w->complete || w->too_many ? 0 : b->failed + 1;
+	if (b->failed && b->failed <= AGAIN_MAX)
+		wait_ns = b->failed <= AT_ONCE_MAX ? 0 : SECOND_NS << (b->failed - AT_ONCE_MAX);
+	b->due_ns = now_ns + wait_ns;
 }
 
 int v8_read_buffers(struct v8 *s, const struct process_view *v, struct inner_buffers *ret,
@@ -227,7 +254,7 @@ int v8_read_buffers(struct v8 *s, const struct process_view *v, struct inner_buf
 	if (r)
 		return r;
 	if (fresh)
-		judge_walk(s, ret->known.how ? ret->bytes : 0);
+		judge_walk(s, ret->known.how ? ret->bytes : 0, v->now_ns);
 	if (w->complete) {
 		ret->count = w->count;
 		ret->resident_bytes = w->resident;

@@ -87,7 +87,7 @@ struct v8_large {
 /* As of the last walk over every buffer. */
 struct v8_walk {
 	bool done;	 /* some list was found */
-	bool too_many;	 /* not all were looked at */
+	bool too_many;	 /* not all were looked at: there is more than may be */
 	bool complete;	 /* all of them, as far as can be told */
 	const char *why; /* what is missing in it; NULL: nothing */
 	uint64_t count, bytes, resident;
@@ -97,16 +97,21 @@ struct v8_walk {
 
 struct v8_buffers {
 	struct v8_isolate isolate[V8_ISOLATES_MAX]; /* one for each Heap, in that order */
-	uint16_t slot; /* bytes into Heap: the pointer to the allocator; 0: not known */
+	uint16_t slot;	   /* bytes into Heap: the pointer to the allocator; 0: not known */
+	uint32_t searches; /* that may still be made at this look */
 	struct v8_chain chain;
 	struct v8_walk walk;
 	bool tried;
-	uint64_t walked_ns;
+	uint64_t due_ns; /* not before: of the next walk */
+	uint32_t failed; /* walks in a row that did not find all */
 };
 
 struct v8 {
 	struct v8_symbols symbols;
 	bool learnt;
+	uint32_t wait;	    /* looks until it is tried again to learn */
+	uint32_t fruitless; /* tries in a row that learnt nothing */
+	uint32_t empty;	    /* looks in a row that found no heap */
 	struct v8_layout layout;
 	uint8_t committed; /* word of a space: its committed bytes; 0: not known yet */
 	uint8_t pooled_word;

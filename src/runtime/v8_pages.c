@@ -230,27 +230,57 @@ static int add_space(struct v8_pages *p, struct v8_chunk *c)
 	return 0;
 }
 
-/* Each chunk's space by its number; neighbours are mostly of the same. */
+/* The spaces in order, to be searched: what a process makes up can be thousands of them. */
+struct order {
+	uint16_t space[V8_SPACES_MAX];
+};
+
+/* Where in the order the chunk's space is, or would be; *there tells which. */
+static size_t place_of(const struct v8_pages *p, const struct order *o, const struct v8_chunk *c,
+		       bool *there)
+{
+	size_t lo = 0, hi = p->spaces;
+
+	*there = false;
+	while (lo < hi && !*there) {
+		size_t mid = lo + (hi - lo) / 2;
+		const struct v8_space *s = &p->space[o->space[mid]];
+
+		if (s->owner == c->owner && s->heap == c->heap) {
+			*there = true;
+			lo = mid;
+		} else if (s->owner < c->owner || (s->owner == c->owner && s->heap < c->heap)) {
+			lo = mid + 1;
+		} else {
+			hi = mid;
+		}
+	}
+	return lo;
+}
+
+/* Each chunk's space by its number. */
 static int find_spaces(struct v8_pages *p)
 {
-	size_t at = 0;
+	struct order o;
 	int r = 0;
 
 	for (size_t i = 0; !r && i < p->chunks; i++) {
 		struct v8_chunk *c = &p->chunk[i];
-		size_t tried = 0;
+		size_t before = p->spaces, at;
+		bool there;
 
 		if (!c->heap)
 			continue;
-		while (tried < p->spaces &&
-		       (p->space[at].owner != c->owner || p->space[at].heap != c->heap)) {
-			at = at + 1 < p->spaces ? at + 1 : 0;
-			tried++;
+		at = place_of(p, &o, c, &there);
+		if (there) {
+			c->space = o.space[at];
+			continue;
 		}
-		if (tried < p->spaces)
-			c->space = at;
-		else
-			r = add_space(p, c);
+		r = add_space(p, c);
+		if (p->spaces == before)
+			continue;
+		memmove(o.space + at + 1, o.space + at, (before - at) * sizeof(o.space[0]));
+		o.space[at] = c->space;
 	}
 	return r;
 }
@@ -268,6 +298,8 @@ static int read_spaces(const struct process_view *v, struct v8_pages *p)
 
 		if (v8_can_read(v, s->owner, sizeof(s->word)))
 			at[n++] = (struct peek_at){ s->owner, s->word, sizeof(s->word), false };
+		else
+			p->swapped += present_has(&v->present->swapped, s->owner);
 	}
 	r = peek_read_many(v->peek, at, n);
 	for (size_t i = 0, k = 0; !r && i < p->spaces && k < n; i++) {

@@ -13,7 +13,9 @@
 #include "base/cleanup.h"
 #include "runtime/v8_impl.h"
 
-#define BUFFERS_MAX 50000 /* in all: a walk of these takes 20 ms */
+#define BUFFERS_MAX 50000	    /* in all: a walk of these takes 20 ms */
+#define READS_MAX (2 * BUFFERS_MAX) /* of pages, in all */
+#define SWEEPERS_MAX 64		    /* that are tried until one is known, in all: 15 ms */
 #define LARGE_MAX 16384
 #define LARGE_BYTES (128u << 10) /* glibc makes no mapping for less */
 #define TRIES 3
@@ -30,6 +32,7 @@
 /* Pages of the process, kept while one list is read: elements lie near each other. */
 struct cache {
 	const struct process_view *v;
+	uint32_t left;	       /* of READS_MAX */
 	uint64_t page[CACHED]; /* 0: none */
 	uint8_t bytes[CACHED][PAGE];
 };
@@ -51,6 +54,7 @@ struct walker {
 	struct v8_chain chain;
 	struct v8_walk *walk;
 	uint64_t budget;	    /* elements that may still be looked at */
+	uint32_t sweepers;	    /* of SWEEPERS_MAX that may still be tried */
 	uint64_t first[FIRSTS_MAX]; /* of lists that were counted of this sweeper */
 	size_t firsts;
 };
@@ -67,8 +71,10 @@ static const uint8_t *cached_page(struct cache *c, uint64_t page)
 	if (c->page[at] == page)
 		return c->bytes[at];
 	c->page[at] = 0;
-	if (!page || page >= 1ull << 47 || !present_has(&c->v->present->in, page) ||
-	    peek_read(c->v->peek, page, c->bytes[at], PAGE))
+	if (!c->left || !page || page >= 1ull << 47 || !present_has(&c->v->present->in, page))
+		return NULL;
+	c->left--;
+	if (peek_read(c->v->peek, page, c->bytes[at], PAGE))
 		return NULL;
 	c->page[at] = page;
 	return c->bytes[at];
@@ -324,7 +330,7 @@ static int learn_sweeper(struct walker *w, uint64_t sweeper)
 
 static int learn(struct walker *w, uint64_t heap)
 {
-	for (uint16_t at = 8; at < HEAP_BYTES; at += 8) {
+	for (uint16_t at = 8; at < HEAP_BYTES && w->sweepers; at += 8) {
 		uint64_t sweeper, back;
 		int r;
 
@@ -334,6 +340,7 @@ static int learn(struct walker *w, uint64_t heap)
 		    !v8_can_read(w->cache->v, sweeper, SWEEPER_WORDS * 8) ||
 		    !read_cached(w->cache, sweeper, &back, sizeof(back)) || back != heap)
 			continue;
+		w->sweepers--;
 		r = learn_sweeper(w, sweeper);
 		if (r > 0)
 			w->chain.sweeper = at;
@@ -363,18 +370,25 @@ int v8_walk_buffers(const struct v8_pages *p, const struct process_view *v, stru
 		    struct v8_walk *ret)
 {
 	auto_free struct cache *cache = malloc(sizeof(*cache));
-	struct walker w = { .cache = cache, .chain = *chain, .walk = ret, .budget = BUFFERS_MAX };
+	struct walker w = { .cache = cache,
+			    .chain = *chain,
+			    .walk = ret,
+			    .budget = BUFFERS_MAX,
+			    .sweepers = SWEEPERS_MAX };
 	int r = cache ? 0 : -ENOMEM;
 
-	for (size_t i = 0; !r && i < p->heaps; i++) {
+	if (!r) {
 		cache->v = v;
+		cache->left = READS_MAX;
+	}
+	for (size_t i = 0; !r && i < p->heaps; i++) {
 		forget(cache);
 		r = walk_heap(&w, p->heap[i]);
 	}
 	if (r)
 		return r;
-	ret->too_many = !w.budget;
-	if (!w.budget)
+	ret->too_many = !w.budget || !cache->left;
+	if (ret->too_many)
 		ret->why = "there are more of them than are looked at";
 	else if (!w.chain.sweeper)
 		ret->why = "V8's lists of them could not be verified";

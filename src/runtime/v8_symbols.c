@@ -171,8 +171,9 @@ void v8_read_version(const struct process_view *v, const struct v8_symbols *s, c
 
 	ret[0] = 0;
 	for (int i = 0; ok && i < 4; i++)
-		ok = s->version[i] && present_has(&v->present->in, s->version[i]) &&
-		     !peek_u32(v->peek, s->version[i], &n[i]) && n[i] < 1000;
+		ok = s->version[i] && v8_can_read(v, s->version[i] & ~7ull, 8) &&
+		     s->version[i] % 4 == 0 && !peek_u32(v->peek, s->version[i], &n[i]) &&
+		     n[i] < 1000;
 	if (!ok)
 		return;
 	if (read_node(v, s->node_version, node))

@@ -63,6 +63,77 @@ static void what_is_not_v8_is_not_opened(void **state)
 	assert_null(w->state);
 }
 
+/* Records in which everything fits to everything: thousands of arrangements each. */
+static void records_that_fit_in_every_way_cost_little(void **state)
+{
+	struct v8_world *w = *state;
+	uint64_t heap[2] = { make_heap(w), make_heap(w) };
+	const char *why = NULL;
+
+	for (size_t i = 0; i < WORLD_PAGES; i++) {
+		uint64_t at = page_at(i), *word = word_at(at);
+
+		for (size_t k = 0; k < 16; k++)
+			word[k] = k < 3	   ? at
+				  : k < 6  ? at + 0x100 * (k - 2)
+				  : k < 9  ? V8_PAGE
+				  : k < 12 ? at + V8_PAGE - 8 * (k - 9)
+				  : k < 14 ? make_space(w, heap[k % 2])
+					   : heap[k % 2];
+	}
+	runtime_v8.open(&w->view, &w->state, &why);
+	assert_true(w->peek.calls < 500);
+}
+
+/* As many spaces as are looked at, each of one chunk. */
+static void spaces_without_number_are_told_apart(void **state)
+{
+	struct v8_world *w = *state;
+	uint64_t heap, space[WORLD_PAGES];
+
+	w->generation = V8_12;
+	heap = make_heap(w);
+	for (unsigned int i = 0; i < WORLD_PAGES; i++)
+		space[i] = make_space(w, heap);
+	for (unsigned int i = 0; i < WORLD_PAGES; i++)
+		put_chunk(w, i, V8_PAGE, space[i * 37 % WORLD_PAGES]);
+	look(w);
+	assert_true(w->told.heap.known.exact);
+	assert_int_equal(((struct v8 *)w->state)->pages.spaces, WORLD_PAGES);
+	assert_int_equal(w->told.heap.committed_bytes, WORLD_PAGES * (uint64_t)V8_PAGE);
+}
+
+/* A heap that is gone makes room for another that is built in another way. */
+static void what_was_learnt_is_given_up_when_it_finds_nothing(void **state)
+{
+	struct v8_world *w = *state;
+	struct v8 *s;
+
+	w->generation = V8_10;
+	put_isolate(w, 0);
+	look(w);
+	assert_int_equal(w->told.heap.heaps, 1);
+	s = w->state;
+	memset((void *)(uintptr_t)WORLD, 0, WORLD_PAGES * V8_PAGE);
+	look(w);
+	assert_null(w->told.heap.known.how);
+	w->generation = V8_12;
+	put_isolate(w, 10);
+	for (int i = 0; i < 5; i++)
+		look(w);
+	assert_int_equal(w->told.heap.heaps, 1);
+	assert_int_equal(w->told.heap.committed_bytes, ISOLATE_BYTES);
+	/* and where there is nothing to be learnt, it is tried ever less often */
+	memset((void *)(uintptr_t)WORLD, 0, WORLD_PAGES * V8_PAGE);
+	for (int i = 0; i < 20; i++)
+		look(w);
+	assert_false(s->learnt);
+	w->peek.calls = 0;
+	for (int i = 0; i < 10; i++)
+		look(w);
+	assert_true(w->peek.calls <= 2);
+}
+
 /* A freed header that says 133 TB hides nothing, and is not counted. */
 static void a_stale_header_with_an_absurd_size_is_refused(void **state)
 {
@@ -317,6 +388,9 @@ int main(void)
 		T(v8_12_is_learnt),
 		T(v8_13_is_learnt),
 		T(what_is_not_v8_is_not_opened),
+		T(records_that_fit_in_every_way_cost_little),
+		T(spaces_without_number_are_told_apart),
+		T(what_was_learnt_is_given_up_when_it_finds_nothing),
 		T(a_stale_header_with_an_absurd_size_is_refused),
 		T(a_chunk_of_what_is_no_space_hides_nothing),
 		T(what_lies_in_a_large_object_is_not_looked_at),

@@ -330,6 +330,54 @@ static void an_allocator_that_isolates_share_counts_once(void **state)
 			    "an isolate has an allocator that is not node's");
 }
 
+/* Every word of a Heap leads to what may be a sweeper, and none is: that is not tried each time. */
+static void lists_that_cannot_be_verified_are_looked_for_ever_less_often(void **state)
+{
+	struct v8_world *w = *state;
+	struct buffers_world b;
+	uint64_t at;
+	int tries = 0;
+
+	begin(w, &b);
+	for (uint64_t i = 8; i < 4096; i += 8) {
+		at = make_object(w, 320);
+		word_at(at)[0] = b.heap;
+		word_at(b.heap + i)[0] = at;
+	}
+	w->view.now_ns = 1;
+	for (int i = 0; i < 100; i++) {
+		bool tried = b.s->buffers.due_ns <= w->view.now_ns;
+		uint32_t failed = b.s->buffers.failed;
+
+		look(w);
+		tries += tried;
+		if (tried)
+			assert_int_equal(b.s->buffers.failed, failed + 1);
+		w->view.now_ns += 1000000000;
+	}
+	assert_true(w->told.buffers.count == FACT_UNKNOWN);
+	assert_true(tries > 5 && tries < 15);
+}
+
+/* Its allocator is still there, but another isolate's: a Heap where one was before. */
+static void a_heap_in_the_place_of_another_has_an_allocator_of_its_own(void **state)
+{
+	struct v8_world *w = *state;
+	struct buffers_world b;
+	uint64_t other;
+
+	begin(w, &b);
+	put_buffer(&b, OLD, page_at(10), 100);
+	look(w);
+	assert_int_equal(w->told.buffers.bytes, 100);
+	other = make_object(w, 64);
+	word_at(other)[0] = TABLE;
+	word_at(other)[2] = 5000;
+	word_at(b.heap + SLOT)[0] = other;
+	look(w);
+	assert_int_equal(w->told.buffers.bytes, 5000);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, v8_world_setup, v8_world_teardown)
@@ -347,6 +395,8 @@ int main(void)
 		T(what_is_being_swept_is_not_called_all),
 		T(without_the_allocators_name_the_lists_are_an_estimate),
 		T(an_allocator_that_isolates_share_counts_once),
+		T(lists_that_cannot_be_verified_are_looked_for_ever_less_often),
+		T(a_heap_in_the_place_of_another_has_an_allocator_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
