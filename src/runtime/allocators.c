@@ -5,35 +5,31 @@
  */
 #include "runtime/allocators.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "runtime/symbols.h"
 #include "sys/elf.h"
 #include "sys/mapfile.h"
-
-#define SYMBOL_BYTES_MAX (32u << 20)
 
 static const struct {
 	const char *file; /* the beginning of its name */
 	enum served_by by;
 } files[] = {
-	{ "libjemalloc", SERVED_JEMALLOC }, { "libtcmalloc", SERVED_TCMALLOC },
-	{ "libmimalloc", SERVED_MIMALLOC }, { "ld-musl-", SERVED_MUSL },
-	{ "libc.musl-", SERVED_MUSL },
+	{ "libjemalloc", SERVED_JEMALLOC },  { "libtcmalloc", SERVED_TCMALLOC },
+	{ "libmimalloc", SERVED_MIMALLOC },  { "ld-musl-", SERVED_MUSL },
+	{ "libc.musl-", SERVED_MUSL },	     { "libasan.", SERVED_ASAN },
+	{ "libclang_rt.asan", SERVED_ASAN },
 };
 
-static const struct {
-	const char *symbol;
-	enum served_by by;
-} symbols[] = {
-	{ "mallctl", SERVED_JEMALLOC },
-	{ "tc_malloc", SERVED_TCMALLOC },
-	{ "TCMallocInternalMalloc", SERVED_TCMALLOC },
-	{ "mi_malloc", SERVED_MIMALLOC },
-};
+/* Of a program that has malloc() itself: who else's functions it has; in the same order. */
+enum { MALLOC, NAMES = 6 };
+static const char *const names[NAMES] = { [MALLOC] = "malloc",	    "mallctl",	 "tc_malloc",
+					  "TCMallocInternalMalloc", "mi_malloc", "__asan_init" };
+static const enum served_by by_name[NAMES] = { SERVED_UNKNOWN,	SERVED_JEMALLOC, SERVED_TCMALLOC,
+					       SERVED_TCMALLOC, SERVED_MIMALLOC, SERVED_ASAN };
 
 static const char *file_name(const struct vma *v)
 {
@@ -50,48 +46,21 @@ static enum served_by by_file(const struct vma *v)
 	return SERVED_UNKNOWN;
 }
 
-/* Names that the program's dynamic table defines. */
-static enum served_by by_names(const struct elf_bytes *table, const struct elf_bytes *names)
-{
-	enum served_by by = SERVED_UNKNOWN;
-	bool has_malloc = false;
-	Elf64_Sym s;
-
-	for (size_t at = 0; at + sizeof(s) <= table->len; at += sizeof(s)) {
-		const char *name;
-
-		memcpy(&s, table->bytes + at, sizeof(s));
-		if (s.st_shndx == SHN_UNDEF || s.st_name >= names->len)
-			continue;
-		name = (const char *)names->bytes + s.st_name;
-		if (!memchr(name, 0, names->len - s.st_name))
-			continue;
-		has_malloc |= strcmp(name, "malloc") == 0;
-		for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++)
-			if (strcmp(name, symbols[i].symbol) == 0)
-				by = symbols[i].by;
-	}
-	return has_malloc ? by : SERVED_UNKNOWN;
-}
-
 /* The program's own file: mapped lowest, or where it is not, what it exports does not matter. */
 static enum served_by by_symbols(const struct process_view *v, const struct vma *exe)
 {
-	struct elf_bytes table = { 0 }, names = { 0 };
+	auto_clean(elf_closep) struct elf_file *f = NULL;
 	enum served_by by = SERVED_UNKNOWN;
-	struct elf_file *f;
-	struct err err = { 0 };
+	struct symbol s[NAMES];
 	struct stat st;
 	auto_close int fd = mapfile_open(v->proc, v->pid, exe->start, exe->end, &st);
 
-	if (fd < 0 || elf_open_fd(fd, &f, &err))
+	if (fd < 0 || elf_open_fd(fd, &f, NULL) || symbols_find(f, false, names, NAMES, s) ||
+	    !s[MALLOC].vaddr)
 		return SERVED_UNKNOWN;
-	if (!elf_section(f, ".dynsym", SYMBOL_BYTES_MAX, &table) &&
-	    !elf_section(f, ".dynstr", SYMBOL_BYTES_MAX, &names))
-		by = by_names(&table, &names);
-	free(table.bytes);
-	free(names.bytes);
-	elf_close(f);
+	for (int i = MALLOC + 1; i < NAMES; i++)
+		if (s[i].vaddr)
+			by = by_name[i];
 	return by;
 }
 
@@ -158,4 +127,5 @@ void allocator_unavailable(const char *name, const char *why, struct inner_alloc
 NOT_READ(jemalloc, SERVED_JEMALLOC, "jemalloc", "the structures of jemalloc are not read");
 NOT_READ(tcmalloc, SERVED_TCMALLOC, "tcmalloc", "the structures of tcmalloc are not read");
 NOT_READ(mimalloc, SERVED_MIMALLOC, "mimalloc", "the structures of mimalloc are not read");
+NOT_READ(asan, SERVED_ASAN, "asan", "the structures of AddressSanitizer's malloc are not read");
 NOT_READ(musl, SERVED_MUSL, "musl", "the structures of musl's allocator are not read");

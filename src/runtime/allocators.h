@@ -8,6 +8,7 @@ enum served_by {
 	SERVED_TCMALLOC,
 	SERVED_MIMALLOC,
 	SERVED_MUSL,
+	SERVED_ASAN, /* AddressSanitizer */
 };
 
 enum served_by allocator_served_by(const struct process_view *v);

@@ -5,8 +5,9 @@
 
 const struct runtime_ops *const runtimes[] = { &runtime_v8, &runtime_jvm, &runtime_cpython,
 					       &runtime_go, NULL };
-const struct walk_ops *const walks[] = { &walk_glibc,	 &walk_jemalloc, &walk_tcmalloc,
-					 &walk_mimalloc, &walk_musl,	 NULL };
+const struct walk_ops *const walks[] = {
+	&walk_glibc, &walk_jemalloc, &walk_tcmalloc, &walk_mimalloc, &walk_musl, &walk_asan, NULL
+};
 
 int inner_ranges_add(struct inner_ranges *r, uint64_t start, uint64_t end, enum inner_use use)
 {

@@ -63,7 +63,7 @@ struct walk_ops {
 };
 extern const struct walk_ops walk_glibc;
 /* They only say that they are not read. */
-extern const struct walk_ops walk_jemalloc, walk_tcmalloc, walk_mimalloc, walk_musl;
+extern const struct walk_ops walk_jemalloc, walk_tcmalloc, walk_mimalloc, walk_musl, walk_asan;
 
 /* Ends with a NULL. The first one that opens is the process's. */
 extern const struct runtime_ops *const runtimes[];
