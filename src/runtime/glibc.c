@@ -10,7 +10,7 @@
 #define HEAP_MAX (64ull << 20) /* a thread arena's heaps begin at multiples of it */
 #define HEAP_HEADER_MAX MALLOC_PAGE
 #define ARENAS_MAX 4096 /* by default there are 8 per CPU */
-#define HEAPS_MAX 65536 /* 4 TB */
+#define HEAPS_MAX 8192	/* of all arenas: 512 GB */
 #define DATA_BYTES_MAX (16u << 20)
 
 static bool is_libc(const struct vma *v)
@@ -290,20 +290,24 @@ static int walk_sbrk(struct malloc_walk *w, const struct malloc_arena *a)
 /* The heaps of a thread arena, from its top's back to its first. */
 static int walk_heaps(struct malloc_walk *w, const struct malloc_arena *a)
 {
-	uint64_t first = a->at & ~(HEAP_MAX - 1), header = a->at - first, base, seen = 0;
+	uint64_t first = a->at & ~(HEAP_MAX - 1), header = a->at - first, base;
 	struct heap_info h;
 
 	if (header > HEAP_HEADER_MAX)
 		return -EILSEQ;
 	for (base = a->top & ~(HEAP_MAX - 1); base; base = h.before) {
 		struct malloc_region r = { .arena = a->at, .start = base + header };
-		int e = read_heap(w, base, a->at, &h);
+		int e;
 
-		if (!e && (malloc_find_region(w, base + MALLOC_PAGE - CHUNK_ALIGN) ||
-			   seen++ == HEAPS_MAX))
-			e = -EILSEQ;
+		if (w->heaps++ >= HEAPS_MAX)
+			w->cut = true;
+		if (w->cut)
+			return -EILSEQ;
+		e = read_heap(w, base, a->at, &h);
 		if (!e && base == first)
 			r.start = (a->at + w->kept->place.layout.size + 15) & ~15ull;
+		if (!e && malloc_find_region(w, r.start))
+			e = -EILSEQ; /* it was there before */
 		if (!e)
 			e = malloc_refresh_region(w, &r);
 		if (!e)

@@ -21,6 +21,14 @@
 #define MALLOC_PAGE 4096ull
 #define MALLOC_ARENA_MAX 2304 /* bytes of a malloc_state at most */
 
+/* Which of inner_allocator's sizes; > 0 bytes. */
+static inline int malloc_bucket(uint64_t bytes)
+{
+	int bucket = 63 - __builtin_clzll(bytes);
+
+	return bucket < INNER_SIZES ? bucket : INNER_SIZES - 1;
+}
+
 /* Offsets in an arena (malloc_state), in bytes, learnt. */
 struct malloc_layout {
 	uint32_t fast; /* the first of FAST_BINS; 0: none, as since 2.43 */
@@ -91,7 +99,10 @@ struct malloc_walk {
 	uint64_t fresh_start, fresh_end;
 	uint32_t refreshes; /* times that residency was asked again */
 	uint64_t walked;    /* bytes of windows that were read */
-	uint64_t searched;  /* bytes of windows in which no chain was found */
+	uint32_t windows;
+	uint32_t tried;	   /* places that look like an arena, while one is looked for */
+	uint32_t heaps;	   /* of threads' arenas */
+	uint64_t searched; /* bytes of windows in which no chain was found */
 	uint32_t resyncs;
 	uint64_t system_bytes; /* what the arenas themselves say they have */
 	uint64_t params_count; /* mapped chunks by mp_; FACT_UNKNOWN */

@@ -124,7 +124,7 @@ static size_t read_heads(struct malloc_walk *w, struct lists *s)
 static void move_to_cached(struct malloc_walk *w, uint64_t size)
 {
 	uint64_t usable = size - 8;
-	int bucket = 63 - __builtin_clzll(usable);
+	int bucket = malloc_bucket(usable);
 	struct inner_allocator *s = &w->sum;
 
 	if (!s->size_count[bucket] || s->size_bytes[bucket] < usable)

@@ -13,6 +13,7 @@
 #define TRIES 4 /* at one place; each goes back twice as far */
 #define RESYNCS_MAX 1024
 #define WALKED_MAX (4ull << 30) /* bytes read at one look: 0.8 s */
+#define WINDOWS_MAX (1u << 20)	/* in so many pieces at most: 0.5 s */
 #define SEARCHED_MAX                                                                 \
 	(64ull << 20) /* bytes of them in which a chain is looked for: 16 to a place \
 		       */
@@ -44,7 +45,7 @@ enum step { STEP_ON, STEP_END, STEP_BROKEN };
 static void account_live(struct malloc_walk *w, uint64_t at, uint64_t size)
 {
 	uint64_t usable = size - 8, offset = at - w->window_start;
-	int bucket = 63 - __builtin_clzll(usable);
+	int bucket = malloc_bucket(usable);
 
 	w->sum.live_count++;
 	w->sum.live_bytes += usable;
@@ -134,7 +135,7 @@ static int load_window(struct malloc_walk *w, uint64_t at, uint64_t end)
 	int r;
 
 	w->window_len = 0;
-	if (w->walked >= WALKED_MAX)
+	if (w->walked >= WALKED_MAX || w->windows++ >= WINDOWS_MAX)
 		w->cut = true;
 	if (len < CHUNK_HEADER || w->cut)
 		return -ENODATA;

@@ -10,6 +10,7 @@
 #define TOP_FROM 8
 #define TOP_TO 160
 #define MMAP_MAX_DEFAULT 65536 /* M_MMAP_MAX */
+#define ARENAS_TRIED_MAX 1024  /* places that have bins: a libc has one, the rest are made up */
 
 static uint64_t word_at(const uint8_t *bytes, size_t at)
 {
@@ -117,6 +118,8 @@ int malloc_find_main(struct malloc_walk *w, const struct malloc_data *d, struct 
 
 		if (!has_bins(d, top))
 			continue;
+		if (w->tried++ >= ARENAS_TRIED_MAX)
+			break;
 		/* Before the first allocation the top is what would be the chunk around a bin. */
 		if (word_at(d->bytes, top) == address) {
 			unused = true;

@@ -41,7 +41,7 @@ static uint64_t mapped_size(const uint64_t head[2], uint64_t room)
 static int account_mapped(struct malloc_walk *w, uint64_t at, uint64_t size)
 {
 	uint64_t usable = size - CHUNK_HEADER;
-	int bucket = 63 - __builtin_clzll(usable);
+	int bucket = malloc_bucket(usable);
 
 	if (w->sum.mapped_count == MAPPED_MAX) {
 		w->cut = true;
@@ -98,9 +98,8 @@ static int take_head(struct malloc_walk *w, struct mapped *m, struct cursor *c, 
 	return e;
 }
 
-/* Looks at what begins at up to HEADS cursors and moves them. *moved: how many went on. */
-static int take_heads(struct malloc_walk *w, struct mapped *m, struct cursor *const *some, size_t n,
-		      size_t *moved)
+/* Looks at what begins at up to HEADS cursors and moves them. */
+static int take_heads(struct malloc_walk *w, struct mapped *m, struct cursor *const *some, size_t n)
 {
 	uint64_t head[HEADS][2];
 	struct peek_at at[HEADS];
@@ -114,35 +113,42 @@ static int take_heads(struct malloc_walk *w, struct mapped *m, struct cursor *co
 			e = take_head(w, m, some[i], head[i]);
 		else
 			some[i]->over = true;
-		*moved += !some[i]->over;
 	}
 	return e;
 }
 
-/* Rounds: every mapping's next head, until none goes on. */
+/* Leaves the cursors that can go on: the first *count of `active`. */
+static void leave_active(const struct malloc_walk *w, struct cursor **active, size_t *count)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < *count; i++) {
+		struct cursor *c = active[i];
+
+		if (c->at >= c->end || !present_has(&w->v->present->in, c->at))
+			c->over = true;
+		if (!c->over)
+			active[n++] = c;
+	}
+	*count = n;
+}
+
+/* Rounds: every mapping's next head, until none goes on. One with many blocks has its own rounds.
+ */
 static int follow_cursors(struct malloc_walk *w, struct mapped *m)
 {
-	struct cursor *some[HEADS];
-	size_t moved = 1;
-	int e = 0;
+	struct cursor **active = calloc(m->count + 1, sizeof(*active));
+	size_t count = m->count;
+	int e = active ? 0 : -ENOMEM;
 
-	while (moved && !e && !w->cut) {
-		size_t n = 0;
-
-		moved = 0;
-		for (size_t i = 0; i < m->count && !e; i++) {
-			struct cursor *c = &m->cursor[i];
-
-			if (c->at >= c->end || !present_has(&w->v->present->in, c->at))
-				c->over = true;
-			if (!c->over)
-				some[n++] = c;
-			if (n == HEADS || (n && i + 1 == m->count)) {
-				e = take_heads(w, m, some, n, &moved);
-				n = 0;
-			}
-		}
+	for (size_t i = 0; active && i < count; i++)
+		active[i] = &m->cursor[i];
+	while (!e && count && !w->cut) {
+		leave_active(w, active, &count);
+		for (size_t i = 0; i < count && !e; i += HEADS)
+			e = take_heads(w, m, active + i, count - i < HEADS ? count - i : HEADS);
 	}
+	free(active);
 	return e;
 }
 

@@ -373,6 +373,9 @@ static void those_not_read_say_so(void **state)
 	assert_null(a.known.how);
 	assert_non_null(a.known.why);
 	assert_true(a.live_bytes == FACT_UNKNOWN && a.free_bytes == FACT_UNKNOWN);
+	strcpy(w.vma[0].path, "/usr/lib/x86_64-linux-gnu/libasan.so.8.0.0");
+	assert_int_equal(open_only(&w, &walk_glibc, &why), -ENOENT);
+	assert_int_equal(open_only(&w, &walk_asan, &why), 0);
 	world_done(&w);
 }
 
@@ -398,6 +401,30 @@ static void a_state_that_goes_away(void **state)
 	world_done(&w);
 }
 
+/* Each heap of an arena names the one before it: here itself, and its chunks begin late. */
+static void heaps_that_go_in_circles_end(void **state)
+{
+	const uint64_t at = WORLD_THREAD + WORLD_PAGE;
+	struct inner_allocator a;
+	struct world w;
+
+	(void)state;
+	world_make(&w);
+	world_top(&w, WORLD_MAIN, HEAP_END);
+	world_word(WORLD_THREAD)[0] = at;
+	world_word(WORLD_THREAD)[1] = WORLD_THREAD;
+	world_word(WORLD_THREAD)[2] = world_word(WORLD_THREAD)[3] = WORLD_THREAD_BYTES;
+	world_begin(&w, at + 0x8a0);
+	world_arena(at, at + 0x8a0, WORLD_MAIN, WORLD_THREAD_BYTES);
+	*world_word(WORLD_MAIN + 2160) = at;
+	world_top(&w, at, THREAD_END);
+	/* `before` is only followed where it is a multiple of a heap's size: this one is */
+	a = look(&w);
+	assert_false(a.known.exact);
+	assert_true(w.peek.calls < 1000);
+	world_done(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -411,6 +438,7 @@ int main(void)
 		cmocka_unit_test(sizes_that_differ),
 		cmocka_unit_test(pages_not_in_memory),
 		cmocka_unit_test(lists_that_lie),
+		cmocka_unit_test(heaps_that_go_in_circles_end),
 		cmocka_unit_test(who_it_is_not),
 		cmocka_unit_test(those_not_read_say_so),
 		cmocka_unit_test(a_state_that_goes_away),
