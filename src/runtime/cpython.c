@@ -21,6 +21,7 @@
 #define PAGE_BYTES 4096
 #define BLOCKS_MAX 65536 /* in one gap */
 #define GAPS_MAX 4096
+#define WAIT_LOG2_MAX 6 /* looks between two tries to learn */
 #define GAP_BYTES_MIN (1ull << 20)
 
 static const struct pool_kind kinds[] = { { 16384, 16 }, { 4096, 16 }, { 4096, 8 } };
@@ -30,6 +31,8 @@ struct cpython {
 	char version[32];
 	bool no_gil;
 	const struct pool_kind *kind; /* NULL: not learnt yet */
+	uint32_t fruitless;	      /* looks in a row that learnt nothing, and ... */
+	uint32_t wait;		      /* ... looks until the next one that tries */
 	/* memory that was looked through at the last look and holds no arena */
 	struct gap {
 		uint64_t start, end;
@@ -122,6 +125,8 @@ static int cpython_open(const struct process_view *v, void **state, const char *
 		if (m->executable && m->inode &&
 		    (is_named_python(m->path) || strcmp(m->path, exe) == 0))
 			r = look_into(v, m, c);
+		if (r && r != -ENOMEM && !is_named_python(m->path))
+			r = -ENOENT; /* nothing says that it is Python */
 	}
 	if (r)
 		free(c);
@@ -222,13 +227,16 @@ static uint64_t mapped_block(const struct look *l, uint64_t at)
  * then no arena has come into it. It may begin and end some pages late, behind an arena's last pool
  * and at another's first one.
  */
-static bool is_all_blocks(const struct look *l, uint64_t start, uint64_t end)
+static bool is_all_blocks(struct look *l, uint64_t start, uint64_t end)
 {
 	uint64_t slack = l->scan.kind.pool_bytes, at = start - slack, bytes;
 
 	while (at < start && !mapped_block(l, at))
 		at += PAGE_BYTES;
 	for (int i = 0; i < BLOCKS_MAX && at + slack < end; i++) {
+		if (l->headers == HEADERS_MAX)
+			return false;
+		l->headers++;
 		bytes = mapped_block(l, at);
 		if (!bytes || bytes > 1ull << 46)
 			return false;
@@ -299,10 +307,14 @@ static int learn(struct look *l)
 			return r;
 		if (l->scan.pools >= POOLS_MIN) {
 			l->c->kind = &kinds[i];
+			l->c->fruitless = 0;
 			return 0;
 		}
 		l->ranges->count = first;
 	}
+	/* malloc serves it, or it still starts: each try goes through all of the process */
+	l->c->wait = (1u << l->c->fruitless) - 1;
+	l->c->fruitless += l->c->fruitless < WAIT_LOG2_MAX;
 	return 0;
 }
 
@@ -310,6 +322,10 @@ static int look_once(struct look *l)
 {
 	struct cpython *c = l->c;
 
+	if (!c->kind && c->wait) {
+		c->wait--;
+		return 0;
+	}
 	if (!c->kind)
 		return learn(l);
 	memcpy(l->old, c->gap, c->gaps * sizeof(c->gap[0]));

@@ -59,7 +59,7 @@ static int look_into(const struct process_view *v, const struct vma *m, struct g
 
 	fd = mapfile_open(v->proc, v->pid, m->start, m->end, &st);
 	if (fd < 0)
-		return fd;
+		return -ENOENT; /* nothing says that it is Go */
 	r = elf_open_fd(fd, &f, NULL);
 	if (r == -ENOMEM)
 		return r;
@@ -135,8 +135,10 @@ static const char *read_counters(struct go *g, const struct process_view *v, uin
 		return "the runtime's counters are not in memory";
 	if (g->at == NOT_FOUND && go_counters_find(words, g->words, mapped, &g->at) < 0)
 		return "the runtime's counters are not where this version of memtrace knows them";
-	if (go_counters_check(words + g->at, mapped, ret) < 0)
+	if (go_counters_check(words + g->at, mapped, ret) < 0) {
+		g->at = NOT_FOUND; /* others may have looked like them: they are looked for anew */
 		return "the runtime's counters do not agree with what is mapped";
+	}
 	return NULL;
 }
 
