@@ -15,6 +15,8 @@
 struct reader {
 	void *state;	    /* owned by its close() */
 	bool open, settled; /* settled: not to be opened again until code changes */
+	uint32_t tries;	    /* to open it, since code changed */
+	uint64_t retry_ns;  /* not before: the next one */
 	const char *name, *why;
 	uint32_t failures; /* readings in a row */
 	struct inner_ranges ranges;
@@ -29,7 +31,8 @@ struct inner {
 	const struct walk_ops *walk_ops;
 	struct inner_runtime runtime;
 	struct inner_allocator allocator;
-	uint64_t walked_ns;
+	uint64_t walked_ns;   /* as of when `allocator` is */
+	uint64_t tried_ns;    /* the last walk, whatever came of it */
 	uint64_t walk_cpu_ns; /* of the last walk, and ... */
 	bool walked_now;      /* ... whether it was part of the last reading */
 	uint64_t walked_held; /* outside of the runtime's heap at the last walk, bytes */
@@ -46,6 +49,9 @@ struct inner_cfg inner_defaults(void)
 		.walk_bytes = 1 << 20,
 		.walk_share = 50,
 		.keep = 5,
+		.eager = 4,
+		.retry_ns = 1000000000ull,
+		.retry_log2 = 6,
 	};
 }
 
@@ -75,7 +81,7 @@ void inner_drop(struct inner *in)
 	reader_drop(&in->heap);
 	reader_drop(&in->walk);
 	inner_ranges_done(&in->all);
-	in->code = in->walked_ns = in->walked_held = 0;
+	in->code = in->walked_ns = in->tried_ns = in->walked_held = 0;
 }
 
 void inner_free(struct inner *in)
@@ -106,7 +112,28 @@ static bool reader_opened(struct reader *r, const char *name, int answer, void *
 	return true;
 }
 
-static void open_runtime(struct inner *in, const struct process_view *view)
+static void ask_later(const struct inner_cfg *cfg, struct reader *r, uint64_t now_ns)
+{
+	uint32_t late = r->tries > cfg->eager ? r->tries - cfg->eager : 0;
+
+	if (late)
+		now_ns += cfg->retry_ns << (late <= cfg->retry_log2 ? late - 1 : cfg->retry_log2);
+	r->retry_ns = now_ns;
+}
+
+static bool is_to_be_opened(struct reader *r, bool changed, uint64_t now_ns)
+{
+	if (r->open || (!changed && (r->settled || now_ns < r->retry_ns)))
+		return false;
+	r->tries = changed ? 1 : r->tries + 1;
+	return true;
+}
+
+/*
+ * Nobody is asked again until code changes, but for a few times: a runtime without symbols shows
+ * by its heap, which it may make later.
+ */
+static void open_runtime(struct inner *in, const struct process_view *view, uint64_t now_ns)
 {
 	in->heap.name = in->heap.why = NULL;
 	for (size_t i = 0; in->cfg.runtimes[i]; i++) {
@@ -115,13 +142,18 @@ static void open_runtime(struct inner *in, const struct process_view *view)
 		int r = in->cfg.runtimes[i]->open(view, &state, &why);
 
 		in->runtime_ops = in->cfg.runtimes[i];
-		if (reader_opened(&in->heap, in->runtime_ops->name, r, state, why))
+		if (reader_opened(&in->heap, in->runtime_ops->name, r, state, why)) {
+			ask_later(&in->cfg, &in->heap, now_ns);
 			return;
+		}
 	}
-	in->heap.settled = true;
+	if (in->heap.tries <= in->cfg.eager)
+		in->heap.tries = in->cfg.eager + 1; /* it need not be soon */
+	ask_later(&in->cfg, &in->heap, now_ns);
+	in->heap.settled = in->heap.tries > in->cfg.eager + in->cfg.retry_log2;
 }
 
-static void open_walk(struct inner *in, const struct process_view *view)
+static void open_walk(struct inner *in, const struct process_view *view, uint64_t now_ns)
 {
 	in->walk.name = in->walk.why = NULL;
 	for (size_t i = 0; in->cfg.walks[i]; i++) {
@@ -130,8 +162,10 @@ static void open_walk(struct inner *in, const struct process_view *view)
 		int r = in->cfg.walks[i]->open(view, &state, &why);
 
 		in->walk_ops = in->cfg.walks[i];
-		if (reader_opened(&in->walk, in->walk_ops->name, r, state, why))
+		if (reader_opened(&in->walk, in->walk_ops->name, r, state, why)) {
+			ask_later(&in->cfg, &in->walk, now_ns);
 			return;
+		}
 	}
 	in->walk.settled = true;
 }
@@ -161,12 +195,16 @@ static bool reader_done(const struct inner_cfg *cfg, struct reader *r, int answe
 	return false;
 }
 
+static const char too_many[] = "it is in more pieces than are remembered";
+
 static int read_runtime(struct inner *in, const struct process_view *view)
 {
 	struct inner_runtime fact = { .name = in->heap.name };
 	struct inner_ranges ranges = { .count = 0 };
 	int r = in->runtime_ops->read(in->heap.state, view, &fact, &ranges);
 
+	if (ranges.refused)
+		fact.heap.known = (struct inner_known){ false, fact.heap.known.how, too_many };
 	if (reader_done(&in->cfg, &in->heap, r, fact.heap.known.how, fact.heap.known.why, &ranges))
 		in->runtime = fact;
 	return r;
@@ -183,6 +221,9 @@ static int read_walk(struct inner *in, const struct process_view *view, uint64_t
 	in->walk_cpu_ns = clock_cpu_ns() - cpu_ns;
 	in->walked_now = true;
 	in->walked_held = held;
+	in->tried_ns = now_ns;
+	if (ranges.refused)
+		fact.known = (struct inner_known){ false, fact.known.how, too_many };
 	if (!reader_done(&in->cfg, &in->walk, r, fact.known.how, fact.known.why, &ranges))
 		return r;
 	in->allocator = fact;
@@ -194,7 +235,7 @@ static bool walk_is_due(const struct inner *in, uint64_t held, uint64_t now_ns)
 {
 	uint64_t change = held > in->walked_held ? held - in->walked_held : in->walked_held - held;
 
-	if (in->walked_ns && now_ns - in->walked_ns < in->walk_cpu_ns * in->cfg.walk_share)
+	if (in->tried_ns && now_ns - in->tried_ns < in->walk_cpu_ns * in->cfg.walk_share)
 		return false;
 	return !in->walked_ns || now_ns - in->walked_ns >= in->cfg.walk_ns ||
 	       (change >= in->cfg.walk_bytes &&
@@ -274,12 +315,12 @@ int inner_read(struct inner *in, const struct process_view *view, uint64_t code,
 
 	in->code = code;
 	in->walked_now = false;
-	if (!in->heap.open && (changed || !in->heap.settled))
-		open_runtime(in, view);
+	if (is_to_be_opened(&in->heap, changed, now_ns))
+		open_runtime(in, view, now_ns);
 	if (in->heap.open)
 		r = read_runtime(in, view);
-	if (!in->walk.open && (changed || !in->walk.settled))
-		open_walk(in, view);
+	if (is_to_be_opened(&in->walk, changed, now_ns))
+		open_walk(in, view, now_ns);
 	heap = heap_resident(in, view->present);
 	held_bytes = held_bytes > heap ? held_bytes - heap : 0;
 	if (in->walk.open && (walk || walk_is_due(in, held_bytes, now_ns)))

@@ -21,6 +21,11 @@ struct inner_cfg {
 	uint32_t walk_share; /* a walk may take 1/this of a CPU, whatever changed */
 	uint64_t walk_bytes; /* ... and by this much: what a small process gains soon is no news */
 	uint32_t keep;	     /* readings that may fail until what was found before is given up */
+	/* Who has not set itself up is asked at each reading so often; then after retry_ns, which
+	 * is doubled so often: looking for it can cost 20 ms, and it may never come. */
+	uint32_t eager;
+	uint64_t retry_ns;
+	uint32_t retry_log2;
 };
 
 struct inner_cfg inner_defaults(void);

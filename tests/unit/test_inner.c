@@ -17,7 +17,7 @@
 /* What the readers below do next, and what was done with them. */
 static struct {
 	int open, read, walk_open;
-	bool known;
+	bool known, many;
 	struct inner_range heap[4], arena[4];
 	unsigned int opens, reads, closes, walks;
 } fake;
@@ -49,6 +49,8 @@ static int heap_read(void *state, const struct process_view *v, struct inner_run
 		return fake.read;
 	ret->heap.known = (struct inner_known){ true, fake.known ? "by test" : NULL,
 						fake.known ? NULL : "not by test" };
+	if (fake.many)
+		ranges->refused = 1;
 	return fake.known ? add_all(fake.heap, ranges) : 0;
 }
 
@@ -194,6 +196,50 @@ static void who_is_not_ready_is_asked_again_and_who_is_not_there_when_code_chang
 	assert_int_equal(fake.opens, 4);
 }
 
+/* It may never set itself up, and each look for it costs. */
+static void who_does_not_come_is_asked_ever_less_often(void **state)
+{
+	fake.open = fake.walk_open = -EAGAIN;
+	for (uint64_t s = 1; s <= 1000; s++)
+		look(*state, 1, 0, false, s * SEC);
+	assert_in_range(fake.opens, 10, 30);
+	fake.open = 0;
+	look(*state, 2, 0, false, 1001 * SEC); /* code changed */
+	assert_int_equal(fake.reads, 1);
+}
+
+/* Without symbols it shows by its heap alone, and code need not change when it makes that. */
+static void a_runtime_may_come_later(void **state)
+{
+	struct inner_found f = { .count = 0 };
+
+	fake.open = -ENOENT;
+	look(*state, 1, 0, false, SEC);
+	fake.open = 0;
+	for (uint64_t s = 2; s <= 4; s++)
+		f = look(*state, 1, 0, false, s * SEC);
+	assert_non_null(f.runtime);
+	inner_drop(*state);
+	fake.open = -ENOENT;
+	fake.opens = 0;
+	for (uint64_t s = 1; s <= 1000; s++)
+		look(*state, 1, 0, false, s * SEC);
+	assert_in_range(fake.opens, 5, 10);
+	assert_null(f.runtime_why);
+}
+
+/* What had no room is external memory then: no figure of it is exact. */
+static void more_pieces_than_are_remembered_are_told(void **state)
+{
+	struct inner_found f;
+
+	fake.many = true;
+	f = look(*state, 1, 0, false, SEC);
+	assert_false(f.runtime->heap.known.exact);
+	assert_non_null(f.runtime->heap.known.why);
+	assert_non_null(f.runtime->heap.known.how);
+}
+
 /* One reading that fails must not make a heap look like external memory. */
 static void what_was_found_stands_for_a_while_when_a_reading_fails(void **state)
 {
@@ -243,6 +289,9 @@ int main(void)
 		TEST(a_buffer_in_an_allocator_s_memory_is_the_allocator_s),
 		TEST(a_walk_is_made_again_after_a_minute_or_when_much_changed_or_at_the_end),
 		TEST(who_is_not_ready_is_asked_again_and_who_is_not_there_when_code_changes),
+		TEST(who_does_not_come_is_asked_ever_less_often),
+		TEST(a_runtime_may_come_later),
+		TEST(more_pieces_than_are_remembered_are_told),
 		TEST(what_was_found_stands_for_a_while_when_a_reading_fails),
 		TEST(another_program_ends_what_was_known_of_the_old_one),
 	};
