@@ -211,7 +211,8 @@ void inventory_take(struct tracee *t, bool final)
 	read_fds(t);
 	cpu = clock_cpu_ns() - cpu;
 	/* walks have their own pace */
-	t->inventory_due_ns = start + (cpu - t->found.walk_cpu_ns) * INVENTORY_SHARE;
+	cpu -= t->found.walk_cpu_ns < cpu ? t->found.walk_cpu_ns : cpu;
+	t->inventory_due_ns = start + cpu * INVENTORY_SHARE;
 	log_debug("process %u: inventory in %.1f ms, %.1f ms of CPU", t->pid,
 		  (clock_monotonic_ns() - start) / 1e6, cpu / 1e6);
 }

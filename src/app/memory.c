@@ -92,11 +92,28 @@ static void read_inner(struct tracee *t, const struct vma_table *maps, const str
 		  r ? strerror(-r) : "");
 }
 
+/* Readers look at no page that is not known to be there; what they found before gets old. */
+static void give_up_inner(struct tracee *t)
+{
+	static const char why[] = "its pages lie in too many pieces to be told apart";
+
+	t->found.range = NULL;
+	t->found.count = 0;
+	t->found.runtime = NULL;
+	t->found.allocator = NULL;
+	t->found.runtime_why = t->found.runtime_name ? why : NULL;
+	t->found.allocator_why = t->found.allocator_name ? why : NULL;
+	model_set_inner(t->run->model, t->pid, NULL, 0, NULL, NULL, 0);
+}
+
 void memory_read(struct tracee *t, const struct vma_table *maps, bool whole)
 {
 	auto_clean(resident_done) struct resident all = { .count = 0 };
 	uint64_t now_ns = clock_monotonic_ns();
-	int r = resident_scan(t->run->proc, t->pid, maps, &all);
+	int r;
+
+	t->found.walk_cpu_ns = 0;
+	r = resident_scan(t->run->proc, t->pid, maps, &all);
 
 	if (r) {
 		log_debug("process %u: resident pages: %s", t->pid, strerror(-r));
@@ -104,6 +121,8 @@ void memory_read(struct tracee *t, const struct vma_table *maps, bool whole)
 	}
 	if (resident_is_whole(&all))
 		read_inner(t, maps, &all, whole, clock_monotonic_ns());
+	else
+		give_up_inner(t);
 	set_residency(t, &all);
 	read_pages(t, now_ns);
 }
@@ -121,6 +140,11 @@ void memory_note_missing(struct tracee *t)
 				  "the heap of %s was not found in this process: it is part of "
 				  "external memory",
 				  t->runtime);
+	if (f->runtime && f->runtime->heap.known.how && f->runtime->heap.used_bytes == FACT_UNKNOWN)
+		tracee_unmeasured(t, "managed_used",
+				  "what of the heap of %s is in use: no count of its own could be "
+				  "verified",
+				  f->runtime_name);
 	if (f->runtime && f->runtime->buffers.known.why && !f->runtime->buffers.known.how)
 		tracee_unmeasured(t, "buffers", "buffers of %s: %s", f->runtime_name,
 				  f->runtime->buffers.known.why);
