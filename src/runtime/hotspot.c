@@ -19,7 +19,7 @@ static const struct hotspot_field wanted[FACTS] = {
 	[ENTRY] = { "StubRoutines", "_call_stub_return_address" },
 };
 
-static int read_frame_pointers(const struct hotspot_memory *m, const struct hotspot_flags *flags,
+static int read_frame_pointers(struct hotspot_memory *m, const struct hotspot_flags *flags,
 			       bool *ret)
 {
 	static const char *const name[] = { "PreserveFramePointer" };
@@ -28,8 +28,7 @@ static int read_frame_pointers(const struct hotspot_memory *m, const struct hots
 }
 
 /* The interpreter's buffer, and the return address of the stub that enters Java below it. */
-static int read_kept(const struct hotspot_memory *m, const uint64_t fact[FACTS],
-		     struct hotspot_code *ret)
+static int read_kept(struct hotspot_memory *m, const uint64_t fact[FACTS], struct hotspot_code *ret)
 {
 	uint64_t queue = hotspot_word(m, fact[CODE]), entry = hotspot_word(m, fact[ENTRY]), buffer;
 	int32_t limit = 0;
@@ -49,7 +48,7 @@ static int read_kept(const struct hotspot_memory *m, const uint64_t fact[FACTS],
 	return 0;
 }
 
-int hotspot_read(const struct hotspot_memory *m, const struct hotspot *h, struct hotspot_code *ret)
+int hotspot_read(struct hotspot_memory *m, const struct hotspot *h, struct hotspot_code *ret)
 {
 	struct hotspot_code code = { 0 };
 	struct hotspot_flags flags;

@@ -27,4 +27,4 @@ struct hotspot_code {
 int hotspot_find(const struct elf_file *f, uint64_t bias, struct hotspot *ret);
 
 /* -EAGAIN: the machine has not set itself up yet; -EIO: its tables make no sense. */
-int hotspot_read(const struct hotspot_memory *m, const struct hotspot *h, struct hotspot_code *ret);
+int hotspot_read(struct hotspot_memory *m, const struct hotspot *h, struct hotspot_code *ret);

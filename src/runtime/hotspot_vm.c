@@ -10,7 +10,6 @@
 #define ENTRIES_MAX 4096 /* OpenJDK 17 has 788 */
 #define FLAG_BYTES_MAX 128
 #define NAME_BYTES 40
-#define PAGE_BYTES 4096
 
 /* An entry of gHotSpotVMStructs, as vmStructs.hpp of OpenJDK declares it. */
 struct vm_struct {
@@ -48,50 +47,61 @@ void hotspot_memory_done(struct hotspot_memory *m)
 	m->fd = -1;
 }
 
-/* Of one page that is not in memory: as it would come from the file. Bytes read, 0: none. */
-static size_t read_file(const struct hotspot_memory *m, uint64_t at, void *ret, size_t n)
+/* A page that is not in memory, as it would come from the file. Bytes read, 0: none. */
+static size_t read_file(const struct hotspot_memory *m, uint64_t page, void *ret)
 {
-	const struct vma *vma = m->fd < 0 ? NULL : maps_find(m->view->maps, at);
+	const struct vma *vma = m->fd < 0 ? NULL : maps_find(m->view->maps, page);
 	ssize_t got;
 
 	if (!vma || vma->kind != VMA_FILE || vma->inode != m->inode || vma->dev != m->dev ||
-	    present_has(&m->view->present->swapped, at))
+	    present_has(&m->view->present->swapped, page))
 		return 0;
-	got = pread(m->fd, ret, n, (off_t)(vma->file_offset + (at - vma->start)));
+	got = pread(m->fd, ret, HOTSPOT_PAGE, (off_t)(vma->file_offset + (page - vma->start)));
 	return got > 0 ? (size_t)got : 0;
 }
 
+static const struct hotspot_page *read_page(struct hotspot_memory *m, uint64_t page)
+{
+	struct hotspot_page *p = &m->page[page / HOTSPOT_PAGE % HOTSPOT_PAGES];
+
+	if (page && p->at == page)
+		return p;
+	p->at = page;
+	p->len = 0;
+	if (present_has(&m->view->present->in, page))
+		p->len = view_read(m->view, page, p->bytes, HOTSPOT_PAGE) ? 0 : HOTSPOT_PAGE;
+	else
+		p->len = read_file(m, page, p->bytes);
+	return p;
+}
+
 /* As much as can be read, page by page. */
-static size_t read_some(const struct hotspot_memory *m, uint64_t at, void *ret, size_t n)
+static size_t read_some(struct hotspot_memory *m, uint64_t at, void *ret, size_t n)
 {
 	size_t done = 0;
 
 	if (!at || at + n < at)
 		return 0;
 	while (done < n) {
-		uint64_t from = at + done;
-		size_t len = PAGE_BYTES - from % PAGE_BYTES, got;
+		uint64_t in = (at + done) % HOTSPOT_PAGE;
+		const struct hotspot_page *p = read_page(m, at + done - in);
+		size_t len = p->len > in ? p->len - in : 0;
 
-		len = len < n - done ? len : n - done;
-		if (view_read(m->view, from, (char *)ret + done, len) == 0)
-			got = len;
-		else if (present_has(&m->view->present->in, from))
-			got = 0;
-		else
-			got = read_file(m, from, (char *)ret + done, len);
-		done += got;
-		if (got < len)
+		if (!len)
 			break;
+		len = len < n - done ? len : n - done;
+		memcpy((char *)ret + done, p->bytes + in, len);
+		done += len;
 	}
 	return done;
 }
 
-bool hotspot_bytes(const struct hotspot_memory *m, uint64_t at, void *ret, size_t n)
+bool hotspot_bytes(struct hotspot_memory *m, uint64_t at, void *ret, size_t n)
 {
 	return read_some(m, at, ret, n) == n;
 }
 
-uint64_t hotspot_word(const struct hotspot_memory *m, uint64_t at)
+uint64_t hotspot_word(struct hotspot_memory *m, uint64_t at)
 {
 	uint64_t word;
 
@@ -99,12 +109,12 @@ uint64_t hotspot_word(const struct hotspot_memory *m, uint64_t at)
 }
 
 /* A text of the process, cut where it is too long; "" when it cannot be read. */
-static void read_text(const struct hotspot_memory *m, uint64_t at, char ret[NAME_BYTES])
+static void read_text(struct hotspot_memory *m, uint64_t at, char ret[NAME_BYTES])
 {
 	ret[read_some(m, at, ret, NAME_BYTES - 1)] = 0;
 }
 
-static bool is_text(const struct hotspot_memory *m, uint64_t at, const char *text)
+static bool is_text(struct hotspot_memory *m, uint64_t at, const char *text)
 {
 	char bytes[NAME_BYTES];
 
@@ -120,8 +130,8 @@ static bool is_wanted_type(const struct hotspot_field *wanted, size_t n, const c
 	return false;
 }
 
-size_t hotspot_fields(const struct hotspot_memory *m, uint64_t table,
-		      const struct hotspot_field *wanted, size_t n, uint64_t *ret)
+size_t hotspot_fields(struct hotspot_memory *m, uint64_t table, const struct hotspot_field *wanted,
+		      size_t n, uint64_t *ret)
 {
 	char type[NAME_BYTES], field[NAME_BYTES];
 	struct vm_struct e;
@@ -147,8 +157,7 @@ size_t hotspot_fields(const struct hotspot_memory *m, uint64_t table,
 	return found;
 }
 
-int hotspot_type_size(const struct hotspot_memory *m, uint64_t table, const char *type,
-		      uint64_t *ret)
+int hotspot_type_size(struct hotspot_memory *m, uint64_t table, const char *type, uint64_t *ret)
 {
 	struct vm_type e;
 
@@ -163,7 +172,7 @@ int hotspot_type_size(const struct hotspot_memory *m, uint64_t table, const char
 	return -ENOENT;
 }
 
-int hotspot_flags_find(const struct hotspot_memory *m, uint64_t structs, uint64_t types,
+int hotspot_flags_find(struct hotspot_memory *m, uint64_t structs, uint64_t types,
 		       struct hotspot_flags *ret)
 {
 	static const struct hotspot_field wanted[] = {
@@ -191,7 +200,7 @@ int hotspot_flags_find(const struct hotspot_memory *m, uint64_t structs, uint64_
 	return 0;
 }
 
-size_t hotspot_flags_read(const struct hotspot_memory *m, const struct hotspot_flags *f,
+size_t hotspot_flags_read(struct hotspot_memory *m, const struct hotspot_flags *f,
 			  const char *const *names, size_t n, bool *ret)
 {
 	char name[NAME_BYTES];

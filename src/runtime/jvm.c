@@ -72,8 +72,7 @@ static bool known(const struct jvm *j, enum jvm_fact f)
 /* --- what does not change in the life of a machine */
 
 /* Which collector it has, and how it makes references. */
-static int learn_flags(const struct hotspot_memory *m, uint64_t structs, uint64_t types,
-		       struct jvm *j)
+static int learn_flags(struct hotspot_memory *m, uint64_t structs, uint64_t types, struct jvm *j)
 {
 	static const char *const names[] = { "UseG1GC",
 					     "UseParallelGC",
@@ -130,7 +129,7 @@ static int learn_heap(const struct process_view *v, struct jvm *j, const char **
 
 /* What the tables say, read from `m`. */
 static int learn_tables(const struct process_view *v, const struct hotspot *tables,
-			const struct hotspot_memory *m, struct jvm *j, const char **why)
+			struct hotspot_memory *m, struct jvm *j, const char **why)
 {
 	uint64_t structs, types;
 	uint32_t major;

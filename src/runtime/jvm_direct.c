@@ -79,7 +79,7 @@ static bool find_boot(struct jvm_direct *d, const struct process_view *v)
 }
 
 void jvm_direct_learn(struct jvm_direct *d, const struct process_view *v,
-		      const struct hotspot_memory *memory, uint64_t structs)
+		      struct hotspot_memory *memory, uint64_t structs)
 {
 	hotspot_fields(memory, structs, wanted, JVM_CLASS_FACTS, d->fact);
 	for (int f = 0; f < JC_NEEDED; f++)

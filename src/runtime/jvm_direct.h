@@ -55,7 +55,7 @@ struct jvm_direct {
 
 /* `memory` as for hotspot_fields(); d->short_oops and short_classes are set before. */
 void jvm_direct_learn(struct jvm_direct *d, const struct process_view *v,
-		      const struct hotspot_memory *memory, uint64_t structs);
+		      struct hotspot_memory *memory, uint64_t structs);
 
 void jvm_direct_read(struct jvm_direct *d, const struct process_view *v, uint64_t heap_start,
 		     uint64_t heap_end, struct inner_buffers *ret);

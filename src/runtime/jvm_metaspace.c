@@ -19,8 +19,8 @@ static const struct hotspot_field wanted[JVM_META_FACTS] = {
 	[JM_HOLDER] = { "ConstantPool", "_pool_holder" },
 };
 
-void jvm_metaspace_learn(struct jvm_metaspace *m, const struct hotspot_memory *memory,
-			 uint64_t structs, uint32_t major)
+void jvm_metaspace_learn(struct jvm_metaspace *m, struct hotspot_memory *memory, uint64_t structs,
+			 uint32_t major)
 {
 	m->can = hotspot_fields(memory, structs, wanted, JVM_META_FACTS, m->fact) ==
 			 JVM_META_FACTS &&

@@ -43,8 +43,8 @@ struct jvm_metaspace {
 };
 
 /* `memory` as for hotspot_fields(). */
-void jvm_metaspace_learn(struct jvm_metaspace *m, const struct hotspot_memory *memory,
-			 uint64_t structs, uint32_t major);
+void jvm_metaspace_learn(struct jvm_metaspace *m, struct hotspot_memory *memory, uint64_t structs,
+			 uint32_t major);
 
 /* Adds what is mapped of metaspace, as far as it is known by now. -ENOMEM. */
 int jvm_metaspace_add(struct jvm_metaspace *m, const struct process_view *v,

@@ -235,6 +235,7 @@ static void more_pieces_than_are_remembered_are_told(void **state)
 
 	fake.many = true;
 	f = look(*state, 1, 0, false, SEC);
+	assert_non_null(f.runtime);
 	assert_false(f.runtime->heap.known.exact);
 	assert_non_null(f.runtime->heap.known.why);
 	assert_non_null(f.runtime->heap.known.how);

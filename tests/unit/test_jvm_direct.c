@@ -155,7 +155,7 @@ static void world_free(struct world *w)
 
 static void learn(struct world *w)
 {
-	const struct hotspot_memory memory = { .view = &w->view, .fd = -1 };
+	struct hotspot_memory memory = { .view = &w->view, .fd = -1 };
 
 	jvm_direct_learn(&w->direct, &w->view, &memory, (uintptr_t)w->table);
 }

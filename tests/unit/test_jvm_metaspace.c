@@ -123,7 +123,7 @@ static void world_free(struct world *w)
 
 static void learn(struct world *w, uint32_t major)
 {
-	const struct hotspot_memory memory = { .view = &w->view, .fd = -1 };
+	struct hotspot_memory memory = { .view = &w->view, .fd = -1 };
 
 	jvm_metaspace_learn(&w->m, &memory, (uintptr_t)w->table, major);
 }
