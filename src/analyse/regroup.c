@@ -138,6 +138,7 @@ static void add_site(struct snap_site *sum, const struct snap_site *site)
 	sum->allocated_count = add(sum->allocated_count, site->allocated_count);
 	sum->freed_bytes = add(sum->freed_bytes, site->freed_bytes);
 	sum->freed_count = add(sum->freed_count, site->freed_count);
+	sum->managed_bytes = add(sum->managed_bytes, site->managed_bytes);
 	sum->ages_known = sum->ages_known && site->ages_known;
 	for (int b = 0; b < MT_AGE_BUCKETS; b++) {
 		sum->live_by_age[b] = add(sum->live_by_age[b], site->live_by_age[b]);

@@ -203,6 +203,7 @@ static int parse_figures(const json_t *record, struct snap_site *ret, const char
 		.allocated_count = replay_number(record, "allocated_count"),
 		.freed_bytes = replay_number(record, "freed_bytes"),
 		.freed_count = replay_number(record, "freed_count"),
+		.managed_bytes = replay_number(record, "managed_bytes"),
 	};
 
 	if (!parse_id(replay_text_of(record, "site_id"), &s.id))
@@ -216,6 +217,8 @@ static int parse_figures(const json_t *record, struct snap_site *ret, const char
 	if (s.freed_count == FACT_UNKNOWN)
 		s.freed_count =
 			s.allocated_count > s.live_count ? s.allocated_count - s.live_count : 0;
+	if (s.managed_bytes == FACT_UNKNOWN)
+		s.managed_bytes = 0;
 	take_estimate(record, &s);
 	s.ages_known = take_ages(json_object_get(record, "live_by_age"), s.live_by_age) &&
 		       take_ages(json_object_get(record, "freed_by_age"), s.freed_by_age);

@@ -234,9 +234,16 @@ int model_add_window(struct model *m, uint32_t pid, const struct mt_site *table,
 
 /* --- facts --- */
 
+/* External memory can be told: where there is a heap, it was read at the moment of this fact. */
+static bool is_external_known(const struct proc *p, const struct proc_fact *fact, bool fresh)
+{
+	return fact->swap_bytes != FACT_UNKNOWN && !p->managed_lost && (fresh || !p->managed_bytes);
+}
+
 int model_set_proc(struct model *m, uint32_t pid, const struct proc_fact *fact, uint64_t now_ns)
 {
 	struct proc *p = procs_find(m, pid);
+	bool fresh;
 
 	if (!p)
 		return -ESRCH;
@@ -248,9 +255,14 @@ int model_set_proc(struct model *m, uint32_t pid, const struct proc_fact *fact, 
 		return 0;
 	if (p->rss_at_attach_bytes == FACT_UNKNOWN)
 		p->rss_at_attach_bytes = fact->rss_bytes;
-	if (fact->swap_bytes == FACT_UNKNOWN || (p->managed_bytes && p->managed_stale))
-		return 0;
+	fresh = !p->managed_stale;
 	p->managed_stale = true;
+	if (fresh) {
+		p->sized_rss_bytes = fact->rss_bytes;
+		p->sized_swap_bytes = fact->swap_bytes;
+	}
+	if (!is_external_known(p, fact, fresh))
+		return 0;
 	return series_add(p->external, sat_sub(now_ns, p->since_ns),
 			  sat_sub(sat_add(fact->rss_bytes, fact->swap_bytes), p->managed_bytes), 0);
 }
@@ -430,6 +442,8 @@ int model_ranges(struct model *m, uint32_t pid, struct residency **ret, size_t *
 
 	if (!p)
 		return -ESRCH;
+	for (size_t i = 0; i < sites_count(p->space.sites); i++)
+		sites_at(p->space.sites, i)->managed_bytes = 0;
 	r = ranges_build(p->space.ranges, p->space.modules, p->space.mappings);
 	if (r < 0)
 		return r;
@@ -440,12 +454,15 @@ int model_ranges(struct model *m, uint32_t pid, struct residency **ret, size_t *
 int model_set_residency(struct model *m, uint32_t pid, const struct residency *r, size_t n)
 {
 	struct proc *p = procs_find(m, pid);
-
+	uint64_t managed;
 	int e = p ? ranges_set_residency(p->space.ranges, r, n) : -ESRCH;
 
 	if (e < 0)
 		return e;
-	p->managed_bytes = ranges_managed(p->space.ranges);
+	managed = ranges_managed(p->space.ranges);
+	/* a heap that cannot be read any more is no growth of what is beside it */
+	p->managed_lost = !managed && (p->managed_bytes || p->managed_lost);
+	p->managed_bytes = managed;
 	p->managed_stale = false;
 	return 0;
 }

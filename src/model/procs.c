@@ -104,6 +104,8 @@ static void fact_clear(struct proc *p)
 	};
 	p->rss_at_attach_bytes = FACT_UNKNOWN;
 	p->managed_bytes = 0;
+	p->managed_stale = p->managed_lost = false;
+	p->sized_rss_bytes = p->sized_swap_bytes = FACT_UNKNOWN;
 }
 
 int procs_add(struct model *m, uint32_t pid, uint32_t asid, uint64_t now_ns, struct proc **ret)

@@ -45,10 +45,12 @@ struct proc {
 	bool alive, heap_traced;
 	struct proc_fact fact; /* FACT_UNKNOWN before the first */
 	uint64_t rss_at_attach_bytes;
-	uint64_t managed_bytes;	 /* resident and swapped, as of the last reading of the ranges */
-	bool managed_stale;	 /* a point of `external` was made of it already */
-	struct series *external; /* owned */
-	struct fds *fds;	 /* owned */
+	uint64_t managed_bytes; /* resident and swapped, as of the last reading of the ranges */
+	bool managed_stale;	/* a point of `external` was made of it already */
+	bool managed_lost;	/* there was some, and it cannot be read any more */
+	uint64_t sized_rss_bytes, sized_swap_bytes; /* of the fact that belongs to that reading */
+	struct series *external;		    /* owned */
+	struct fds *fds;			    /* owned */
 	struct space space;
 	uint64_t seq;
 };

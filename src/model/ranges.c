@@ -280,6 +280,9 @@ static int line_split(struct ranges *t, const struct map_line *l, const struct m
 			     part.use == RANGE_OTHER))
 			part.use = inner_range_use(said->use);
 		part.site = part.use == RANGE_SITE ? m.site->number : MT_SITE_NONE;
+		if (inside && m.site && (part.use == RANGE_MANAGED || part.use == RANGE_POOLED))
+			m.site->managed_bytes =
+				sat_add(m.site->managed_bytes, part.end - part.start);
 		r = range_add(t, &part, inside ? m.born_ns : 0, true);
 		if (r == -ENOMEM)
 			return r;

@@ -35,7 +35,10 @@ int ranges_set_pointers(struct ranges *t, const uint64_t *sp, size_t n);
 /* What a runtime and an allocator say of pieces, sorted; from the next build on. -ENOMEM. */
 int ranges_set_inner(struct ranges *t, const struct inner_range *range, size_t n);
 
-/* Builds the ranges anew, their residency unknown. -ENOMEM: there are none then. */
+/*
+ * Builds the ranges anew, their residency unknown, and adds to managed_bytes of the sites that the
+ * mappings name. -ENOMEM: there are none then.
+ */
 int ranges_build(struct ranges *t, const struct modules *modules, const struct mappings *mappings);
 /* The ranges to be measured, sorted, for the caller to fill in; owned here until the next build. */
 struct residency *ranges_asked(const struct ranges *t, size_t *ret_n);

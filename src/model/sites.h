@@ -36,7 +36,9 @@ struct site {
 	uint64_t doubted_fresh, doubted_old, doubted_bytes, doubted_old_bytes;
 	unsigned int doubted_age; /* bucket of the age at which they are taken to have died */
 	uint64_t first_seen_ns, last_alloc_ns;
-	bool in_allocator; /* what it maps is an allocator's, whose blocks are traced */
+	uint64_t managed_bytes; /* of what it mapped and is live, as of the last look: see snap_site
+				 */
+	bool in_allocator;	/* what it maps is an allocator's, whose blocks are traced */
 	struct { /* of pages.h: what is live, by what it is; what nobody else accounts for */
 		uint64_t bytes[TOUCHED_USES], unplaced_bytes;
 	} touched;

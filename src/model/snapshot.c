@@ -204,6 +204,7 @@ static int build_site(struct build *b, struct site *site, struct snap_site *ret)
 		.allocated_count = site->alloc_count,
 		.freed_bytes = site->free_bytes,
 		.freed_count = site->free_count,
+		.managed_bytes = site->managed_bytes,
 		.ages_known = true,
 		.first_seen_s = ns_between_s(b->p->since_ns, site->first_seen_ns),
 		.last_alloc_s = ns_between_s(b->p->since_ns, site->last_alloc_ns),
@@ -383,6 +384,11 @@ static void build_process(struct build *b)
 	s->seq = p->seq;
 	s->alive = p->alive;
 	s->proc = p->fact;
+	/* of the moment at which the heap was read: what it grew by since is not external */
+	if (p->managed_bytes && p->sized_rss_bytes != FACT_UNKNOWN) {
+		s->proc.rss_bytes = p->sized_rss_bytes;
+		s->proc.swap_bytes = p->sized_swap_bytes;
+	}
 	s->heap_traced = p->heap_traced;
 	s->rss_at_attach_bytes = p->rss_at_attach_bytes;
 	s->thread_count =

@@ -103,6 +103,7 @@ struct snap_site {
 	 */
 	enum touched touched;
 	uint64_t unplaced_bytes;
+	uint64_t managed_bytes; /* of live_bytes: mapped for the heap of a language runtime */
 	struct snap_series live_bytes_series;
 	struct snap_series live_count_series;
 	struct snap_stack stack;

@@ -181,6 +181,8 @@ int report_json_site(const struct analysis *a, const struct ranked_site *ranked,
 	r |= json_put_u64_if_known(o, "allocated_count", site->allocated_count);
 	r |= json_put_u64_if_known(o, "freed_bytes", site->freed_bytes);
 	r |= json_put_u64_if_known(o, "freed_count", site->freed_count);
+	if (site->managed_bytes)
+		r |= json_put_u64_if_known(o, "managed_bytes", site->managed_bytes);
 	r |= json_put_double_or_null(o, "growth_bytes_per_s", ranked->growth_bytes_per_s);
 	r |= put_ages(o, site, a->snap->elapsed_s);
 	r |= put_estimate(o, site);

@@ -416,6 +416,26 @@ static void facts_from_inside_are_of_one_program(void **state)
 	snapshot_free(s);
 }
 
+static void what_was_mapped_for_the_heap_is_told_of_its_site(void **state)
+{
+	const struct inner_range in[] = { { BASE + P, BASE + 3 * P, INNER_HEAP },
+					  { BASE + 4 * P, BASE + 5 * P, INNER_POOLED },
+					  { BASE + 6 * P, BASE + 7 * P, INNER_RUNTIME } };
+	struct world *w = *state;
+	struct snapshot *s;
+
+	one_vma(w, BASE, BASE + 10 * P, VMA_ANON);
+	world_mmap(w, 4, 0, BASE + 2 * P, 6 * P);
+	assert_int_equal(model_set_inner(w->m, PID, in, 3, NULL, NULL, 0), 0);
+	for (int i = 0; i < 2; i++) { /* of the last look, not of all */
+		measure(w);
+		s = world_snapshot(w);
+		assert_int_equal(world_find(s, 4)->managed_bytes, 2 * P);
+		assert_int_equal(world_find(s, 4)->live_bytes, 6 * P);
+		snapshot_free(s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -440,6 +460,7 @@ int main(void)
 		WORLD_TEST(a_buffer_is_a_mapping_of_its_own_or_the_allocators),
 		WORLD_TEST(the_break_is_the_arena_s_to_its_end),
 		WORLD_TEST(facts_from_inside_are_of_one_program),
+		WORLD_TEST(what_was_mapped_for_the_heap_is_told_of_its_site),
 	};
 
 	return cmocka_run_group_tests_name("ranges", tests, NULL, NULL);

@@ -190,7 +190,7 @@ static void the_use_of_the_limit_is_what_was_told_or_the_process_alone(void **st
 static void a_site_arrives_with_ages_stack_and_owner(void **state)
 {
 	static const char more[] =
-		",\"freed_count\":3,\"live_by_age\":[1,2,3,4,5,6,7,8,9,10,11],"
+		",\"freed_count\":3,\"managed_bytes\":7,\"live_by_age\":[1,2,3,4,5,6,7,8,9,10,11],"
 		"\"freed_by_age\":[0,0,0,0,0,0,0,0,0,0,1],\"owner_frame\":1,"
 		"\"owner_confidence\":0.9,\"owner_evidence\":\"seen\",\"stack_complete\":true,"
 		"\"stack\":[{\"module\":\"libz.so.1\",\"build_id\":\"ab\",\"offset\":\"0x10\","
@@ -214,6 +214,7 @@ static void a_site_arrives_with_ages_stack_and_owner(void **state)
 	assert_int_equal(s->live_by_age[10], 11);
 	assert_int_equal(s->freed_by_age[10], 1);
 	assert_int_equal(s->freed_count, 3);
+	assert_int_equal(s->managed_bytes, 7);
 	assert_int_equal(s->stack.count, 2);
 	assert_int_equal(s->stack.end, MT_END_start);
 	assert_true(s->stack.frames[0].inlined && s->stack.frames[0].offset == 0x10);

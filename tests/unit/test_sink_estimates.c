@@ -46,9 +46,12 @@ static void a_site_says_its_error_and_what_it_rests_on(void **state)
 	json_auto_t *o = NULL, *exact = NULL;
 
 	fix_estimate(f);
+	f->sites[0].managed_bytes = 8192;
 	tick(f, &sink_jsonl);
 	o = record(f, "site", 0);
 	exact = record(f, "site", 1);
+	assert_int_equal(number_of(o, "managed_bytes"), 8192);
+	assert_null(json_object_get(exact, "managed_bytes"));
 	assert_true(json_is_true(json_object_get(o, "estimated")));
 	assert_true(near(number_of(o, "error_ratio"), 0.12));
 	assert_int_equal(number_of(o, "records_count"), 120);

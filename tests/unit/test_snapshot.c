@@ -309,6 +309,62 @@ static void external_memory_is_rss_and_swap_without_the_managed_heap(void **stat
 	snapshot_free(s);
 }
 
+/* Process of 2000 bytes, 200 of which are the heap, as one look finds them. */
+static void look_at_heap(struct world *w, struct proc_fact *f)
+{
+	struct inner_range heap = { BASE, BASE + 2 * P, INNER_HEAP };
+	struct vma v = world_vma(BASE, BASE + 2 * P, VMA_ANON, "");
+
+	world_vmas(w, &v, 1);
+	assert_int_equal(model_set_inner(w->m, PID, &heap, 1, NULL, NULL, 0), 0);
+	world_measure(w, 200);
+	f->rss_bytes = 2000;
+	assert_int_equal(model_set_proc(w->m, PID, f, w->now += SEC), 0);
+}
+
+static void a_sample_is_of_the_moment_at_which_the_heap_was_read(void **state)
+{
+	struct world *w = *state;
+	struct proc_fact f = { .pid = PID };
+	struct snapshot *s;
+
+	look_at_heap(w, &f);
+	f.rss_bytes = 9000; /* the heap grew: it is not read at every tick */
+	assert_int_equal(model_set_proc(w->m, PID, &f, w->now += SEC), 0);
+	s = world_snapshot(w);
+	assert_int_equal(s->proc.rss_bytes, 2000);
+	snapshot_free(s);
+	world_measure(w, 4000);
+	assert_int_equal(model_set_proc(w->m, PID, &f, w->now += SEC), 0);
+	s = world_snapshot(w);
+	assert_int_equal(s->proc.rss_bytes, 9000);
+	assert_int_equal(s->managed_bytes, 4000);
+	snapshot_free(s);
+}
+
+static void a_heap_that_cannot_be_read_any_more_is_no_growth(void **state)
+{
+	struct world *w = *state;
+	struct proc_fact f = { .pid = PID };
+	struct snapshot *s;
+
+	look_at_heap(w, &f);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(model_set_inner(w->m, PID, NULL, 0, NULL, NULL, 0), 0);
+		world_measure(w, 200);
+		assert_int_equal(model_set_proc(w->m, PID, &f, w->now += SEC), 0);
+	}
+	s = world_snapshot(w);
+	assert_int_equal(s->external_series.count, 1);
+	assert_int_equal(s->managed_bytes, 0);
+	snapshot_free(s);
+	look_at_heap(w, &f);
+	s = world_snapshot(w);
+	assert_int_equal(s->external_series.count, 2);
+	assert_true(s->external_series.value[1] == 1800);
+	snapshot_free(s);
+}
+
 static void descriptors_carry_their_opener_and_its_time(void **state)
 {
 	struct world *w = *state;
@@ -411,6 +467,8 @@ int main(void)
 		WORLD_TEST(times_count_from_the_beginning_of_tracing),
 		WORLD_TEST(ages_of_mappings_are_as_of_the_snapshot),
 		WORLD_TEST(external_memory_is_rss_and_swap_without_the_managed_heap),
+		WORLD_TEST(a_sample_is_of_the_moment_at_which_the_heap_was_read),
+		WORLD_TEST(a_heap_that_cannot_be_read_any_more_is_no_growth),
 		WORLD_TEST(descriptors_carry_their_opener_and_its_time),
 		WORLD_TEST(snapshots_are_numbered_and_the_given_counters_kept),
 		WORLD_TEST(frames_beyond_the_limit_leave_a_shorter_stack),
