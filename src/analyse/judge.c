@@ -337,11 +337,32 @@ static void note_unseen(const struct tick *t, struct record *r)
 	r->hits_before = r->hits;
 }
 
+/* Shared memory and files that were mapped before are touched page by page, up to their end. */
+static bool fills_what_was_mapped(const struct tick *t, const struct group *g)
+{
+	enum touched touched = t->snap->sites[g->members->site].touched;
+
+	return (touched == TOUCHED_SHM && t->bounded[CLASS_shared_memory]) ||
+	       (touched == TOUCHED_FILE && t->bounded[CLASS_mapped_files]);
+}
+
+/* What a runtime maps for its own heap is not external memory: nobody but itself can lose it. */
+static bool is_managed(const struct tick *t, const struct group *g)
+{
+	double managed = 0;
+
+	for (size_t i = 0; i < g->count; i++)
+		managed += (double)t->snap->sites[g->members[i].site].managed_bytes;
+	return managed > g->totals.live_bytes / 2;
+}
+
 static int judge_group(struct tick *t, struct group *g)
 {
 	struct record *r = records_find(&t->j->records, g->key);
 	struct suspect_unit unit;
 
+	if (fills_what_was_mapped(t, g) || is_managed(t, g))
+		return 0; /* a record of it is not seen any more, which ends it */
 	if (g->kind == MT_SITE_HEAP && !t->snap->heap_traced &&
 	    !t->snap->sites[g->members->site].touched) {
 		if (r)
@@ -430,7 +451,6 @@ static void look_at_classes(struct tick *t)
 	double highest = t->process ? t->process->shape.growth_per_s / 2 : INFINITY;
 
 	t->growing = CLASS_unexplained;
-	whole_find_bounded(&t->j->reserve, t->snap, t->bounded);
 	for (int c = 1; c < CLASS_MAX && t->in->ledger; c++) {
 		const struct growth_opinion *o =
 			subjects_opinion(&t->j->subjects, SUBJECT_CLASS, (uint64_t)c);
@@ -532,6 +552,13 @@ static int tell_patterns(const struct tick *t, const struct findings *f, struct 
 	return patterns_build(&p, ret);
 }
 
+static double unexplained_of(const struct ledger *l)
+{
+	uint64_t bytes = l ? l->rows[CLASS_unexplained].bytes : FACT_UNKNOWN;
+
+	return bytes == FACT_UNKNOWN ? NAN : (double)bytes;
+}
+
 int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct judge_input *in,
 	       struct findings *ret, struct patterns *ret_patterns)
 {
@@ -557,6 +584,7 @@ int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct judge_
 	if (res == 0 && in->final)
 		subjects_judge(&j->subjects);
 	t.process = subjects_opinion(&j->subjects, SUBJECT_PROCESS, 0);
+	whole_find_bounded(&j->reserve, snap, unexplained_of(in->ledger), t.bounded);
 	if (res == 0)
 		res = judge_sites(&t);
 	if (res == 0)

@@ -159,11 +159,21 @@ static struct whole_reserve read_reserve(const struct snapshot *snap)
 	return r;
 }
 
+/* What is unexplained came, for the most part, with pages of mappings that were there before. */
+static bool fills_heaps(const struct whole_reserve *first, const struct whole_reserve *now)
+{
+	double gained = now->unexplained - first->unexplained;
+
+	return gained > 0 &&
+	       now->resident[RANGE_BEFORE] - first->resident[RANGE_BEFORE] >= gained / 2;
+}
+
 void whole_find_bounded(struct whole_reserve *first, const struct snapshot *snap,
-			bool ret[static CLASS_MAX])
+			double unexplained, bool ret[static CLASS_MAX])
 {
 	struct whole_reserve now = read_reserve(snap);
 
+	now.unexplained = unexplained;
 	if (now.known && !first->known)
 		*first = now;
 	for (int c = 0; c < CLASS_MAX; c++) {
@@ -173,6 +183,7 @@ void whole_find_bounded(struct whole_reserve *first, const struct snapshot *snap
 		ret[c] = now.known && use && gained > 0 &&
 			 now.mapped[use] - first->mapped[use] < gained / 2;
 	}
+	ret[CLASS_unexplained] = ret[CLASS_preexisting] && fills_heaps(first, &now);
 	/* free memory was seen to be free: nobody loses what is there to be given out again */
 	if (snap->allocator && snap->allocator->known.how)
 		ret[CLASS_allocator_slack] = true;

@@ -56,11 +56,14 @@ bool whole_is_explained(const struct whole_cfg *cfg, const struct whole_input *i
 struct whole_reserve {
 	bool known;
 	double mapped[WHOLE_USES], resident[WHOLE_USES];
+	double unexplained; /* bytes of the ledger; NAN: not known */
 };
 
 /*
  * Which classes gained since then only inside mappings that were there already: shared memory and
- * files that are touched for the first time, heaps reserved at start. Notes the first tick in *r.
+ * files that are touched for the first time, heaps reserved at start. What those gain is
+ * unexplained in the ledger (`unexplained` bytes, NAN: not known): so is that, where they are half
+ * of its gain. Notes the first tick in *r.
  */
-void whole_find_bounded(struct whole_reserve *r, const struct snapshot *snap,
+void whole_find_bounded(struct whole_reserve *r, const struct snapshot *snap, double unexplained,
 			bool ret[static CLASS_MAX]);

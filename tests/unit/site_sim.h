@@ -25,6 +25,8 @@ struct sim_site {
 	size_t count, room;
 	enum mt_site_kind kind;
 	enum resource_class class;
+	enum touched touched; /* not NONE: pages that it touched */
+	bool managed;	      /* mapped for a runtime's heap */
 	bool leaks, ages_unknown;
 	double leak_from_s;
 	double bytes; /* of a usual thing */
@@ -181,6 +183,8 @@ static inline void sim_site_at(const struct sim *s, struct sim_site *site, doubl
 	site->live[tick] = (double)ret->live_count;
 	site->live_bytes[tick] = live_bytes;
 	ret->kind = site->kind;
+	ret->touched = site->touched;
+	ret->managed_bytes = site->managed ? ret->live_bytes : 0;
 	ret->ages_known = !site->ages_unknown;
 	ret->live_count_series = (struct snap_series){ site->t, site->live, tick + 1 };
 	ret->live_bytes_series = (struct snap_series){ site->t, site->live_bytes, tick + 1 };

@@ -302,6 +302,27 @@ static void memory_that_is_not_touched_costs_confidence(void **state)
 	assert_false(says(&a->f.list[0], "not touched"));
 }
 
+static void what_a_runtime_maps_for_its_heap_is_no_leak(void **state)
+{
+	auto_run *r = run_begin(SEED + 1, 60);
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct sim_site *site = sim_add_site(&r->sim, MT_SITE_MMAP, 262144);
+
+		sim_churn(&r->sim, site, 0, 60, 5, SIM_EXPONENTIAL, 1, 1);
+		site->managed = i == 0;
+	}
+	assert_int_equal(run_all(r), VERDICT_LEAK);
+	assert_int_equal(r->f.count, 1);
+	assert_int_equal(r->f.list[0].site_id, 1001);
+	for (size_t second = 61; second < 70; second++) { /* its heap is found at last */
+		r->sim.site[1].managed = true;
+		run_tick(r, second);
+	}
+	assert_int_not_equal(r->f.verdict, VERDICT_LEAK);
+}
+
 /* Only RSS is known: a process without allocator probes. */
 static enum verdict judge_curve(struct run *r, double (*value)(struct sim *, double), size_t end)
 {
@@ -555,6 +576,7 @@ int main(void)
 		cmocka_unit_test(paths_of_one_owner_are_one_finding),
 		cmocka_unit_test(one_leaking_path_is_seen_behind_the_noise_of_its_owner),
 		cmocka_unit_test(memory_that_is_not_touched_costs_confidence),
+		cmocka_unit_test(what_a_runtime_maps_for_its_heap_is_no_leak),
 		cmocka_unit_test(without_sites_the_curve_of_a_minute_is_not_enough),
 		cmocka_unit_test(a_flat_or_warming_process_is_no_leak),
 		cmocka_unit_test(the_worst_leak_comes_first),

@@ -266,6 +266,25 @@ static void shared_memory_that_is_touched_at_last_is_no_leak(void **state)
 	assert_null(row->recommendation);
 }
 
+/* Pages of it have a site where page faults are followed, and none of them ever goes. */
+static void who_touches_what_was_mapped_before_leaks_nothing(void **state)
+{
+	(void)state;
+	for (enum touched touched = TOUCHED_FILE; touched <= TOUCHED_SHM; touched++) {
+		struct sim_site *site;
+		auto_world w;
+
+		world_begin(&w, touched == TOUCHED_SHM ? touching : mapping_files);
+		untraced(&w, 100 * MB);
+		site = sim_add_site(&w.run->sim, MT_SITE_MMAP, 4096);
+		site->touched = touched;
+		sim_churn(&w.run->sim, site, 0, 120, 20, SIM_EXPONENTIAL, 1, 1);
+		world_run(&w, 0, 120);
+		assert_int_equal(w.run->f.verdict == VERDICT_LEAK, touched == TOUCHED_FILE);
+		assert_int_equal(w.leak_ticks > 0, touched == TOUCHED_FILE);
+	}
+}
+
 static void files_mapped_ever_anew_are_a_leak_of_their_class(void **state)
 {
 	const struct pattern_row *row;
@@ -613,6 +632,7 @@ int main(void)
 		cmocka_unit_test(batches_are_no_leak),
 		cmocka_unit_test(the_load_of_a_day_is_no_leak),
 		cmocka_unit_test(shared_memory_that_is_touched_at_last_is_no_leak),
+		cmocka_unit_test(who_touches_what_was_mapped_before_leaks_nothing),
 		cmocka_unit_test(files_mapped_ever_anew_are_a_leak_of_their_class),
 		cmocka_unit_test(a_leak_of_the_process_gives_way_to_that_of_its_site),
 		cmocka_unit_test(what_an_allocator_keeps_after_a_peak_is_no_leak_but_told),

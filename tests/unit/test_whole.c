@@ -128,19 +128,41 @@ static void memory_that_fills_older_mappings_is_bounded(void **state)
 	bool bounded[CLASS_MAX];
 
 	(void)state;
-	whole_find_bounded(&r, &snap, bounded);
+	whole_find_bounded(&r, &snap, NAN, bounded);
 	assert_false(bounded[CLASS_shared_memory]);
 	ranges[0].resident_bytes = 200 << 20;
-	whole_find_bounded(&r, &snap, bounded);
+	whole_find_bounded(&r, &snap, NAN, bounded);
 	assert_true(bounded[CLASS_shared_memory]);
 	assert_false(bounded[CLASS_mapped_files] || bounded[CLASS_application]);
 	ranges[1].end += 300 << 20; /* files are mapped as fast as they are read */
 	ranges[1].resident_bytes = 300 << 20;
-	whole_find_bounded(&r, &snap, bounded);
+	whole_find_bounded(&r, &snap, NAN, bounded);
 	assert_false(bounded[CLASS_mapped_files]);
 	snap.residency_known = false;
-	whole_find_bounded(&r, &snap, bounded);
+	whole_find_bounded(&r, &snap, NAN, bounded);
 	assert_false(bounded[CLASS_shared_memory]);
+}
+
+static void what_heaps_from_before_gain_is_bounded_though_unexplained(void **state)
+{
+	struct snap_range heap = { 0, 1 << 30, 1 << 20, 0, RANGE_BEFORE };
+	struct snapshot snap = { .residency_known = true, .ranges = &heap, .range_count = 1 };
+	struct whole_reserve r = { .known = false };
+	bool bounded[CLASS_MAX];
+
+	(void)state;
+	whole_find_bounded(&r, &snap, 1e6, bounded);
+	assert_false(bounded[CLASS_unexplained]);
+	heap.resident_bytes += 80 << 20;
+	whole_find_bounded(&r, &snap, 90e6, bounded);
+	assert_true(bounded[CLASS_unexplained]);
+	whole_find_bounded(&r, &snap, 300e6, bounded); /* most of it came with something else */
+	assert_false(bounded[CLASS_unexplained]);
+	heap.end += 80 << 20; /* it is no reserve any more */
+	whole_find_bounded(&r, &snap, 90e6, bounded);
+	assert_false(bounded[CLASS_unexplained]);
+	whole_find_bounded(&r, &snap, NAN, bounded);
+	assert_false(bounded[CLASS_unexplained]);
 }
 
 static void memory_that_a_walk_found_free_is_bounded(void **state)
@@ -151,13 +173,13 @@ static void memory_that_a_walk_found_free_is_bounded(void **state)
 	bool bounded[CLASS_MAX];
 
 	(void)state;
-	whole_find_bounded(&r, &snap, bounded);
+	whole_find_bounded(&r, &snap, NAN, bounded);
 	assert_false(bounded[CLASS_allocator_slack]);
 	snap.allocator = &walked;
-	whole_find_bounded(&r, &snap, bounded);
+	whole_find_bounded(&r, &snap, NAN, bounded);
 	assert_false(bounded[CLASS_allocator_slack]);
 	walked.known.how = "chunks";
-	whole_find_bounded(&r, &snap, bounded);
+	whole_find_bounded(&r, &snap, NAN, bounded);
 	assert_true(bounded[CLASS_allocator_slack]);
 	assert_false(bounded[CLASS_preexisting]);
 }
@@ -171,6 +193,7 @@ int main(void)
 		cmocka_unit_test(a_step_keeps_it_open_only_where_sites_are_not_known),
 		cmocka_unit_test(a_leak_of_a_few_pages_is_none),
 		cmocka_unit_test(memory_that_fills_older_mappings_is_bounded),
+		cmocka_unit_test(what_heaps_from_before_gain_is_bounded_though_unexplained),
 		cmocka_unit_test(memory_that_a_walk_found_free_is_bounded),
 	};
 
