@@ -14,6 +14,7 @@
 #include "analyse/finding.h"
 #include "analyse/fold.h"
 #include "analyse/patterns.h"
+#include "analyse/plumbing.h"
 #include "analyse/recent.h"
 #include "analyse/records.h"
 #include "analyse/subjects.h"
@@ -69,6 +70,7 @@ struct judge_cfg judge_defaults(void)
 		.quiet_pace = 0.65, /* a table of distinct keys falls to this when time doubles */
 		.settled_share = 2,
 		.gone_share = 0.5,
+		.books_share = 0.01, /* Java's remembered sets: 0.1 % where they are few */
 		.idle_s = 3,
 	};
 }
@@ -356,6 +358,20 @@ static bool is_managed(const struct tick *t, const struct group *g)
 	return managed > g->totals.live_bytes / 2;
 }
 
+/*
+ * What a runtime's own code holds to manage its heap, such as Java's remembered sets, grows with
+ * that, and is none of the program's. Buffers are the program's.
+ */
+static bool keeps_books(const struct tick *t, const struct group *g)
+{
+	const struct owner *o = t->owners ? &t->owners[g->members->site] : NULL;
+
+	return o && g->s.opinion > SUSPECT_NONE && g->s.opinion < SUSPECT_SURVIVES &&
+	       o->class != CLASS_buffers && o->module < t->snap->module_count &&
+	       plumbing_is_language(t->snap->rules, &t->snap->modules[o->module]) &&
+	       g->s.growth_bytes <= t->cfg->books_share * whole_heap_gain(&t->j->reserve, t->snap);
+}
+
 static int judge_group(struct tick *t, struct group *g)
 {
 	struct record *r = records_find(&t->j->records, g->key);
@@ -377,6 +393,8 @@ static int judge_group(struct tick *t, struct group *g)
 	suspect_judge(&t->cfg->suspect, &unit, &g->s);
 	if (g->count > 1 && g->s.opinion <= SUSPECT_WATCH)
 		judge_members(t, g);
+	if (keeps_books(t, g))
+		g->s = (struct suspicion){ .opinion = SUSPECT_NONE };
 	if (g->s.opinion > SUSPECT_WATCH) {
 		g->largest_count = fold_largest(t->snap, g->members, g->count, g->s.cut_s,
 						g->largest, FINDING_PATHS_MAX);

@@ -28,6 +28,7 @@ struct suspect_cfg suspect_defaults(void)
 		.least_growth_share = 0.3, /* half a leak may hide behind a pool that shrinks */
 		.min_count = 32,	   /* a Poisson count this large is known to 18 % */
 		.min_observations = 8,	   /* known to 35 % */
+		.max_ended = 0.02,	   /* a cache that is full gives up its oldest things */
 		.min_left =
 			0.7, /* sound sites have up to 0.6, see model/exposure.h; a leak has 1 */
 		.min_things = 8,    /* a pool of workers or connections is often this large */
@@ -309,6 +310,20 @@ static double wait_for_certainty(double now_s, double chance, double wanted)
 	return wait < WAIT_MAX_S ? fmax(wait, 0) : NAN;
 }
 
+/*
+ * What was freed was old: a cache has come to its bound and gives up what it had first, though far
+ * fewer were freed yet than lives of a usual length would say.
+ */
+static bool lives_end(const struct suspect_cfg *cfg, const struct suspect_unit *u, double window_s)
+{
+	int old = survival_bucket(window_s / 2);
+	double ended = survival_sum(u->freed_by_age, old);
+
+	if (!u->ages_known || ended < cfg->min_observations || ended < u->freed_count / 2)
+		return false;
+	return ended > cfg->max_ended * (ended + survival_sum(u->live_by_age, old));
+}
+
 /* Grows, and nothing of it ever goes. */
 static bool judge_kept(const struct suspect_cfg *cfg, const struct suspect_unit *u,
 		       struct suspicion *ret)
@@ -331,7 +346,7 @@ static bool judge_kept(const struct suspect_cfg *cfg, const struct suspect_unit 
 		return false;
 	/* What fills up ends, on average, when it has gone on for as long again. */
 	s.confidence = fmin(0.5 + 0.06 * log2(fmax(s.window_s / cfg->min_window_s, 1)), 0.8);
-	if (chance > cfg->doubt || s.window_s < window_s) {
+	if (chance > cfg->doubt || s.window_s < window_s || lives_end(cfg, u, s.window_s)) {
 		s.opinion = SUSPECT_WATCH;
 		s.known_in_s = fmax(wait_for_certainty(u->now_s, chance, cfg->doubt),
 				    window_s - s.window_s);

@@ -20,13 +20,14 @@ struct suspect_cfg {
 	double min_bytes, min_count; /* growth below both is not worth a word */
 	double least_growth_share;   /* of the old ones' gathering: growth of the whole */
 	double min_observations;     /* where one stands for several */
-	double min_left;	     /* of what probes in windows lost sight of: not seen to end */
-	double min_things;	     /* growth of descriptors, sockets, threads */
-	double min_window_s;	     /* shortest growth believed */
-	double collected_window_s;   /* same, for memory that a garbage collector frees */
-	double shape_window_s;	     /* same, where only the curve speaks */
-	double watch_window_s;	     /* growth this long is suspect, early in a trace */
-	double min_significance;     /* growth over its standard error */
+	double max_ended;    /* share of things that grew old and were freed then: lives end */
+	double min_left;     /* of what probes in windows lost sight of: not seen to end */
+	double min_things;   /* growth of descriptors, sockets, threads */
+	double min_window_s; /* shortest growth believed */
+	double collected_window_s;     /* same, for memory that a garbage collector frees */
+	double shape_window_s;	       /* same, where only the curve speaks */
+	double watch_window_s;	       /* growth this long is suspect, early in a trace */
+	double min_significance;       /* growth over its standard error */
 	double min_significance_shape; /* same, where only the curve speaks */
 	double min_weakest_third;      /* 1 = fair share */
 	double min_recent;	       /* 1 = fair share */

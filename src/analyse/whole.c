@@ -159,6 +159,15 @@ static struct whole_reserve read_reserve(const struct snapshot *snap)
 	return r;
 }
 
+double whole_heap_gain(const struct whole_reserve *first, const struct snapshot *snap)
+{
+	struct whole_reserve now = read_reserve(snap);
+
+	if (!now.known || !first->known)
+		return 0;
+	return fmax(now.resident[RANGE_MANAGED] - first->resident[RANGE_MANAGED], 0);
+}
+
 /* What is unexplained came, for the most part, with pages of mappings that were there before. */
 static bool fills_heaps(const struct whole_reserve *first, const struct whole_reserve *now)
 {

@@ -59,6 +59,9 @@ struct whole_reserve {
 	double unexplained; /* bytes of the ledger; NAN: not known */
 };
 
+/* What the heap of a language runtime gained since then, in resident bytes; 0 without one. */
+double whole_heap_gain(const struct whole_reserve *first, const struct snapshot *snap);
+
 /*
  * Which classes gained since then only inside mappings that were there already: shared memory and
  * files that are touched for the first time, heaps reserved at start. What those gain is

@@ -84,9 +84,9 @@ class Program(Target):
 
 
 class Redis:
-    """redis-server on an unusual port of the loopback, without files."""
+    """redis-server on an unusual port of the loopback, without files; with more options."""
 
-    def __init__(self, folder, name):
+    def __init__(self, folder, name, *options):
         self.port = 0
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
@@ -95,7 +95,8 @@ class Redis:
             ["/usr/bin/redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
              # a busy host makes commands slow, and the log of slow commands is kept
              "--slowlog-log-slower-than", "-1",
-             "--appendonly", "no", "--dir", folder, "--logfile", os.path.join(folder, name)],
+             "--appendonly", "no", "--dir", folder, "--logfile", os.path.join(folder, name),
+             *options],
             stdin=subprocess.DEVNULL)
         self.pid = self.process.pid
         self.socket = None
@@ -156,7 +157,7 @@ def as_postgres(*argv, **kw):
 class Postgres:
     """A cluster of its own in a temporary folder, reached by a socket in it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, shared_buffers="16MB"):
         self.folder = folder
         data = os.path.join(folder, "data")
         log = os.path.join(folder, "log")
@@ -166,7 +167,7 @@ class Postgres:
             check(made.wait(60) == 0, "initdb failed")
             self.process = as_postgres(
                 f"{POSTGRES_BIN}/postgres", "-D", data, "-k", folder, "-c", "listen_addresses=",
-                "-c", "shared_buffers=16MB", "-c", "fsync=off", stdout=out, stderr=out)
+                "-c", f"shared_buffers={shared_buffers}", "-c", "fsync=off", stdout=out, stderr=out)
         ready = [f"{POSTGRES_BIN}/pg_isready", "-q", "-h", folder]
         try:
             await_that(lambda: subprocess.run(ready).returncode == 0, "postgres")

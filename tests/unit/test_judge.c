@@ -323,6 +323,71 @@ static void what_a_runtime_maps_for_its_heap_is_no_leak(void **state)
 	assert_int_not_equal(r->f.verdict, VERDICT_LEAK);
 }
 
+/* A cache of 1500 things is full after 60 s; 100 of the oldest are gone meanwhile. */
+static struct suspect_unit filled(double freed, int age)
+{
+	struct suspect_unit u = { .kind = MT_SITE_HEAP, .now_s = 64, .weight = 1 };
+
+	for (size_t i = 0; i < ROBUST_GRID; i++) {
+		u.count[i] = 25.0 * 64 * (double)i / (ROBUST_GRID - 1);
+		u.bytes[i] = 1000 * u.count[i];
+	}
+	u.ages_known = true;
+	u.live_count = u.count[ROBUST_GRID - 1];
+	u.live_bytes = 1000 * u.live_count;
+	u.allocated_count = u.live_count + freed;
+	u.freed_count = u.freed_by_age[age] = freed;
+	for (int b = 0; b < 7; b++)
+		u.live_by_age[b] = b ? 25 << (b - 1) : 25;
+	return u;
+}
+
+static void what_begins_to_free_its_oldest_is_watched(void **state)
+{
+	struct suspect_cfg cfg = suspect_defaults();
+	struct suspect_unit u;
+	struct suspicion s;
+
+	(void)state;
+	u = filled(0, 6);
+	suspect_judge(&cfg, &u, &s);
+	assert_int_equal(s.opinion, SUSPECT_KEPT);
+	u = filled(100, 6);
+	suspect_judge(&cfg, &u, &s);
+	assert_int_equal(s.opinion, SUSPECT_WATCH);
+	u = filled(12, 6); /* a few are no bound */
+	suspect_judge(&cfg, &u, &s);
+	assert_int_equal(s.opinion, SUSPECT_KEPT);
+}
+
+/* Remembered sets of a heap that grows; and a leak of the runtime's own. */
+static enum verdict judge_books(double heap_gain, enum resource_class class)
+{
+	auto_run *r = run_begin(SEED + 1, 60);
+	struct snap_range heap = { 0, 1 << 30, 10 << 20, 0, RANGE_MANAGED };
+
+	sim_add_site(&r->sim, MT_SITE_HEAP, 100)->class = class;
+	sim_churn(&r->sim, &r->sim.site[0], 0, 60, 20, SIM_EXPONENTIAL, 1, 1);
+	for (size_t second = 0; second <= 60; second++) {
+		sim_tick(&r->sim, second);
+		r->sim.module.name = "libjvm.so";
+		r->sim.module.main_exe = false;
+		heap.resident_bytes = (10u << 20) + (uint64_t)(heap_gain / 60 * (double)second);
+		r->sim.snap.ranges = &heap;
+		r->sim.snap.range_count = 1;
+		run_judge(r);
+	}
+	return r->f.verdict;
+}
+
+static void the_books_of_a_heap_that_grows_are_no_leak(void **state)
+{
+	(void)state;
+	assert_int_equal(judge_books(100e6, CLASS_native_modules), VERDICT_NO_LEAK);
+	assert_int_equal(judge_books(1e6, CLASS_native_modules), VERDICT_LEAK);
+	assert_int_equal(judge_books(100e6, CLASS_buffers), VERDICT_LEAK);
+}
+
 /* Only RSS is known: a process without allocator probes. */
 static enum verdict judge_curve(struct run *r, double (*value)(struct sim *, double), size_t end)
 {
@@ -577,6 +642,8 @@ int main(void)
 		cmocka_unit_test(one_leaking_path_is_seen_behind_the_noise_of_its_owner),
 		cmocka_unit_test(memory_that_is_not_touched_costs_confidence),
 		cmocka_unit_test(what_a_runtime_maps_for_its_heap_is_no_leak),
+		cmocka_unit_test(what_begins_to_free_its_oldest_is_watched),
+		cmocka_unit_test(the_books_of_a_heap_that_grows_are_no_leak),
 		cmocka_unit_test(without_sites_the_curve_of_a_minute_is_not_enough),
 		cmocka_unit_test(a_flat_or_warming_process_is_no_leak),
 		cmocka_unit_test(the_worst_leak_comes_first),
