@@ -27,8 +27,9 @@ struct judge {
 	struct subjects subjects;
 	struct whole_reserve reserve;
 	struct recent recent;
-	double last_tick_s; /* NAN before the first */
-	bool sparse;	    /* that tick was */
+	double last_tick_s;   /* NAN before the first */
+	bool sparse;	      /* that tick was */
+	double claimed_per_s; /* growth that windows showed at that tick, of all sites */
 };
 
 struct tick {
@@ -47,6 +48,7 @@ struct tick {
 	bool settling;	  /* something reported has stopped, not yet for long */
 	bool unexplained; /* the process grows steadily and no site does */
 	double known_in_s;
+	double claimed_per_s;	 /* see is_contradicted() */
 	bool bounded[CLASS_MAX]; /* see whole.h */
 	double bounded_per_s;
 	enum resource_class growing; /* the class that is most of the growth */
@@ -70,7 +72,8 @@ struct judge_cfg judge_defaults(void)
 		.quiet_pace = 0.65, /* a table of distinct keys falls to this when time doubles */
 		.settled_share = 2,
 		.gone_share = 0.5,
-		.books_share = 0.01, /* Java's remembered sets: 0.1 % where they are few */
+		.visible_bytes = 256 << 10, /* heap tops move in steps of 132 KiB */
+		.books_share = 0.01,	    /* Java's remembered sets: 0.1 % where they are few */
 		.idle_s = 3,
 	};
 }
@@ -372,6 +375,26 @@ static bool keeps_books(const struct tick *t, const struct group *g)
 	       g->s.growth_bytes <= t->cfg->books_share * whole_heap_gain(&t->j->reserve, t->snap);
 }
 
+/*
+ * Probes in windows see births, and hardly a death of what lives for long: a full cache goes on
+ * growing for them. The process knows better: it does not, nor does it use up free memory.
+ */
+static bool is_contradicted(struct tick *t, const struct group *g, const struct suspect_unit *u)
+{
+	double span_s = fmax(g->s.window_s / 3, t->cfg->quiet_s), grown, freed_per_s, all_per_s;
+
+	if (g->kind != MT_SITE_HEAP || !(u->exposed > 0) || !(g->s.bytes_per_s > 0))
+		return false;
+	t->claimed_per_s += g->s.bytes_per_s;
+	all_per_s = fmax(t->claimed_per_s, t->j->claimed_per_s);
+	grown = external_growth(t, span_s);
+	freed_per_s = subjects_class_rate(&t->j->subjects, CLASS_allocator_slack, span_s);
+	if (t->snap->allocator && t->snap->allocator->known.how && freed_per_s < 0)
+		grown -= freed_per_s * span_s;
+	return all_per_s * span_s >= t->cfg->visible_bytes &&
+	       grown < t->cfg->fusion.visible_share * g->s.bytes_per_s * span_s;
+}
+
 static int judge_group(struct tick *t, struct group *g)
 {
 	struct record *r = records_find(&t->j->records, g->key);
@@ -395,6 +418,10 @@ static int judge_group(struct tick *t, struct group *g)
 		judge_members(t, g);
 	if (keeps_books(t, g))
 		g->s = (struct suspicion){ .opinion = SUSPECT_NONE };
+	if (g->s.opinion >= SUSPECT_WATCH && is_contradicted(t, g, &unit)) {
+		t->pending = true;
+		return 0; /* what was said of it is taken back */
+	}
 	if (g->s.opinion > SUSPECT_WATCH) {
 		g->largest_count = fold_largest(t->snap, g->members, g->count, g->s.cut_s,
 						g->largest, FINDING_PATHS_MAX);
@@ -605,6 +632,7 @@ int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct judge_
 	whole_find_bounded(&j->reserve, snap, unexplained_of(in->ledger), t.bounded);
 	if (res == 0)
 		res = judge_sites(&t);
+	j->claimed_per_s = t.claimed_per_s;
 	if (res == 0)
 		res = judge_process(&t);
 	if (res == 0)

@@ -36,6 +36,7 @@ struct judge_cfg {
 	double quiet_pace;	 /* growth below this share of its old pace is another story */
 	double settled_share;	 /* survivors quiet for this share of their growth: a full cache */
 	double gone_share;	 /* freed share of what was held at the highest */
+	double visible_bytes;	 /* growth that the process must show, if it is real */
 	double books_share;	 /* of a heap's gain: what its runtime keeps to manage it */
 	double idle_s;		 /* a program with no allocation elsewhere for this long idles */
 };

@@ -6,7 +6,7 @@ import shutil
 from servers import *
 
 CACHES = ("redis", "python")
-SETTLED_S = 14 # after growth ended: what was suspect has to be acquitted by then
+SETTLED_S = 16 # after growth ended: what was suspect has to be acquitted by then
 STEPS, ROWS = 200, 240000 # of 150 bytes: 40 MB and their index
 TABLE = f"""CREATE TABLE t AS SELECT i, repeat('x', 110) AS text FROM generate_series(1, {ROWS}) i;
 CREATE INDEX ON t (i); ANALYZE t;"""
