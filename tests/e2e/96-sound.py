@@ -65,7 +65,7 @@ def trace_all(mode):
                     trace.await_start()
                     trace.await_tick()
                     sound.go()
-                    with Load(10, lambda n: touch_buffers(session, n), 1), \
+                    with Load(14, lambda n: touch_buffers(session, n), 1), \
                             Load(50, lambda n: set_new_keys(redis, n, 60), 1):
                         for t in sound.targets.values():
                             t.expect("full")
