@@ -29,40 +29,53 @@ bool protocol_judge(const struct protocol_message *m, struct protocol_verdict *r
 	return false;
 }
 
-/* How far inside a connection something is: what begins as one may turn out to be the other. */
-static int depth_of(enum protocol kind)
+/* What began as HTTP goes on as something else; it may be that the answer was not heard. */
+static bool is_upgrade(const struct protocol_verdict *v, const struct protocol_verdict *more)
 {
-	switch (kind) {
-	case PROTOCOL_NONE: return 0;
-	case PROTOCOL_TLS: return 1;
-	case PROTOCOL_HTTP: return 2;
-	case PROTOCOL_WEBSOCKET: return 3; /* an upgrade */
-	default: return 2;
+	return v->kind == PROTOCOL_HTTP &&
+	       (more->kind == PROTOCOL_WEBSOCKET || more->kind == PROTOCOL_HTTP2) &&
+	       (more->opened || !v->opened);
+}
+
+static void agree(struct protocol_verdict *v, const struct protocol_verdict *more)
+{
+	v->confidence = 1 - (1 - v->confidence) * (1 - more->confidence);
+	if (v->confidence > MOST)
+		v->confidence = MOST;
+	v->side = v->side ? v->side : more->side;
+	v->opened = v->opened || more->opened;
+}
+
+/* One of the two is wrong: Bayes, from even odds. */
+static void dispute(struct protocol_verdict *v, const struct protocol_verdict *more)
+{
+	double a = v->confidence, b = more->confidence;
+
+	if (v->opened && !more->opened)
+		return; /* PostgreSQL and MySQL say who they are before they encrypt */
+	if (b > a) {
+		*v = *more;
+		v->confidence = b * (1 - a) / (1 - a * b);
+	} else if (a * b < 1) {
+		v->confidence = a * (1 - b) / (1 - a * b);
 	}
 }
 
 void protocol_join(struct protocol_verdict *v, const struct protocol_verdict *more)
 {
 	enum protocol_side side = more->side ? more->side : v->side;
-	bool opened = v->opened || more->opened;
+	bool deeper = more->inside && !v->inside && !(v->opened && v->kind != PROTOCOL_TLS);
 
-	if (more->kind == PROTOCOL_NONE)
+	if (more->kind == PROTOCOL_NONE || (v->inside && !more->inside))
 		return;
-	if (v->kind == more->kind) {
-		v->confidence = 1 - (1 - v->confidence) * (1 - more->confidence);
-		if (v->confidence > MOST)
-			v->confidence = MOST;
-		v->side = v->side ? v->side : more->side;
-		v->opened = opened;
-		return;
+	if (v->kind == PROTOCOL_NONE || deeper || is_upgrade(v, more)) {
+		*v = *more;
+		v->side = side;
+	} else if (v->kind == more->kind) {
+		agree(v, more);
+	} else {
+		dispute(v, more);
 	}
-	if (depth_of(more->kind) < depth_of(v->kind) && v->confidence >= 0.5)
-		return; /* PostgreSQL and MySQL say who they are before they encrypt */
-	if (depth_of(more->kind) == depth_of(v->kind) && more->confidence <= v->confidence)
-		return;
-	*v = *more;
-	v->side = side;
-	v->opened = opened;
 }
 
 bool protocol_is_settled(const struct protocol_verdict *v)

@@ -43,12 +43,17 @@ struct protocol_verdict {
 	enum protocol_side side;
 	double confidence; /* 0 to 1; 0 with PROTOCOL_NONE */
 	bool opened;	   /* the beginning of the connection was seen, not just a piece of it */
+	bool inside;	   /* of TLS: what was written to it, not what went over the socket */
 };
 
 /* False, and *ret is untouched, when the message says nothing. */
 bool protocol_judge(const struct protocol_message *m, struct protocol_verdict *ret);
 
-/* Takes in what another message of the same connection said. */
+/*
+ * Takes in what another message of the same connection said. Those that agree make it surer; of
+ * two that cannot both be right the surer one stays, and is doubted. Once it is known what is
+ * inside TLS, what goes over the socket says nothing: it is encrypted, and looks like anything.
+ */
 void protocol_join(struct protocol_verdict *v, const struct protocol_verdict *more);
 
 /* Nothing more need be looked at: it will not become anything else. */

@@ -99,20 +99,47 @@ static bool is_digit(uint8_t c)
 	return c >= '0' && c <= '9';
 }
 
-/* Commands that begin a packet of a client, and how long it is; 0: it depends. */
-static bool mysql_command(uint8_t command, uint32_t len)
-{
-	static const struct {
-		uint8_t command, len, least;
-	} rows[] = {
-		{ 0x01, 1, 0 },	 { 0x02, 0, 2 }, { 0x03, 0, 2 }, { 0x0e, 1, 0 }, { 0x16, 0, 2 },
-		{ 0x17, 0, 10 }, { 0x19, 5, 0 }, { 0x1a, 5, 0 }, { 0x1c, 9, 0 }, { 0x1f, 1, 0 },
-	};
+#define SQL_CHECKED 16 /* characters */
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (rows[i].command == command)
-			return rows[i].len ? len == rows[i].len : len >= rows[i].least;
-	return false;
+/* Text, after the count of attributes (0, in 1 set) that newer clients put before a query. */
+static bool mysql_text(const struct protocol_message *m, size_t at)
+{
+	size_t i;
+
+	if (at + 2 < m->have && m->bytes[at] == 0 && m->bytes[at + 1] == 1)
+		at += 2;
+	for (i = at; i < m->have && i < at + SQL_CHECKED; i++) {
+		uint8_t c = m->bytes[i];
+
+		if ((c < ' ' && c != '\t' && c != '\n' && c != '\r') || c == 127)
+			return false;
+	}
+	return i >= at + 2;
+}
+
+/*
+ * How sure the first packet of a client's command is one: a length of 32 bits and a small number
+ * begin many other messages, too, so that what follows must be right.
+ */
+static double mysql_command(const struct protocol_message *m, uint32_t len)
+{
+	switch (m->bytes[4]) {
+	case 0x02: /* database */
+	case 0x03: /* query */
+	case 0x16: /* prepare */ return mysql_text(m, 5) ? 0.92 : 0;
+	case 0x17: /* execute: statement, flags, once */
+		return len >= 10 && m->have >= 14 && m->bytes[9] <= 15 &&
+				       protocol_le(m->bytes + 10, 4) == 1
+			       ? EXACT
+			       : 0;
+	case 0x19: /* close */
+	case 0x1a: /* reset */ return len == 5 ? 0.6 : 0;
+	case 0x1c: /* fetch */ return len == 9 ? 0.6 : 0;
+	case 0x01: /* quit */
+	case 0x0e: /* ping */
+	case 0x1f: /* reset the connection */ return len == 1 ? 0.6 : 0;
+	}
+	return 0;
 }
 
 /* Packets of a server's answer, numbered from 1. */
@@ -146,8 +173,9 @@ bool protocol_mysql(const struct protocol_message *m, struct protocol_verdict *r
 			ret->opened = true;
 			return true;
 		}
-		if (mysql_command(b[4], protocol_le(b, 3)))
-			return protocol_is(PROTOCOL_MYSQL, 0.92, protocol_sent_by(m, true), ret);
+		sure = mysql_command(m, protocol_le(b, 3));
+		if (sure > 0)
+			return protocol_is(PROTOCOL_MYSQL, sure, protocol_sent_by(m, true), ret);
 	}
 	sure = mysql_answer(m);
 	return sure > 0 && protocol_is(PROTOCOL_MYSQL, sure, protocol_sent_by(m, false), ret);
@@ -211,7 +239,9 @@ static bool resp_answer(const struct protocol_message *m, struct protocol_verdic
 	size_t end;
 
 	switch (m->bytes[0]) {
-	case '+': return resp_line(m) && protocol_is(PROTOCOL_REDIS, 0.9, side, ret);
+	case '+': /* POP3 says +OK, too */
+		return resp_line(m) &&
+		       protocol_is(PROTOCOL_REDIS, m->bytes[1] == 'O' ? 0.85 : 0.9, side, ret);
 	case '-':
 		return (protocol_begins(m, "-WRONGTYPE ") || protocol_begins(m, "-NOAUTH ") ||
 			protocol_begins(m, "-MOVED ") || protocol_begins(m, "-NOSCRIPT ")) &&
@@ -240,6 +270,7 @@ bool protocol_redis(const struct protocol_message *m, struct protocol_verdict *r
 /* --- MongoDB --- */
 
 #define MONGO_HEADER 16
+#define MONGO_REPLY 36 /* the least length of an OP_REPLY */
 
 bool protocol_mongodb(const struct protocol_message *m, struct protocol_verdict *ret)
 {
@@ -249,7 +280,7 @@ bool protocol_mongodb(const struct protocol_message *m, struct protocol_verdict 
 		return false;
 	answers = protocol_le(m->bytes + 8, 4);
 	op = protocol_le(m->bytes + 12, 4);
-	if (op != 2013 && op != 2012 && op != 2004 && op != 1)
+	if (op != 2013 && op != 2012 && op != 2004 && (op != 1 || m->len < MONGO_REPLY))
 		return false;
 	protocol_is(PROTOCOL_MONGODB, 0.97, protocol_sent_by(m, answers == 0 && op != 1), ret);
 	ret->opened = op == 2004;

@@ -99,11 +99,25 @@ static bool ws_header(const uint8_t *b, size_t have, struct ws_frame *f)
 	return f->opcode == 1 || f->opcode == 2;
 }
 
+/* What more of a character follows its first byte in UTF-8; -1: it is none that texts have. */
+static int utf8_more(uint8_t c)
+{
+	if (c >= ' ' && c < 127)
+		return 0;
+	if (c == '\t' || c == '\n' || c == '\r')
+		return 0;
+	return c >= 0xc2 && c < 0xe0   ? 1
+	       : c >= 0xe0 && c < 0xf0 ? 2
+	       : c >= 0xf0 && c < 0xf5 ? 3
+				       : -1;
+}
+
 /* Whether the payload is what its opcode says, as far as it is seen. */
 static bool ws_payload(const struct ws_frame *f, const uint8_t *b, size_t have)
 {
 	uint8_t code[2];
 	size_t n = f->len < have ? f->len : have;
+	int more = 0;
 
 	if (f->opcode == 8 && f->len) {
 		if (f->len == 1 || n < 2)
@@ -115,7 +129,10 @@ static bool ws_payload(const struct ws_frame *f, const uint8_t *b, size_t have)
 	for (size_t i = 0; f->opcode == 1 && !f->compressed && i < n && i < WS_CHECKED; i++) {
 		uint8_t c = b[i] ^ (f->masked ? f->mask[i & 3] : 0);
 
-		if ((c < ' ' && c != '\t' && c != '\n' && c != '\r') || c == 127 || c >= 0xf8)
+		if (more && (c & 0xc0) != 0x80)
+			return false;
+		more = more ? more - 1 : utf8_more(c);
+		if (more < 0)
 			return false;
 	}
 	return true;
@@ -235,5 +252,6 @@ bool protocol_kafka(const struct protocol_message *m, struct protocol_verdict *r
 	for (size_t i = 14; i < m->have && i < 14 + name; i++)
 		if (!isgraph(b[i]))
 			return false;
-	return protocol_is(PROTOCOL_KAFKA, 0.92, protocol_sent_by(m, true), ret);
+	/* others write numbers and names like this, too: one message alone settles nothing */
+	return protocol_is(PROTOCOL_KAFKA, 0.85, protocol_sent_by(m, true), ret);
 }

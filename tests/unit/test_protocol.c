@@ -45,7 +45,7 @@ static void every_captured_message_is_known(void **state)
 		{ &pg_parse_answer, PROTOCOL_POSTGRESQL, SIDE_CLIENT, 0.9 },
 		{ &mysql_greeting, PROTOCOL_MYSQL, SIDE_CLIENT, 0.98 },
 		{ &mysql_query, PROTOCOL_MYSQL, SIDE_CLIENT, 0.9 },
-		{ &mysql_ping, PROTOCOL_MYSQL, SIDE_CLIENT, 0.9 },
+		{ &mysql_ping, PROTOCOL_MYSQL, SIDE_CLIENT, 0.5 }, /* five bytes */
 		{ &mysql_rows, PROTOCOL_MYSQL, SIDE_CLIENT, 0.9 },
 		{ &redis_command, PROTOCOL_REDIS, SIDE_UNKNOWN, 0.9 },
 		{ &redis_number, PROTOCOL_REDIS, SIDE_CLIENT, 0.8 },
@@ -157,7 +157,11 @@ static void other_protocols_are_nothing(void **state)
 		     "ELF\2\1\1\0\0\0\0\0\0\0\0\0"),
 		TEXT("user=root password=Query\n"),
 		TEXT("GETAWAY\n"),
-		TEXT("\0\0\0\7message"), /* a length and text, as many do */
+		TEXT("\0\0\0\7message"),	   /* a length and text, as many do */
+		TEXT("\x8\0\0\0\3\0\0\0\1\0\0\0"), /* the same with a number, not SQL */
+		TEXT("\xc\0\0\0\x17\1\2\3\4\5\6\7\x8\x9\xa\xb"),
+		/* the end of an answer of netlink to process 1 */
+		TEXT("\x14\0\0\0\3\0\2\0\1\0\0\0\1\0\0\0\0\0\0\0"),
 	};
 	struct protocol_verdict v;
 
@@ -168,6 +172,17 @@ static void other_protocols_are_nothing(void **state)
 				fail_msg("row %zu is %s", i, protocol_name(v.kind));
 }
 
+static void noise(uint64_t *x, struct captured *c)
+{
+	*c = (struct captured){};
+	for (size_t k = 0; k < sizeof(c->bytes); k++) {
+		*x ^= *x << 13, *x ^= *x >> 7, *x ^= *x << 17;
+		c->bytes[k] = (uint8_t)(*x >> 24);
+	}
+	c->have = 1 + *x % 128;
+	c->len = c->have == 128 ? 128 + *x % 4000 : c->have;
+}
+
 /* Encrypted or compressed bytes of a protocol of its own: chance must not make kinds of them. */
 static void noise_is_seldom_taken_for_something(void **state)
 {
@@ -176,16 +191,11 @@ static void noise_is_seldom_taken_for_something(void **state)
 
 	(void)state;
 	for (int i = 0; i < 100000; i++) {
-		struct captured c = {};
+		struct captured c;
 		struct protocol_verdict v;
 
-		for (size_t k = 0; k < sizeof(c.bytes); k++) {
-			x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-			c.bytes[k] = (uint8_t)(x >> 24);
-		}
+		noise(&x, &c);
 		c.written = i & 1;
-		c.have = 1 + x % 128;
-		c.len = c.have == 128 ? 128 + x % 4000 : c.have;
 		if (!judge(&c, &v))
 			continue;
 		judged++;
@@ -249,8 +259,50 @@ static void what_is_inside_tls_replaces_it(void **state)
 	protocol_join(&v, &more);
 	assert_false(protocol_is_settled(&v));
 	assert_true(judge(&ws_answer, &more));
+	more.inside = true;
 	protocol_join(&v, &more);
 	assert_int_equal(v.kind, PROTOCOL_WEBSOCKET);
+	assert_true(judge(&tls_data, &more)); /* what carries it */
+	protocol_join(&v, &more);
+	assert_int_equal(v.kind, PROTOCOL_WEBSOCKET);
+	assert_true(v.inside);
+}
+
+/* OpenSSL reads a record's header by itself, and then what is encrypted. */
+static void what_is_encrypted_says_nothing_of_tls(void **state)
+{
+	uint64_t x = 88172645463325252ull;
+	struct protocol_verdict v = {}, more;
+
+	(void)state;
+	for (int i = 0; i < 200000; i++) {
+		struct captured body,
+			header = { .len = 5, .have = 5, .bytes = { 23, 3, 3, 0, 99 } };
+
+		assert_true(judge(&header, &more));
+		protocol_join(&v, &more);
+		noise(&x, &body);
+		if (judge(&body, &more))
+			protocol_join(&v, &more);
+		assert_int_equal(v.kind, PROTOCOL_TLS);
+	}
+}
+
+static void of_two_that_differ_the_surer_one_stays_and_is_doubted(void **state)
+{
+	static const struct protocol_verdict amqp = { PROTOCOL_AMQP, SIDE_CLIENT, 0.93, false };
+	static const struct protocol_verdict kafka = { PROTOCOL_KAFKA, SIDE_CLIENT, 0.85, false };
+	struct protocol_verdict v = amqp;
+
+	(void)state;
+	protocol_join(&v, &kafka);
+	assert_int_equal(v.kind, PROTOCOL_AMQP);
+	assert_true(v.confidence < 0.9);
+	assert_false(protocol_is_settled(&v));
+	for (int i = 0; i < 5; i++)
+		protocol_join(&v, &kafka);
+	assert_int_equal(v.kind, PROTOCOL_KAFKA);
+	assert_true(v.confidence > 0.9 && v.confidence < 1);
 }
 
 static void mongodb_amqp_kafka_and_http2_are_known(void **state)
@@ -290,6 +342,8 @@ int main(void)
 		cmocka_unit_test(an_upgrade_makes_a_websocket_of_http),
 		cmocka_unit_test(what_was_said_before_tls_stays),
 		cmocka_unit_test(what_is_inside_tls_replaces_it),
+		cmocka_unit_test(what_is_encrypted_says_nothing_of_tls),
+		cmocka_unit_test(of_two_that_differ_the_surer_one_stays_and_is_doubted),
 		cmocka_unit_test(mongodb_amqp_kafka_and_http2_are_known),
 	};
 
