@@ -106,6 +106,7 @@ enum leak_type {
 };
 
 #define FINDING_EVIDENCE_MAX 6
+#define FINDING_PEER_BYTES 160
 
 #define FINDING_PATHS_MAX 4
 
@@ -136,6 +137,7 @@ struct finding {
 	double growth_bytes_per_s, growth_count_per_s;
 	double confidence;
 	double first_seen_s;
+	char peer[FINDING_PEER_BYTES]; /* of most of its open connections; "" when not known */
 	char *evidence[FINDING_EVIDENCE_MAX]; /* owned sentences with their figures */
 	size_t evidence_count;
 	char *recommendation; /* owned */

@@ -259,7 +259,7 @@ static void count_sockets(const struct snapshot *s, struct tally *list, size_t c
 			continue;
 		p = peers_find(&s->fds[i].fact);
 		vote(&t->all, &p);
-		if (s->fds[i].fact.talk_how == TALK_UNKNOWN)
+		if (!peers_is_heard(&s->fds[i].fact))
 			continue;
 		vote(&t->heard, &p);
 		if (is_lately(s, &s->fds[i]))

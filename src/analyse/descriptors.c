@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* The row of a kind, a new one if there is none; NULL when there is no room. */
 static struct descriptors_row *row_of(struct descriptors_row *row, size_t *count,
@@ -66,11 +67,55 @@ static bool is_of(const struct snap_fd *fd, const struct finding_path *path, siz
 	return false;
 }
 
+/* --- the peer that most lead to --- */
+
+/* Majority vote (Boyer and Moore 1981): a candidate, which is then counted. */
+struct vote {
+	const struct fd_fact *candidate; /* borrowed */
+	uint64_t lead, count;
+};
+
+static bool has_peer(const struct fd_fact *f)
+{
+	if (f->kind != FD_SOCKET || f->listening)
+		return false;
+	return f->family == AF_UNIX ? f->path[0] != '\0' : f->peer_port != 0;
+}
+
+static bool is_same_peer(const struct fd_fact *x, const struct fd_fact *y)
+{
+	return x->family == y->family && x->peer_port == y->peer_port &&
+	       memcmp(x->peer_addr, y->peer_addr, sizeof(x->peer_addr)) == 0 &&
+	       strncmp(x->path, y->path, sizeof(x->path)) == 0;
+}
+
+static void vote(struct vote *v, const struct fd_fact *f)
+{
+	if (!has_peer(f))
+		return;
+	if (!v->lead)
+		v->candidate = f;
+	v->lead += is_same_peer(v->candidate, f) ? 1 : UINT64_MAX;
+}
+
+static void find_common_peer(const struct snapshot *s, const struct finding_path *path,
+			     size_t paths, struct vote *v, struct descriptors_held *h)
+{
+	if (!v->lead)
+		return;
+	for (size_t i = 0; i < s->fd_count; i++)
+		v->count += is_of(&s->fds[i], path, paths) && has_peer(&s->fds[i].fact) &&
+			    is_same_peer(v->candidate, &s->fds[i].fact);
+	if (2 * v->count > h->count)
+		peers_format_address(v->candidate, h->peer, sizeof(h->peer));
+}
+
 void descriptors_of_sites(const struct snapshot *s, const struct finding_path *path, size_t paths,
 			  struct descriptors_held *ret)
 {
 	struct descriptors_held h = { .kernel_bytes = FACT_UNKNOWN, .oldest_s = NAN };
 	struct descriptors_row row[DESCRIPTORS_KINDS_MAX];
+	struct vote peer = {};
 	size_t rows = 0;
 
 	for (size_t i = 0; i < s->fd_count; i++) {
@@ -84,6 +129,7 @@ void descriptors_of_sites(const struct snapshot *s, const struct finding_path *p
 		of = row_of(row, &rows, &p);
 		if (of)
 			row_add(of, &p, &fd->fact);
+		vote(&peer, &fd->fact);
 		h.count++;
 		h.oldest_s = fmax(h.oldest_s, s->elapsed_s - fd->opened_s);
 	}
@@ -96,5 +142,6 @@ void descriptors_of_sites(const struct snapshot *s, const struct finding_path *p
 		h.kind = row[0].kind;
 		h.of_kind = row[0].count;
 	}
+	find_common_peer(s, path, paths, &peer, &h);
 	*ret = h;
 }

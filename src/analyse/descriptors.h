@@ -24,6 +24,7 @@ struct descriptors_held {
 	double oldest_s;       /* NAN: not known */
 	const char *kind;      /* of most of them; static; NULL without any */
 	uint64_t of_kind;
+	char peer[FINDING_PEER_BYTES]; /* that more than half lead to; "" when there is none */
 };
 
 /* Those that these sites opened. */

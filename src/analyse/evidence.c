@@ -172,20 +172,22 @@ static int add_process(const struct evidence *e, struct finding *f)
 static int add_held(const struct evidence *e, struct finding *f)
 {
 	const struct descriptors_held *h = e->held;
-	char oldest[48] = "", kernel[96] = "", kind[96] = "";
+	char oldest[48] = "", kernel[96] = "", kind[96] = "", peer[FINDING_PEER_BYTES + 8] = "";
 
 	if (!h || !h->count)
 		return 0;
 	if (h->kind)
 		snprintf(kind, sizeof(kind), ", %s of kind %s", count_text((double)h->of_kind).s,
 			 h->kind);
+	if (h->peer[0])
+		snprintf(peer, sizeof(peer), ", to %s", h->peer);
 	if (isfinite(h->oldest_s))
 		snprintf(oldest, sizeof(oldest), ", the oldest for %.0f s", h->oldest_s);
 	if (h->kernel_bytes != FACT_UNKNOWN)
 		snprintf(kernel, sizeof(kernel), ", with %s of kernel memory beside the process's",
 			 bytes_text((double)h->kernel_bytes).s);
-	return evidence_add(f, "%s open now%s%s%s", count_text((double)h->count).s, kind, oldest,
-			    kernel);
+	return evidence_add(f, "%s open now%s%s%s%s", count_text((double)h->count).s, kind, peer,
+			    oldest, kernel);
 }
 
 int evidence_write(const struct evidence *e, struct finding *f)

@@ -2,6 +2,7 @@
 #include "analyse/finding.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "analyse/descriptors.h"
 #include "analyse/evidence.h"
@@ -169,6 +170,7 @@ int finding_write(const struct finding_input *in, struct finding *ret)
 	if (in->largest_count && (in->kind == MT_SITE_FD || in->kind == MT_SITE_SOCKET)) {
 		descriptors_of_sites(in->in->snap, f.path, f.path_count, &held);
 		e.held = &held;
+		memcpy(f.peer, held.peer, sizeof(f.peer));
 		if (held.kernel_bytes != FACT_UNKNOWN) /* what they pin */
 			f.size_bytes = held.kernel_bytes;
 	}

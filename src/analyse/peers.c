@@ -132,6 +132,11 @@ static struct peer find_talk(const struct fd_fact *f)
 	return database(kind, f->talk.confidence, evidence);
 }
 
+bool peers_is_heard(const struct fd_fact *f)
+{
+	return f->talk_how != TALK_UNKNOWN && f->talk.confidence >= LEAST_BELIEVED;
+}
+
 struct peer peers_find(const struct fd_fact *f)
 {
 	size_t kinds = sizeof(kind_names) / sizeof(kind_names[0]);
@@ -142,7 +147,7 @@ struct peer peers_find(const struct fd_fact *f)
 				      NULL, 1, "not a socket" };
 	if (f->listening)
 		return network("listening", 1, "a listening socket");
-	if (f->talk_how != TALK_UNKNOWN && f->talk.confidence >= LEAST_BELIEVED)
+	if (peers_is_heard(f))
 		return find_talk(f);
 	if (f->talk.side == SIDE_SERVER)
 		return unknown("a listening socket accepted it");

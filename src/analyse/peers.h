@@ -9,7 +9,7 @@
 #include "analyse/analysis.h"
 #include "decode/fact.h"
 
-#define PEERS_ADDRESS_BYTES 160 /* holds every text of peers_format_address() */
+#define PEERS_ADDRESS_BYTES FINDING_PEER_BYTES /* holds every text of peers_format_address() */
 
 struct peer {
 	enum resource_class class;
@@ -25,6 +25,9 @@ struct peer {
  * database server itself are network_connections.
  */
 struct peer peers_find(const struct fd_fact *f);
+
+/* Whether what is spoken on a socket is known well enough to say what it is. */
+bool peers_is_heard(const struct fd_fact *f);
 
 /*
  * The peer as text, terminated: "10.0.0.1:5432", "[::1]:5432", "unix:/path" (characters outside

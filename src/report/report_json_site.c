@@ -266,6 +266,8 @@ int report_json_leak(const struct analysis *a, const struct finding *f, json_t *
 	r |= json_put_string(o, "severity", severity ? severity : names_severity(SEVERITY_LOW));
 	r |= json_put_u64_if_known(o, "size_bytes", f->size_bytes);
 	r |= json_put_u64_if_known(o, "count", f->count);
+	if (f->peer[0])
+		r |= json_put_string(o, "peer", f->peer);
 	r |= json_put_double_or_null(o, "growth_bytes_per_s", f->growth_bytes_per_s);
 	r |= json_put_double_if_known(o, "growth_count_per_s", f->growth_count_per_s);
 	r |= put_pattern(o, f);
