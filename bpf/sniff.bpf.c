@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * The first bytes of what traced processes read from and write to sockets, for a few messages of
- * each socket, so that user space can tell what is spoken there. Attached in windows only; what is
- * out costs nothing. A message is looked at when its call has returned: its bytes are in the
- * caller's buffer then, whichever way they went. Sockets are known by their inode number: no close
- * need be followed.
- * Not seen: sendfile, splice, io_uring; of sendmmsg and recvmmsg all but the first message.
+ * The first bytes of what traced processes read from and write to stream sockets, for a few
+ * messages of each socket, so that user space can tell what is spoken there. Attached in windows
+ * only; what is out costs nothing. A message is looked at when its call has returned: its bytes are
+ * in the caller's buffer then, whichever way they went. Sockets are known by their inode number: no
+ * close need be followed. Not seen: sendfile, splice, io_uring; of sendmmsg and recvmmsg all but
+ * the first message.
  */
 #include "core.bpf.h"
 #include "compat.bpf.h"
 
 #define S_IFMT_MASK 0170000
 #define S_IFSOCK 0140000
+#define STREAM \
+	1 /* enum sock_type: protocols of datagrams are not known, and netlink's look like some */
 #define SNIFF_IOVS 4
 #define MSG_IOV 16 /* offsets in struct msghdr */
 #define MSG_IOVLEN 24
@@ -56,7 +58,17 @@ struct sniff_call {
 	__u32 how;
 };
 
-/* The inode number of a socket, 0: it is none. */
+static __noinline int is_stream(struct file *file)
+{
+	struct socket *s;
+
+	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT_MASK) != S_IFSOCK)
+		return 0;
+	s = BPF_CORE_READ(file, private_data);
+	return s && BPF_CORE_READ(s, type) == STREAM;
+}
+
+/* The inode number of a stream socket, 0: it is none. */
 static __noinline __u64 socket_of(__u32 fd)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -67,9 +79,7 @@ static __noinline __u64 socket_of(__u32 fd)
 		return 0;
 	if (bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + fd) || !file)
 		return 0;
-	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT_MASK) != S_IFSOCK)
-		return 0;
-	return BPF_CORE_READ(file, f_inode, i_ino);
+	return is_stream(file) ? BPF_CORE_READ(file, f_inode, i_ino) : 0;
 }
 
 /* Whether another message is to be looked at, which counts it. */
@@ -80,9 +90,12 @@ static __noinline int is_wanted(__u64 key, __u32 what)
 	__u8 *seen;
 
 	if (!t) {
+		long r;
+
 		fresh.window = window;
-		if (bpf_map_update_elem(&talks, &key, &fresh, BPF_NOEXIST))
-			count(MT_CNT_sniff_full); /* or another thread was quicker */
+		r = bpf_map_update_elem(&talks, &key, &fresh, BPF_NOEXIST);
+		if (r && r != -EEXIST) /* not: another thread was quicker */
+			count(MT_CNT_sniff_full);
 		t = bpf_map_lookup_elem(&talks, &key);
 	}
 	if (!t || t->done)
@@ -183,7 +196,8 @@ static __noinline int sniff_fill(struct mt_sniff *e, struct sniff_call *c)
 	case MT_SNIFF_IOVS: return iovs_add(e, at, PT_REGS_PARM3_CORE_SYSCALL(regs));
 	case MT_SNIFF_MESSAGE: return message_add(e, at);
 	case MT_SNIFF_MESSAGES:
-		bpf_probe_read_user(&len, sizeof(len), (const void *)(at + MMSG_LEN));
+		if (bpf_probe_read_user(&len, sizeof(len), (const void *)(at + MMSG_LEN)))
+			count(MT_CNT_sniff_unreadable);
 		e->len = len;
 		return message_add(e, at);
 	}
@@ -245,37 +259,46 @@ int BPF_PROG(mt_sniff_exit, struct pt_regs *regs, long ret)
 	return sniff_send(&c);
 }
 
+/* Before the write that carries it, which must not be told of another SSL's. */
+static __noinline int plain_send(struct pt_regs *ctx, __u32 asid)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct mt_sniff *e = bpf_ringbuf_reserve(&sniffs, sizeof(*e), 0);
+	__u32 tid = id, one = 1;
+
+	if (!e) {
+		count(MT_CNT_sniff_ring_full);
+		return 0;
+	}
+	if (bpf_map_update_elem(&plain, &tid, &one, BPF_ANY))
+		count(MT_CNT_sniff_full);
+	__builtin_memset(e, 0, sizeof(*e));
+	e->time_ns = bpf_ktime_get_ns();
+	e->len = (__u32)PT_REGS_PARM3(ctx);
+	e->tgid = id >> 32;
+	e->tid = tid;
+	e->asid = asid;
+	e->written = 1;
+	e->plain = MT_PLAIN_TEXT;
+	bytes_add(e, PT_REGS_PARM2(ctx), e->len);
+	bpf_ringbuf_submit(e, sniff_flags());
+	return 0;
+}
+
 /* int SSL_write(SSL *ssl, const void *buf, int num), and SSL_write_ex() with a size_t. */
 SEC("?uprobe")
 int mt_sniff_plain(struct pt_regs *ctx)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 	struct mt_proc *p = proc_find(id >> 32);
-	__u32 tid = id, one = 1;
-	struct mt_sniff *e;
+	__u32 tid = id;
 
-	/* an SSL is known by its address, which is no inode number */
-	if (!p || (__s32)PT_REGS_PARM3(ctx) <= 0 ||
-	    !is_wanted(mt_talk_key(PT_REGS_PARM1(ctx), p->asid), SNIFF_WAS_PLAIN))
+	if (!p)
 		return 0;
-	if (bpf_map_update_elem(&plain, &tid, &one, BPF_ANY)) {
-		count(MT_CNT_sniff_full);
+	/* what it gave before waits to be written: who knows which write that will be */
+	bpf_map_delete_elem(&plain, &tid);
+	if ((__s32)PT_REGS_PARM3(ctx) <= 0 ||
+	    !is_wanted(mt_talk_ssl_key(PT_REGS_PARM1(ctx), p->asid), SNIFF_WAS_PLAIN))
 		return 0;
-	}
-	e = bpf_ringbuf_reserve(&sniffs, sizeof(*e), 0);
-	if (!e) {
-		count(MT_CNT_sniff_ring_full);
-		return 0;
-	}
-	__builtin_memset(e, 0, sizeof(*e));
-	e->time_ns = bpf_ktime_get_ns();
-	e->len = (__u32)PT_REGS_PARM3(ctx);
-	e->tgid = id >> 32;
-	e->tid = tid;
-	e->asid = p->asid;
-	e->written = 1;
-	e->plain = MT_PLAIN_TEXT;
-	bytes_add(e, PT_REGS_PARM2(ctx), e->len);
-	bpf_ringbuf_submit(e, sniff_flags());
-	return 0;
+	return plain_send(ctx, p->asid);
 }

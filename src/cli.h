@@ -48,6 +48,7 @@ struct opts {
 	bool explain_probes;
 	bool preload;	 /* CLI_RUN: the command samples by itself, by a library */
 	bool debuginfod; /* ask servers for debug files */
+	bool no_sniff;	 /* what is said on sockets is not looked at */
 	bool force;	 /* trace although the checks before attaching advise against it */
 
 	bool json;

@@ -74,6 +74,10 @@ static const struct opt opt_table[] = {
 	  "without "
 	  "it nobody is asked",
 	  NULL, TRACING },
+	{ "no-sniff", 0, OPT_FLAG, AT(no_sniff), NULL, GROUP,
+	  "do not look at what is said on sockets: databases are told by port and path alone, "
+	  "websockets not at all",
+	  NULL, TRACING },
 	{ "force", 0, OPT_FLAG, AT(force), NULL, GROUP,
 	  "trace although the checks before attaching advise against it", NULL, TRACING },
 #undef GROUP

@@ -494,8 +494,8 @@ struct mt_fd {
 };
 
 /*
- * The first bytes of what went over a socket: in a ring buffer of their own, classified by the
- * first who reads them (collect/sniff.c) and seen by nobody else.
+ * The first bytes of what went over a stream socket: in a ring buffer of their own, classified by
+ * the first who reads them (collector_sniff.c) and seen by nobody else.
  */
 #define MT_SNIFF_BYTES 128u	   /* of a message, at most; a power of two */
 #define MT_SNIFFED 3		   /* messages of a socket in each direction, in one window */
@@ -518,9 +518,16 @@ struct mt_talk {
 	__u8 done;
 };
 
+#define MT_TALK_INODE 0x7fffffffffffull
 static inline __u64 mt_talk_key(__u64 inode, __u32 asid)
 {
-	return (inode & 0xffffffffffffull) | (__u64)asid << 48;
+	return (inode & MT_TALK_INODE) | (__u64)asid << 48;
+}
+
+/* An SSL by its address, which is below 2^47. */
+static inline __u64 mt_talk_ssl_key(__u64 ssl, __u32 asid)
+{
+	return mt_talk_key(ssl, asid) | (MT_TALK_INODE + 1);
 }
 
 enum mt_plain {

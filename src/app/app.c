@@ -51,6 +51,7 @@ static int start_kernel_side(struct app *a, struct err *err)
 		.max_frames = MAX_FRAMES,
 		.send_events = a->opts->events,
 		.follow = a->opts->follow,
+		.no_sniff = a->opts->no_sniff,
 		.features = &a->features,
 		.expected = a->opts->pids,
 		.expected_count = a->opts->pid_count,

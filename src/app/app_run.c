@@ -211,10 +211,10 @@ int app_add_tracee(struct app *a, uint32_t pid, uint32_t parent, uint32_t asid, 
 	}
 	a->tracee[a->tracee_count++] = t;
 	a->alive_count++;
+	sniffing_add(&a->sniffing, t, clock_monotonic_ns());
 	tracee_head(t, clock_monotonic_ns(), clock_realtime_ns(), &head);
 	check_output(a, start_info_send(t, a->output.sink, &head));
 	tell_process(a, t, PROCESS_ATTACH, NULL);
-	sniffing_add(&a->sniffing, t, clock_monotonic_ns());
 	return 0;
 }
 

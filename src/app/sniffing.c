@@ -9,33 +9,40 @@
 
 #define FIRST_NS 10000000000ull /* connections that speak now and then do within it */
 #define WINDOW_NS 2000000000ull
-#define EVERY_NS 30000000000ull	  /* from one window to the next: 1/15 of the time at most ... */
-#define SELDOM_NS 480000000000ull /* ... and longer and longer while nothing new is heard */
+#define EVERY_NS 30000000000ull /* from one window to the next: 1/15 of the time */
+
+#define AGAIN_NS 1000000000ull /* from one look that found nothing unknown to the next */
 
 static void on_said(void *ctx, const struct collector_said *said)
 {
-	struct sniffing *s = ctx;
-	struct protocol_verdict known;
+	const struct sniffing *s = ctx;
+	bool done;
 
-	s->heard = true;
 	if (model_add_talk(s->run->model, said->tgid, said->inode, &said->verdict,
-			   clock_monotonic_ns(), &known) == 0 &&
-	    protocol_is_settled(&known))
+			   clock_monotonic_ns(), &done) == 0 &&
+	    done)
 		collector_set_talk_done(s->run->collector, said->asid, said->inode);
 }
 
 void sniffing_start(struct sniffing *s, const struct run *run)
 {
-	*s = (struct sniffing){ .run = run, .every_ns = EVERY_NS };
+	*s = (struct sniffing){ .run = run, .next_ns = run->opts->no_sniff ? UINT64_MAX : 0 };
 	collector_listen_sniffers(run->collector, on_said, s);
 }
 
-/* What is inside TLS: only where the process has sockets of which nothing else is known. */
+/* Whether what the process gives to TLS can be heard: at a function's entry, where probes may be.
+ */
+static bool can_hear_inside(const struct tracee *t)
+{
+	return t->tls.fd >= 0 && t->preflight.allocator_probes;
+}
+
+/* What is inside TLS. */
 static void add_plain(struct sniffing *s, const struct tracee *t)
 {
 	int r;
 
-	if (t->tls.fd < 0 || !collector_has_sniffers(s->run->collector))
+	if (!can_hear_inside(t) || !collector_has_sniffers(s->run->collector))
 		return;
 	r = collector_add_plain(s->run->collector, t->pid, t->tls.fd, t->tls.offset, t->tls.count);
 	if (r)
@@ -44,43 +51,58 @@ static void add_plain(struct sniffing *s, const struct tracee *t)
 
 static void open_window(struct sniffing *s, uint64_t now_ns, uint64_t length_ns)
 {
-	int r = collector_set_sniffers(s->run->collector, true);
+	s->error = collector_set_sniffers(s->run->collector, true);
+	s->first = s->next_ns == 0;
+	s->next_ns = now_ns + EVERY_NS;
+	if (s->error)
+		log_debug("sockets: %s", strerror(-s->error));
+	else
+		s->until_ns = now_ns + length_ns;
+}
 
-	s->next_ns = now_ns + s->every_ns;
-	s->heard = false;
-	if (r) {
-		log_debug("sockets: %s", strerror(-r));
+void sniffing_add(struct sniffing *s, struct tracee *t, uint64_t now_ns)
+{
+	if (s->run->opts->no_sniff) {
+		tracee_unmeasured(t, "connections",
+				  "--no-sniff: what is said on sockets is not looked at, ports and "
+				  "paths alone tell databases");
 		return;
 	}
-	s->until_ns = now_ns + length_ns;
+	if (s->next_ns == 0)
+		open_window(s, now_ns, FIRST_NS);
+	if (s->error)
+		tracee_unmeasured(t, "connections", "what is said on sockets cannot be seen: %s",
+				  strerror(-s->error));
+	add_plain(s, t);
+}
+
+static bool has_unknown(const struct sniffing *s, const struct tracee *t)
+{
+	return !t->ended && t->alive &&
+	       model_unknown_sockets(s->run->model, t->pid, can_hear_inside(t)) > 0;
 }
 
 static void close_window(struct sniffing *s)
 {
 	collector_set_sniffers(s->run->collector, false);
 	s->until_ns = 0;
-	if (s->heard)
-		s->every_ns = EVERY_NS;
-	else if (s->every_ns < SELDOM_NS)
-		s->every_ns *= 2;
 }
 
-void sniffing_add(struct sniffing *s, const struct tracee *t, uint64_t now_ns)
+/* Its time is over, or everything is known. */
+static bool is_over(const struct sniffing *s, struct tracee *const *tracee, size_t count,
+		    uint64_t now_ns)
 {
-	s->every_ns = EVERY_NS;
-	if (now_ns >= s->next_ns)
-		open_window(s, now_ns, FIRST_NS);
-	add_plain(s, t);
-}
-
-static bool has_unknown(const struct sniffing *s, const struct tracee *t)
-{
-	return !t->ended && t->alive && model_unknown_sockets(s->run->model, t->pid) > 0;
+	if (now_ns >= s->until_ns || s->first)
+		return now_ns >= s->until_ns;
+	for (size_t i = 0; i < count; i++)
+		if (has_unknown(s, tracee[i]))
+			return false;
+	return true;
 }
 
 void sniffing_look(struct sniffing *s, struct tracee *const *tracee, size_t count, uint64_t now_ns)
 {
-	if (s->until_ns && now_ns >= s->until_ns)
+	if (s->until_ns && is_over(s, tracee, count, now_ns))
 		close_window(s);
 	if (s->until_ns || now_ns < s->next_ns)
 		return;
@@ -91,4 +113,6 @@ void sniffing_look(struct sniffing *s, struct tracee *const *tracee, size_t coun
 			open_window(s, now_ns, WINDOW_NS);
 		add_plain(s, tracee[i]);
 	}
+	if (now_ns >= s->next_ns)
+		s->next_ns = now_ns + AGAIN_NS;
 }

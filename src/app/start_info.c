@@ -13,7 +13,7 @@ struct option_texts {
 	char interval[OPTION_TEXT], duration[OPTION_TEXT], top[OPTION_TEXT], budget[OPTION_TEXT];
 	char live_max[OPTION_TEXT], sites_max[OPTION_TEXT];
 	char sample[OPTION_TEXT];
-	struct start_option list[9];
+	struct start_option list[10];
 	size_t count;
 };
 
@@ -45,6 +45,8 @@ static void fill_options(const struct opts *opts, struct option_texts *o)
 	put_option(o, "sites-max", o->sites_max);
 	put_option(o, "follow", opts->follow ? "yes" : "no");
 	put_option(o, "events", opts->events ? "yes" : "no");
+	if (opts->no_sniff)
+		put_option(o, "no-sniff", "yes");
 }
 
 struct feature_names {

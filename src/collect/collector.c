@@ -87,7 +87,7 @@ static void want_session(struct bpf_program *p)
 	bpf_program__set_expected_attach_type(p, KEEPER_SESSION_TYPE);
 }
 
-static void choose_programs(struct memtrace_bpf *s, const struct features *f)
+static void choose_programs(struct memtrace_bpf *s, const struct features *f, bool sniff)
 {
 	bool multi = f->has[FEATURE_uprobe_multi];
 
@@ -96,7 +96,7 @@ static void choose_programs(struct memtrace_bpf *s, const struct features *f)
 	bpf_program__set_autoload(s->progs.mt_fork, true);
 	bpf_program__set_autoload(s->progs.mt_exec, true);
 	bpf_program__set_autoload(s->progs.mt_exit, true);
-	bpf_program__set_autoload(s->progs.mt_sniff_exit, true);
+	bpf_program__set_autoload(s->progs.mt_sniff_exit, sniff);
 	bpf_program__set_autoload(s->progs.mt_end_block, true);
 	if (f->has[FEATURE_page_faults]) {
 		bpf_program__set_autoload(s->progs.mt_fault_user, true);
@@ -114,7 +114,8 @@ static void choose_programs(struct memtrace_bpf *s, const struct features *f)
 		want(s->progs.mt_free_enter, multi);
 		want(s->progs.mt_usdt_alloc, multi);
 		want(s->progs.mt_usdt_free, multi);
-		want(s->progs.mt_sniff_plain, multi);
+		if (sniff)
+			want(s->progs.mt_sniff_plain, multi);
 	}
 	if (f->has[FEATURE_uprobe_session])
 		want_session(s->progs.mt_alloc_session);
@@ -175,7 +176,7 @@ static int load(struct collector *c, const struct collector_cfg *cfg, struct err
 			       c->skel->rodata->cfg.wire_version, MT_WIRE_VERSION);
 	set_sizes(c->skel, cfg, c->cpus);
 	c->bucket_bits = c->skel->rodata->cfg.bucket_bits;
-	choose_programs(c->skel, cfg->features);
+	choose_programs(c->skel, cfg->features, !cfg->no_sniff);
 	choose_syscalls(c->skel);
 	collector_choose_sniffed(c->skel);
 	r = memtrace_bpf__load(c->skel);

@@ -26,6 +26,7 @@ struct collector_cfg {
 	uint32_t max_frames;
 	bool send_events;
 	bool follow;
+	bool no_sniff;		   /* the sniffers are not even loaded */
 	struct features *features; /* borrowed for the collector's life */
 	const uint32_t *expected;  /* processes that will be traced; borrowed for its life */
 	size_t expected_count;

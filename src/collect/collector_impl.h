@@ -48,7 +48,7 @@ struct common_file {
 
 /* What threads gave to SSL_write() last: what it was, not its bytes. */
 #define SNIFF_THREADS 256u
-#define SNIFF_PROBES 16u
+#define SNIFF_PROBES 64u
 struct collector_sniff {
 	struct bpf_link *hook;	      /* owned; NULL while they are out */
 	uint32_t probe[SNIFF_PROBES]; /* of the keeper: on SSL_write() */

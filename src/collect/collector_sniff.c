@@ -6,12 +6,14 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
 #include "collect/collector_impl.h"
 
-#define KEPT_WINDOWS 10 /* a socket that was silent for so many is forgotten */
+#define KEPT_WINDOWS 10 /* what is done is not looked at for so many */
+#define INSIDE_SURE 0.9 /* that a write carries what the thread gave to SSL_write() before it */
 
 static const struct sniffed_row {
 	uint32_t nr;
@@ -55,6 +57,8 @@ static int on_sniff(void *ctx, void *bytes, size_t len)
 	if (e->plain == MT_PLAIN_TEXT) {
 		s->plain[slot].tid = e->tid;
 		s->plain[slot].verdict = judge(e);
+		s->plain[slot].verdict.inside = true;
+		s->plain[slot].verdict.confidence *= INSIDE_SURE;
 		return 0;
 	}
 	struct collector_said said = {
@@ -63,8 +67,7 @@ static int on_sniff(void *ctx, void *bytes, size_t len)
 
 	if (e->plain == MT_PLAIN_WRITTEN && s->plain[slot].tid == e->tid)
 		protocol_join(&said.verdict, &s->plain[slot].verdict);
-	if (said.verdict.kind != PROTOCOL_NONE)
-		s->fn(s->ctx, &said);
+	s->fn(s->ctx, &said);
 	return 0;
 }
 
@@ -84,8 +87,8 @@ bool collector_has_sniffers(const struct collector *c)
 	return c->sniff.hook != NULL;
 }
 
-/* Sockets that were not seen for long: nothing tells that they are closed. */
-static void forget_silent(struct collector *c, uint32_t window)
+/* Sockets are looked at anew, but for those that are done: nothing tells that they are closed. */
+static void forget_talks(struct collector *c, uint32_t window)
 {
 	struct bpf_map *talks = c->skel->maps.talks;
 	auto_free uint64_t *key = calloc(MT_TALKS_MAX, sizeof(*key));
@@ -98,9 +101,21 @@ static void forget_silent(struct collector *c, uint32_t window)
 		struct mt_talk t;
 
 		if (bpf_map__lookup_elem(talks, &key[i], sizeof(*key), &t, sizeof(t), 0) == 0 &&
-		    window - t.window > KEPT_WINDOWS)
+		    (!t.done || window - t.window > KEPT_WINDOWS))
 			bpf_map__delete_elem(talks, &key[i], sizeof(*key), 0);
 	}
+}
+
+/* Threads that gave something to SSL_write() and had not written it when the last window ended. */
+static void forget_plain(struct collector *c)
+{
+	struct bpf_map *plain = c->skel->maps.plain;
+	uint32_t tid;
+
+	for (size_t i = 0;
+	     i < MT_PLAIN_MAX && !bpf_map__get_next_key(plain, NULL, &tid, sizeof(tid)); i++)
+		bpf_map__delete_elem(plain, &tid, sizeof(tid), 0);
+	memset(c->sniff.plain, 0, sizeof(c->sniff.plain));
 }
 
 int collector_add_plain(struct collector *c, uint32_t tgid, int file,
@@ -139,7 +154,8 @@ int collector_set_sniffers(struct collector *c, bool on)
 		c->sniff.hook = NULL;
 		return 0;
 	}
-	forget_silent(c, ++c->skel->bss->sniff_window);
+	forget_talks(c, ++c->skel->bss->sniff_window);
+	forget_plain(c);
 	c->sniff.hook = bpf_program__attach(c->skel->progs.mt_sniff_exit);
 	return c->sniff.hook ? 0 : -errno;
 }

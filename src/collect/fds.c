@@ -73,6 +73,7 @@ void fds_convert(const struct mt_fd *from, struct fd_fact *ret)
 	ret->peer_port = from->peer_port;
 	memcpy(ret->peer_addr, from->peer_addr, sizeof(ret->peer_addr));
 	ret->listening = from->state == TCP_LISTEN;
+	ret->datagram = from->sock_type && from->sock_type != SOCK_STREAM;
 	ret->kernel_bytes = from->kernel_bytes;
 }
 

@@ -83,6 +83,7 @@ struct fd_fact {
 	uint16_t local_port, peer_port; /* host byte order; 0 when none */
 	uint8_t peer_addr[16];		/* IPv4 in the first 4 bytes */
 	bool listening;
+	bool datagram;	       /* a socket, and not of a stream */
 	uint64_t kernel_bytes; /* socket memory in the kernel; FACT_UNKNOWN when not measured */
 	char path[108];	       /* unix socket: its or its peer's path; "" otherwise */
 	struct protocol_verdict talk; /* what is spoken on a socket */

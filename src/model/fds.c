@@ -435,14 +435,17 @@ static void entry_describe(const struct fds *t, int fd, const struct entry *e, s
 }
 
 int fds_add_talk(struct fds *t, uint64_t inode, const struct protocol_verdict *v, uint64_t now_ns,
-		 struct protocol_verdict *ret)
+		 bool *ret_done)
 {
-	return talks_add(t->talks, inode, v, now_ns, ret);
+	int r = talks_add(t->talks, inode, v, now_ns, ret_done);
+
+	t->refused += r == -ENOSPC;
+	return r;
 }
 
-size_t fds_count_unknown(const struct fds *t)
+size_t fds_count_unknown(const struct fds *t, bool inside)
 {
-	return talks_count_unknown(t->talks, t->fact, t->facts);
+	return talks_count_unknown(t->talks, t->fact, t->facts, inside);
 }
 
 bool fds_next(const struct fds *t, int *number, struct fd_entry *ret)

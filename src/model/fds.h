@@ -48,11 +48,11 @@ void fds_undo(struct fds *t, uint32_t tid);
  * do not show, or the reading is no longer fresh.
  */
 int fds_set_facts(struct fds *t, const struct fd_fact *fact, size_t n, uint64_t now_ns);
-/* What was said on a socket; see talks.h. Refused ones are counted. */
+/* What was said on a socket; see talks.h. */
 int fds_add_talk(struct fds *t, uint64_t inode, const struct protocol_verdict *v, uint64_t now_ns,
-		 struct protocol_verdict *ret);
-/* Connected sockets of which nothing is known, or what is spoken inside TLS. */
-size_t fds_count_unknown(const struct fds *t);
+		 bool *ret_done);
+/* Of the last reading; see talks.h. */
+size_t fds_count_unknown(const struct fds *t, bool inside);
 void fds_mark_incomplete(struct fds *t);
 bool fds_is_complete(const struct fds *t);
 

@@ -421,18 +421,18 @@ int model_set_fds(struct model *m, uint32_t pid, const struct fd_fact *fact, siz
 }
 
 int model_add_talk(struct model *m, uint32_t pid, uint64_t inode, const struct protocol_verdict *v,
-		   uint64_t now_ns, struct protocol_verdict *ret)
+		   uint64_t now_ns, bool *ret_done)
 {
 	struct proc *p = procs_find(m, pid);
 
-	return p ? fds_add_talk(p->fds, inode, v, now_ns, ret) : -ESRCH;
+	return p ? fds_add_talk(p->fds, inode, v, now_ns, ret_done) : -ESRCH;
 }
 
-size_t model_unknown_sockets(const struct model *m, uint32_t pid)
+size_t model_unknown_sockets(const struct model *m, uint32_t pid, bool inside)
 {
 	const struct proc *p = procs_find(m, pid);
 
-	return p ? fds_count_unknown(p->fds) : 0;
+	return p ? fds_count_unknown(p->fds, inside) : 0;
 }
 
 int model_ranges(struct model *m, uint32_t pid, struct residency **ret, size_t *ret_n)

@@ -119,13 +119,17 @@ int model_set_fds(struct model *m, uint32_t pid, const struct fd_fact *fact, siz
 		  uint64_t now_ns);
 
 /*
- * What a message on a socket said (protocol.h); *ret: what is known of the socket now. A socket
- * that is not open at the next reading of the descriptors is forgotten. -ENOSPC.
+ * What a message on a socket said (protocol.h), be it nothing; *ret_done: no more need be heard
+ * of it (talks.h). A socket that is not open at the next reading of the descriptors is forgotten.
+ * -ENOSPC.
  */
 int model_add_talk(struct model *m, uint32_t pid, uint64_t inode, const struct protocol_verdict *v,
-		   uint64_t now_ns, struct protocol_verdict *ret);
-/* Connected sockets of which it is not known what is spoken there; 0 for no known process. */
-size_t model_unknown_sockets(const struct model *m, uint32_t pid);
+		   uint64_t now_ns, bool *ret_done);
+/*
+ * Connected sockets that may yet tell what is spoken there; 0 for no known process. inside: what
+ * is said inside TLS is heard, too.
+ */
+size_t model_unknown_sockets(const struct model *m, uint32_t pid, bool inside);
 
 /*
  * Builds and classifies the ranges of the memory map as of now. *ret: the ranges to be measured,

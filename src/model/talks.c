@@ -11,6 +11,7 @@
 
 #define ROOM_LEAST 64
 #define LISTENERS_MAX 32  /* sockets of one process that are looked at as such */
+#define SILENT_MOST 30	  /* messages in several windows: what is spoken there is not known here */
 #define ALIKE_SERVER 0.9  /* one address and port speak one protocol */
 #define ALIKE_CLIENT 0.75 /* a port may serve websockets beside HTTP */
 #define ALIKE_SHARE 0.9	  /* of those that are known */
@@ -18,6 +19,7 @@
 struct talk {
 	uint64_t inode; /* 0: empty */
 	uint64_t since_ns;
+	uint32_t silent; /* messages that said nothing */
 	bool kept;
 	struct protocol_verdict verdict;
 };
@@ -76,8 +78,13 @@ static int rebuild(struct talks *t, size_t room, bool all)
 	return 0;
 }
 
+static bool is_hopeless(const struct talk *s)
+{
+	return s->verdict.kind == PROTOCOL_NONE && s->silent >= SILENT_MOST;
+}
+
 int talks_add(struct talks *t, uint64_t inode, const struct protocol_verdict *v, uint64_t now_ns,
-	      struct protocol_verdict *ret)
+	      bool *ret_done)
 {
 	struct talk *s;
 	int r = 0;
@@ -96,15 +103,24 @@ int talks_add(struct talks *t, uint64_t inode, const struct protocol_verdict *v,
 		t->count++;
 	}
 	protocol_join(&s->verdict, v);
-	*ret = s->verdict;
+	if (v->kind == PROTOCOL_NONE && s->silent < SILENT_MOST)
+		s->silent++;
+	*ret_done = protocol_is_settled(&s->verdict) || is_hopeless(s);
 	return 0;
+}
+
+static const struct talk *talk_of(const struct talks *t, uint64_t inode)
+{
+	const struct talk *s = t->room && inode ? slot_of(t->slot, t->room, inode) : NULL;
+
+	return s && s->inode ? s : NULL;
 }
 
 const struct protocol_verdict *talks_find(const struct talks *t, uint64_t inode)
 {
-	const struct talk *s = t->room && inode ? slot_of(t->slot, t->room, inode) : NULL;
+	const struct talk *s = talk_of(t, inode);
 
-	return s && s->inode ? &s->verdict : NULL;
+	return s && s->verdict.kind != PROTOCOL_NONE ? &s->verdict : NULL;
 }
 
 void talks_keep(struct talks *t, const struct fd_fact *fact, size_t n, uint64_t now_ns)
@@ -131,22 +147,23 @@ void talks_keep(struct talks *t, const struct fd_fact *fact, size_t n, uint64_t 
 
 static bool is_connected(const struct fd_fact *f)
 {
-	if (f->kind != FD_SOCKET || f->listening || !f->inode)
+	if (f->kind != FD_SOCKET || f->listening || f->datagram || !f->inode)
 		return false;
 	return f->family == AF_UNIX ? f->state == TCP_ESTABLISHED : f->peer_port != 0;
 }
 
-size_t talks_count_unknown(const struct talks *t, const struct fd_fact *fact, size_t n)
+size_t talks_count_unknown(const struct talks *t, const struct fd_fact *fact, size_t n, bool inside)
 {
 	size_t unknown = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		const struct protocol_verdict *v;
+		const struct talk *s;
 
 		if (!is_connected(&fact[i]))
 			continue;
-		v = talks_find(t, fact[i].inode);
-		unknown += !v || v->kind == PROTOCOL_NONE || v->kind == PROTOCOL_TLS;
+		s = talk_of(t, fact[i].inode);
+		unknown += !s || (s->verdict.kind == PROTOCOL_NONE && !is_hopeless(s)) ||
+			   (s->verdict.kind == PROTOCOL_TLS && inside);
 	}
 	return unknown;
 }
@@ -202,7 +219,10 @@ static bool has_peer(const struct fd_fact *f)
 	return f->family == AF_UNIX ? f->path[0] : f->peer_port;
 }
 
-/* What nearly all of a group speak of which it is known; *ret_share of them do. NULL: they differ.
+/*
+ * What nearly all of a group speak of which it is known; *ret_share of them do, and no more is
+ * believed than their number allows: those that keep silent may be of another kind (an idle
+ * connection of HTTP beside a websocket). NULL: they differ.
  */
 static const struct protocol_verdict *common_talk(const struct group *g, size_t n,
 						  double *ret_share)
@@ -223,6 +243,8 @@ static const struct protocol_verdict *common_talk(const struct group *g, size_t 
 	*ret_share = known ? (double)count[most] / (double)known : 0;
 	if (*ret_share < ALIKE_SHARE)
 		return NULL;
+	if (g->accepted)
+		*ret_share = (double)count[most] / (double)(known + 1);
 	for (size_t i = 0; i < n; i++) {
 		const struct fd_fact *f = g[i].fact;
 
@@ -265,7 +287,8 @@ int talks_compare(struct fd_fact *const *fact, size_t n)
 		if (fact[i]->kind == FD_SOCKET && fact[i]->listening)
 			listeners.fact[listeners.count++] = fact[i];
 	for (size_t i = 0; i < n; i++)
-		if (fact[i]->kind == FD_SOCKET && !fact[i]->listening && has_peer(fact[i]))
+		if (fact[i]->kind == FD_SOCKET && !fact[i]->listening && !fact[i]->datagram &&
+		    has_peer(fact[i]))
 			group[sockets++] =
 				(struct group){ fact[i], is_accepted(&listeners, fact[i]) };
 	qsort(group, sockets, sizeof(*group), compare_groups);

@@ -14,16 +14,21 @@ struct talks; /* opaque */
 int talks_new(size_t limit, struct talks **ret);
 void talks_free(struct talks *t);
 
-/* Takes in a verdict; *ret is what is known now. -ENOSPC, -ENOMEM. */
+/*
+ * Takes in what a message says, be it nothing. *ret_done: the socket need not be listened to any
+ * more, as it is known what is spoken there, or so much of it said nothing that none will.
+ * -ENOSPC, -ENOMEM.
+ */
 int talks_add(struct talks *t, uint64_t inode, const struct protocol_verdict *v, uint64_t now_ns,
-	      struct protocol_verdict *ret);
+	      bool *ret_done);
 /* NULL when nothing is known; valid until the next change. */
 const struct protocol_verdict *talks_find(const struct talks *t, uint64_t inode);
 /* A whole descriptor table, read since now_ns: sockets that are not in it are forgotten. */
 void talks_keep(struct talks *t, const struct fd_fact *fact, size_t n, uint64_t now_ns);
 
-/* Connected sockets of which it is not known what is spoken, or what is inside TLS. */
-size_t talks_count_unknown(const struct talks *t, const struct fd_fact *fact, size_t n);
+/* Connected sockets that may yet tell what is spoken there; inside: TLS does, too. */
+size_t talks_count_unknown(const struct talks *t, const struct fd_fact *fact, size_t n,
+			   bool inside);
 
 /*
  * Sockets of one table, in any order, of which nothing is known: they speak what nearly all do

@@ -317,6 +317,12 @@ long bpf_probe_read_user(void *to, uint32_t size, const void *from)
 	return 0;
 }
 
+long bpf_probe_read_kernel(void *to, uint32_t size, const void *from)
+{
+	memcpy(to, from, size);
+	return 0;
+}
+
 long bpf_loop(uint32_t n, void *fn, void *ctx, uint64_t flags)
 {
 	long (*step)(uint64_t, void *) = fn;

@@ -123,6 +123,9 @@ def check_leaks(trace, server, grown):
         check(f"of kind {kind}" in said and "open now" in said, f"{leak_type}: {said}")
     pool = leak_of(trace, "connection_pool")
     check("PostgreSQL" in pool["recommendation"], pool["recommendation"])
+    peer = pool.get("peer", "")
+    check(peer.startswith("unix:") and ".s.PGSQL." in peer, f"peer of the pool: {peer}")
+    check("peer" not in leak_of(trace, "file_handle"), "a file has no peer")
 
 
 def test_connections_that_come_while_it_is_traced_are_known_and_so_are_their_leaks():
@@ -160,6 +163,15 @@ def test_connections_that_were_there_before_are_known_when_they_speak():
             check_kinds(trace)
             trace.stop()
             check_secret_is_nowhere(trace.out.name, trace.err.name)
+        with Trace("-p", server.pid, "--interval", 0.5, "--mode", "watch", "--no-sniff") as trace, \
+                Load(4, lambda n: server.talk(), 1):
+            why = [u["why"] for u in trace.await_start()["unmeasured"] if u["what"] == "connections"]
+            check(len(why) == 1 and "--no-sniff" in why[0], f"unmeasured: {why}")
+            sample = trace.await_record(lambda r: r["type"] == "sample" and r["elapsed_s"] > 2)
+            found = kinds(sample)
+            check(found.get("postgresql") == CONNECTIONS["postgresql"], f"by its path: {found}")
+            check(not {"websocket", "http", "redis"} & set(found), f"heard all the same: {found}")
+            trace.stop()
         with open(os.path.join(own, "text"), "w") as text, Load(4, lambda n: server.talk(), 1):
             subprocess.run([MEMTRACE, "-p", str(server.pid), "--duration", "2", "--interval", "1"],
                            stdout=text, stderr=text, check=True)

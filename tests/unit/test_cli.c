@@ -143,11 +143,11 @@ static void every_option_arrives(void **state)
 			       "--interval", "500ms", "--top", "3", "--mode", "full", "--budget",
 			       "2.5%", "--follow", "--events", "--alloc", "a", "--alloc=-b",
 			       "--explain-probes", "--fail-on-leak", "--live-max", "2000",
-			       "--sites-max", "100", "--ring-bytes", "64K", "--force", "--fold",
-			       "owner", "-vv"),
+			       "--sites-max", "100", "--ring-bytes", "64K", "--force", "--no-sniff",
+			       "--fold", "owner", "-vv"),
 			 0);
 	assert_true(o.json && o.follow && o.events && o.explain_probes && o.fail_on_leak);
-	assert_true(o.force && !o.quiet && !o.man);
+	assert_true(o.force && o.no_sniff && !o.quiet && !o.man);
 	assert_string_equal(o.output, "f");
 	assert_true(o.duration_s == 120 && o.interval_s == 0.5 && o.budget_pct == 2.5);
 	assert_int_equal(o.top, 3);

@@ -49,8 +49,17 @@ struct mm_struct {
 		void *vdso;
 	} context;
 };
+struct file;
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+struct files_struct {
+	struct fdtable *fdt;
+};
 struct task_struct {
 	struct mm_struct *mm;
+	struct files_struct *files;
 	struct uprobe_task *utask;
 	int pagefault_disabled;
 };
@@ -59,11 +68,16 @@ struct super_block {
 };
 struct inode {
 	__u64 i_ino;
+	__u16 i_mode;
 	long long i_size;
 	struct super_block *i_sb;
 };
 struct file {
 	struct inode *f_inode;
+	void *private_data;
+};
+struct socket {
+	short type;
 };
 struct vm_area_struct {
 	__u64 vm_start, vm_end, vm_pgoff, vm_flags;

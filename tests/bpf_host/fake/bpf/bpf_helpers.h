@@ -42,5 +42,6 @@ uint64_t bpf_get_func_ip(void *ctx);
 struct task_struct *bpf_get_current_task_btf(void);
 long bpf_task_pt_regs(struct task_struct *task);
 long bpf_probe_read_user(void *to, uint32_t size, const void *from);
+long bpf_probe_read_kernel(void *to, uint32_t size, const void *from);
 long bpf_loop(uint32_t n, void *fn, void *ctx, uint64_t flags);
 long bpf_find_vma(struct task_struct *task, uint64_t addr, void *fn, void *ctx, uint64_t flags);
