@@ -99,10 +99,11 @@ static bool is_digit(uint8_t c)
 	return c >= '0' && c <= '9';
 }
 
-#define SQL_CHECKED 16 /* characters */
+#define SQL_CHECKED 16 /* characters; words of SQL are ASCII whatever the text in quotes is */
+#define SQL_LEAST 4
 
 /* Text, after the count of attributes (0, in 1 set) that newer clients put before a query. */
-static bool mysql_text(const struct protocol_message *m, size_t at)
+static double mysql_text(const struct protocol_message *m, size_t at)
 {
 	size_t i;
 
@@ -111,10 +112,10 @@ static bool mysql_text(const struct protocol_message *m, size_t at)
 	for (i = at; i < m->have && i < at + SQL_CHECKED; i++) {
 		uint8_t c = m->bytes[i];
 
-		if ((c < ' ' && c != '\t' && c != '\n' && c != '\r') || c == 127)
-			return false;
+		if ((c < ' ' && c != '\t' && c != '\n' && c != '\r') || c >= 127)
+			return 0;
 	}
-	return i >= at + 2;
+	return i >= at + SQL_LEAST ? 0.92 : i > at ? 0.6 : 0;
 }
 
 /*
@@ -126,7 +127,7 @@ static double mysql_command(const struct protocol_message *m, uint32_t len)
 	switch (m->bytes[4]) {
 	case 0x02: /* database */
 	case 0x03: /* query */
-	case 0x16: /* prepare */ return mysql_text(m, 5) ? 0.92 : 0;
+	case 0x16: /* prepare */ return mysql_text(m, 5);
 	case 0x17: /* execute: statement, flags, once */
 		return len >= 10 && m->have >= 14 && m->bytes[9] <= 15 &&
 				       protocol_le(m->bytes + 10, 4) == 1

@@ -191,6 +191,27 @@ bool protocol_tls(const struct protocol_message *m, struct protocol_verdict *ret
 #define H2_HEADER 9
 #define H2_TYPES 10
 
+/* Of a frame's type: the flags and lengths that there are. */
+static bool h2_fits(const uint8_t *b)
+{
+	static const struct {
+		uint8_t flags, least, most; /* most 0: any */
+		bool of_connection; /* on stream 0; others on theirs; WINDOW_UPDATE on both */
+	} type[H2_TYPES] = {
+		{ 0x09, 0, 0, false }, { 0x2d, 1, 0, false }, { 0, 5, 5, false },
+		{ 0, 4, 4, false },    { 0x01, 0, 0, true },  { 0x0c, 5, 0, false },
+		{ 0x01, 8, 8, true },  { 0, 8, 0, true },     { 0, 4, 4, false },
+		{ 0x04, 1, 0, false },
+	};
+	uint32_t len = protocol_be(b, 3), stream = protocol_be(b + 5, 4);
+	uint8_t t = b[3];
+
+	if (t >= H2_TYPES || (b[4] & ~type[t].flags) || stream >> 31 || len < type[t].least ||
+	    (type[t].most && len > type[t].most) || (t == 4 && len % 6))
+		return false;
+	return t == 8 || type[t].of_connection == (stream == 0);
+}
+
 bool protocol_http2(const struct protocol_message *m, struct protocol_verdict *ret)
 {
 	uint64_t at = 0;
@@ -202,15 +223,9 @@ bool protocol_http2(const struct protocol_message *m, struct protocol_verdict *r
 		return true;
 	}
 	while (at + H2_HEADER <= m->have && at < m->len) {
-		const uint8_t *b = m->bytes + at;
-
-		/* the reserved bit; frames of the connection have stream 0 */
-		if (b[3] >= H2_TYPES || (b[5] & 0x80) ||
-		    ((b[3] == 4 || b[3] == 6 || b[3] == 7) != (protocol_be(b + 5, 4) == 0) &&
-		     b[3] != 8) ||
-		    (b[3] == 6 && protocol_be(b, 3) != 8) || (b[3] == 4 && protocol_be(b, 3) % 6))
+		if (!h2_fits(m->bytes + at))
 			return false;
-		at += H2_HEADER + (uint64_t)protocol_be(b, 3);
+		at += H2_HEADER + (uint64_t)protocol_be(m->bytes + at, 3);
 		n++;
 	}
 	return n && at == m->len && protocol_is(PROTOCOL_HTTP2, 0.9, SIDE_UNKNOWN, ret);

@@ -160,6 +160,7 @@ static void other_protocols_are_nothing(void **state)
 		TEXT("\0\0\0\7message"),	   /* a length and text, as many do */
 		TEXT("\x8\0\0\0\3\0\0\0\1\0\0\0"), /* the same with a number, not SQL */
 		TEXT("\xc\0\0\0\x17\1\2\3\4\5\6\7\x8\x9\xa\xb"),
+		TEXT("\0\0\0\5\4\0\0\1\2"), /* BitTorrent: has piece 258 */
 		/* the end of an answer of netlink to process 1 */
 		TEXT("\x14\0\0\0\3\0\2\0\1\0\0\0\1\0\0\0\0\0\0\0"),
 	};
