@@ -28,8 +28,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			CLAIM(v.kind > PROTOCOL_NONE && v.kind < PROTOCOL_MAX);
 			CLAIM(v.confidence > 0 && v.confidence <= 1);
 			CLAIM(protocol_name(v.kind));
+			v.inside = data[at] & 4;
 			protocol_join(&all, &v);
-			CLAIM(all.kind != PROTOCOL_NONE && all.confidence <= 1);
+			CLAIM(all.kind != PROTOCOL_NONE);
+			CLAIM(all.confidence > 0 && all.confidence <= 1);
 		}
 		free(bytes);
 		at += 2 + have;

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "analyse/descriptors.h"
 #include "analyse/peers.h"
 
 static struct fd_fact tcp_to(uint16_t port)
@@ -186,6 +187,33 @@ static void an_address_that_does_not_fit_leaves_the_buffer_alone(void **state)
 	assert_int_equal(peers_format_address(&f, buf, 14), 13);
 }
 
+static void a_leak_leads_where_most_of_its_connections_do(void **state)
+{
+	static const uint16_t ports[] = { 80, 5432, 81, 5432, 0, 5432, 5432 };
+	const struct finding_path path = { .site_id = 9 };
+	struct snap_fd fd[8];
+	struct snapshot s = { .fds = fd, .elapsed_s = 10 };
+	struct descriptors_held held;
+
+	(void)state;
+	fd[s.fd_count++] = (struct snap_fd){ .fact = tcp_to(5432), .site_id = 8 };
+	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
+		fd[s.fd_count++] = (struct snap_fd){ .fact = tcp_to(ports[i]), .site_id = 9 };
+		descriptors_of_sites(&s, &path, 1, &held);
+		assert_int_equal(held.count, i + 1);
+		if (i == 1) /* two of two kinds */
+			assert_string_equal(held.peer, "");
+	}
+	assert_string_equal(held.peer, "10.0.0.1:5432"); /* four of seven */
+	fd[1].fact = tcp_to(0);
+	fd[2].fact = tcp_to(0);
+	descriptors_of_sites(&s, &path, 1, &held);
+	assert_string_equal(held.peer, ""); /* three of seven: what has no peer counts */
+	descriptors_of_sites(&s, &path, 0, &held);
+	assert_int_equal(held.count, 0);
+	assert_string_equal(held.peer, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +228,7 @@ int main(void)
 		cmocka_unit_test(addresses_are_written_as_people_do),
 		cmocka_unit_test(hostile_paths_are_made_harmless),
 		cmocka_unit_test(an_address_that_does_not_fit_leaves_the_buffer_alone),
+		cmocka_unit_test(a_leak_leads_where_most_of_its_connections_do),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
