@@ -197,14 +197,14 @@ int collector_fds(struct collector *c, uint32_t tgid, struct mt_fd **ret, size_t
 
 /*
  * The sniffers: what is spoken on sockets, told from the first bytes of a few messages of each
- * (protocol.h). The bytes are looked at here and go no further. While they are in, every system
- * call of the machine pays about 0.1 us; to be put in for a few seconds only. Each time sockets
- * that are not done are looked at again. The listener is called from collector_poll().
+ * stream (protocol.h). The bytes are looked at here and go no further. While they are in, every
+ * system call of the machine pays about 0.1 us; to be put in for a few seconds only. Each time
+ * sockets that are not done are looked at again. The listener is called from collector_poll().
  */
 struct collector_said {
 	uint32_t tgid, asid;
-	uint64_t inode; /* of the socket */
-	struct protocol_verdict verdict;
+	uint64_t inode;			 /* of the socket */
+	struct protocol_verdict verdict; /* PROTOCOL_NONE: the message said nothing */
 };
 typedef void (*collector_said_fn)(void *ctx, const struct collector_said *said);
 void collector_listen_sniffers(struct collector *c, collector_said_fn fn, void *ctx);
