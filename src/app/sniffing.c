@@ -9,24 +9,28 @@
 
 #define FIRST_NS 10000000000ull /* connections that speak now and then do within it */
 #define WINDOW_NS 2000000000ull
-#define EVERY_NS 30000000000ull /* from one window to the next: 1/15 of the time */
-
-#define AGAIN_NS 1000000000ull /* from one look that found nothing unknown to the next */
+#define EVERY_NS 30000000000ull	  /* from one window to the next: 1/15 of the time at most ... */
+#define SELDOM_NS 480000000000ull /* ... and longer and longer while no socket becomes known */
+#define AGAIN_NS 1000000000ull	  /* from one look that found nothing unknown to the next */
 
 static void on_said(void *ctx, const struct collector_said *said)
 {
-	const struct sniffing *s = ctx;
+	struct sniffing *s = ctx;
 	bool done;
 
 	if (model_add_talk(s->run->model, said->tgid, said->inode, &said->verdict,
-			   clock_monotonic_ns(), &done) == 0 &&
-	    done)
-		collector_set_talk_done(s->run->collector, said->asid, said->inode);
+			   clock_monotonic_ns(), &done) ||
+	    !done)
+		return;
+	s->heard = true;
+	collector_set_talk_done(s->run->collector, said->asid, said->inode);
 }
 
 void sniffing_start(struct sniffing *s, const struct run *run)
 {
-	*s = (struct sniffing){ .run = run, .next_ns = run->opts->no_sniff ? UINT64_MAX : 0 };
+	*s = (struct sniffing){ .run = run,
+				.next_ns = run->opts->no_sniff ? UINT64_MAX : 0,
+				.every_ns = EVERY_NS };
 	collector_listen_sniffers(run->collector, on_said, s);
 }
 
@@ -53,7 +57,8 @@ static void open_window(struct sniffing *s, uint64_t now_ns, uint64_t length_ns)
 {
 	s->error = collector_set_sniffers(s->run->collector, true);
 	s->first = s->next_ns == 0;
-	s->next_ns = now_ns + EVERY_NS;
+	s->next_ns = now_ns + s->every_ns;
+	s->heard = false;
 	if (s->error)
 		log_debug("sockets: %s", strerror(-s->error));
 	else
@@ -68,6 +73,7 @@ void sniffing_add(struct sniffing *s, struct tracee *t, uint64_t now_ns)
 				  "paths alone tell databases");
 		return;
 	}
+	s->every_ns = EVERY_NS;
 	if (s->next_ns == 0)
 		open_window(s, now_ns, FIRST_NS);
 	if (s->error)
@@ -86,6 +92,10 @@ static void close_window(struct sniffing *s)
 {
 	collector_set_sniffers(s->run->collector, false);
 	s->until_ns = 0;
+	if (s->heard)
+		s->every_ns = EVERY_NS;
+	else if (s->every_ns < SELDOM_NS)
+		s->every_ns *= 2;
 }
 
 /* Its time is over, or everything is known. */

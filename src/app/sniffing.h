@@ -1,6 +1,7 @@
 /*
  * When it is listened to what sockets carry: at first for a while, and then for short windows while
- * there are sockets of which it is not known what is spoken. In between nothing is in place.
+ * there are sockets of which it is not known what is spoken, the more seldom the longer none became
+ * known. In between nothing is in place.
  */
 #pragma once
 #include <stdbool.h>
@@ -14,6 +15,8 @@ struct sniffing {
 	const struct run *run; /* borrowed */
 	uint64_t until_ns;     /* the window that is open closes */
 	uint64_t next_ns;      /* the next one may open */
+	uint64_t every_ns;     /* from one to the next */
+	bool heard;	       /* a socket became known in the last one */
 	bool first;	       /* it is the one after attaching: connections are to come */
 	int error;	       /* why the last one could not open, a negative errno; 0: it did */
 };
