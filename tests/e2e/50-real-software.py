@@ -115,8 +115,9 @@ def check_leak(trace, side, truth_bytes, leak_class, leak_types, modules, share=
         check(record["leak_type"] in leak_types, f"type {record['leak_type']}: {summary}")
     sites = [r for r in trace.final_sites(pid) if r["site_id"] == leak["site_id"]]
     check(sites and sites[0]["module"].startswith(modules), f"the worst site: {sites}")
-    check_near(sum(r["size_bytes"] for r in leaks), truth_bytes, share, "size of the leak")
-    check_near(sum(r["growth_bytes_per_s"] for r in leaks), truth_bytes / side.seconds, share,
+    parts = [r for r in trace.leaks(pid) if r["class"] == leak_class] # all that one thing lost is made of
+    check_near(sum(r["size_bytes"] for r in parts), truth_bytes, share, "size of the leak")
+    check_near(sum(r["growth_bytes_per_s"] for r in parts), truth_bytes / side.seconds, share,
                "growth of the leak")
     check(largest_growth(last) == leak_class, f"classes grow otherwise: {last['classes']}")
     check_near(last["classes"][leak_class]["growth_bytes_per_s"], truth_bytes / side.seconds,

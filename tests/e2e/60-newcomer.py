@@ -121,8 +121,10 @@ def test_stacks_of_threads_nobody_joins_count_what_is_resident_of_them():
         t = trace(programs, 25)
         check(t.verdict() == "leak", t.verdict())
         grown = t.last_sample()["rss_bytes"] - t.of_type("sample")[0]["rss_bytes"]
-        stacks = [l for l in t.leaks() if l["class"] == "thread_stacks"]
+        stacks = [l for l in t.leaks() if l["class"] == "thread_stacks" and not l.get("comes_with")]
         check(len(stacks) == 1, f"leaks: {[(l['class'], l['size_bytes']) for l in t.leaks()]}")
+        parts = [l for l in t.leaks() if l.get("comes_with")] # what each thread is given
+        check(all(l["comes_with"] == stacks[0]["leak_id"] for l in parts), f"parts of others: {parts}")
         leak = stacks[0]
         check(leak["leak_type"] == "thread", leak["leak_type"])
         check(leak["count"] > 200, f"{leak['count']} stacks")
