@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/num.h"
+#include "base/vec.h"
 
 #define WORDS_MAX 5	  /* what, module, symbol, kind, confidence */
 #define PATTERN_BYTES 256 /* bytes */
@@ -121,20 +122,14 @@ static int check_rule(const struct parser *p, const struct rule *r)
 static int add_rule(struct parser *p, const struct rule *rule)
 {
 	struct rules *r = p->rules;
-	struct rule *list = r->list;
+	int e = vec_reserve(&r->list, sizeof(*r->list), r->count, &p->cap, RULES_MAX);
 
-	if (r->count == RULES_MAX)
+	if (e == -ENOSPC)
 		return err_set(p->e, -E2BIG, "%.200s:%u: more than %d rules", r->name, p->line,
 			       RULES_MAX);
-	if (r->count == p->cap) {
-		p->cap = p->cap ? 2 * p->cap : 64;
-		list = reallocarray(r->list, p->cap, sizeof(*list));
-		if (!list)
-			return -ENOMEM;
-		r->list = list;
-	}
-	list[r->count++] = *rule;
-	return 0;
+	if (!e)
+		r->list[r->count++] = *rule;
+	return e;
 }
 
 static int parse_line(struct parser *p, char *line)

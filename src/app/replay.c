@@ -10,7 +10,7 @@
 #include "app/replay_impl.h"
 #include "base/cleanup.h"
 #include "base/num.h"
-#include "model/vec.h"
+#include "base/vec.h"
 #include "report/names.h"
 
 #define EXTERNAL_POINTS 512

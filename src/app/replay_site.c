@@ -6,7 +6,7 @@
 
 #include "analyse/attrib.h"
 #include "app/replay_impl.h"
-#include "model/vec.h"
+#include "base/vec.h"
 #include "report/names.h"
 
 static int refuse(const char **why, const char *text)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "model/vec.h"
+#include "base/vec.h"
 
 struct list {
 	struct overlap_block *block; /* owned */

@@ -13,7 +13,7 @@
 #include "base/cleanup.h"
 #include "model/sat.h"
 #include "model/talks.h"
-#include "model/vec.h"
+#include "base/vec.h"
 
 #define PAGE_FDS 256
 #define PAGES (FDS_NUMBER_MAX / PAGE_FDS)

@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "model/pieces.h"
 #include "model/sat.h"
-#include "model/vec.h"
+#include "base/vec.h"
 
 #define CALLS_MAX 1024		      /* threads inside munmap or mremap at one time */
 #define CALL_SETTLE_NS 10000000000ull /* no such call takes 10 s and fails then */

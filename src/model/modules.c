@@ -5,7 +5,7 @@
 #include "model/modules.h"
 
 #include "base/cleanup.h"
-#include "model/vec.h"
+#include "base/vec.h"
 
 #define DELETED_SUFFIX " (deleted)"
 

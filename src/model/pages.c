@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "model/sat.h"
-#include "model/vec.h"
+#include "base/vec.h"
 
 #define UNPLACED_NS 10000000000ull /* what lies nowhere for so long is gone */
 #define FRESH_NS 10000000000ull	   /* a mapping this young is touched because it was just made */

@@ -6,7 +6,7 @@
 #include "model/pieces.h"
 
 #include "base/cleanup.h"
-#include "model/vec.h"
+#include "base/vec.h"
 
 #define CHUNK_PIECES 128
 

@@ -2,7 +2,7 @@
 #include "model/procs.h"
 
 #include "base/cleanup.h"
-#include "model/vec.h"
+#include "base/vec.h"
 
 static void space_done(struct space *s)
 {

@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "model/sat.h"
-#include "model/vec.h"
+#include "base/vec.h"
 
 struct region {
 	uint64_t start;

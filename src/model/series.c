@@ -5,7 +5,7 @@
 #include "model/series.h"
 
 #include "base/cleanup.h"
-#include "model/vec.h"
+#include "base/vec.h"
 
 #define NS_PER_CS 10000000u
 

@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "model/sat.h"
-#include "model/vec.h"
+#include "base/vec.h"
 
 #define NS_PER_S 1000000000ull
 /* What one descriptor, thread or block weighs beside its bytes when sites are ranked. */

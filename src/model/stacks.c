@@ -2,7 +2,7 @@
 #include "model/stacks.h"
 
 #include "base/cleanup.h"
-#include "model/vec.h"
+#include "base/vec.h"
 
 #define SLOT_EMPTY UINT32_MAX
 #define SYMBOL_MAX 1024 /* longer names are cut: C++ can make them arbitrarily long */

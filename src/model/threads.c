@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "model/sat.h"
-#include "model/vec.h"
+#include "base/vec.h"
 
 struct thread {
 	uint32_t tid;

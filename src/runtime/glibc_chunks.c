@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/vec.h"
+
 #define CHECKPOINTS 8
 #define TRIES 4 /* at one place; each goes back twice as far */
 #define RESYNCS_MAX 1024
@@ -348,21 +350,14 @@ static int walk_chain(struct malloc_walk *w, struct malloc_region *r, struct tra
 
 static int keep_region(struct malloc_walk *w, const struct malloc_region *r)
 {
-	size_t cap = w->region_cap ? 2 * w->region_cap : 16;
-	struct malloc_region *region = w->region;
 	size_t i = w->region_count;
 
-	if (w->region_count == w->region_cap) {
-		region = reallocarray(region, cap, sizeof(*region));
-		if (!region)
-			return -ENOMEM;
-		w->region = region;
-		w->region_cap = cap;
-	}
-	while (i && region[i - 1].start > r->start)
+	if (vec_reserve(&w->region, sizeof(*r), w->region_count, &w->region_cap, SIZE_MAX))
+		return -ENOMEM;
+	while (i && w->region[i - 1].start > r->start)
 		i--;
-	memmove(region + i + 1, region + i, (w->region_count - i) * sizeof(*region));
-	region[i] = *r;
+	vec_open(&w->region, sizeof(*r), w->region_count, i);
+	w->region[i] = *r;
 	w->region_count++;
 	return inner_ranges_add(w->ranges, r->start, r->end, INNER_ARENA);
 }

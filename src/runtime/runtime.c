@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/vec.h"
+
 const struct runtime_ops *const runtimes[] = { &runtime_v8, &runtime_jvm, &runtime_cpython,
 					       &runtime_go, NULL };
 const struct walk_ops *const walks[] = {
@@ -11,23 +13,16 @@ const struct walk_ops *const walks[] = {
 
 int inner_ranges_add(struct inner_ranges *r, uint64_t start, uint64_t end, enum inner_use use)
 {
-	size_t cap = r->cap ? 2 * r->cap : 64;
-	struct inner_range *range = r->range;
+	int e;
 
 	if (start >= end)
 		return 0;
-	if (r->count == INNER_RANGES_MAX) {
+	e = vec_reserve(&r->range, sizeof(*r->range), r->count, &r->cap, INNER_RANGES_MAX);
+	if (e == -ENOSPC)
 		r->refused++;
-		return 0;
-	}
-	if (r->count == r->cap) {
-		range = reallocarray(range, cap, sizeof(*range));
-		if (!range)
-			return -ENOMEM;
-		r->range = range;
-		r->cap = cap;
-	}
-	range[r->count++] = (struct inner_range){ start, end, use };
+	if (e)
+		return e == -ENOSPC ? 0 : e;
+	r->range[r->count++] = (struct inner_range){ start, end, use };
 	return 0;
 }
 

@@ -122,8 +122,6 @@ struct v8 {
 
 /* Whether an object of len bytes can be at `at`: aligned, and its pages are in memory. */
 bool v8_can_read(const struct process_view *v, uint64_t at, size_t len);
-/* Makes room for one more; false: out of memory. */
-bool v8_grow(void **array, size_t count, size_t *cap, size_t size);
 
 /* v8_symbols.c. -ENOMEM; no such file: 0 with nothing found. */
 int v8_find_symbols(const struct process_view *v, struct v8_symbols *ret);

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/vec.h"
 #include "runtime/v8_impl.h"
+#include "runtime/view.h"
 
 #define MARGIN 0x4000
 #define MAPPINGS_MAX 1024 /* of one chunk */
@@ -21,25 +23,9 @@ struct batch {
 	size_t n;
 };
 
-bool v8_grow(void **array, size_t count, size_t *cap, size_t size)
-{
-	size_t wanted = *cap ? 2 * *cap : 256;
-	void *grown;
-
-	if (count < *cap)
-		return true;
-	grown = reallocarray(*array, wanted, size);
-	if (!grown)
-		return false;
-	*array = grown;
-	*cap = wanted;
-	return true;
-}
-
 bool v8_can_read(const struct process_view *v, uint64_t at, size_t len)
 {
-	return at % 8 == 0 && at >= 4096 && at < 1ull << 47 && present_has(&v->present->in, at) &&
-	       present_has(&v->present->in, at + len - 1);
+	return at % 8 == 0 && at >= 4096 && at < 1ull << 47 && view_has(v, at, len);
 }
 
 void v8_pages_done(struct v8_pages *p)
@@ -50,26 +36,32 @@ void v8_pages_done(struct v8_pages *p)
 	*p = (struct v8_pages){ .chunks = 0 };
 }
 
+/* Room for one more: 0. 1: it is refused, and counted. -ENOMEM. */
+static int reserve(struct v8_pages *p, void *array, size_t size, size_t n, size_t *cap,
+		   size_t limit)
+{
+	int r = vec_reserve(array, size, n, cap, limit);
+
+	p->refused += r == -ENOSPC;
+	return r == -ENOSPC ? 1 : r;
+}
+
 static int add_chunk(struct v8_pages *p, const struct v8_chunk *c)
 {
-	if (p->chunks == V8_CHUNKS_MAX) {
-		p->refused++;
-		return 0;
-	}
-	if (!v8_grow((void **)&p->chunk, p->chunks, &p->chunks_cap, sizeof(*c)))
-		return -ENOMEM;
+	int r = reserve(p, &p->chunk, sizeof(*c), p->chunks, &p->chunks_cap, V8_CHUNKS_MAX);
+
+	if (r)
+		return r < 0 ? r : 0;
 	p->chunk[p->chunks++] = *c;
 	return 0;
 }
 
 static int add_stray(struct v8_pages *p, uint64_t at)
 {
-	if (p->strays == V8_CHUNKS_MAX) {
-		p->refused++;
-		return 0;
-	}
-	if (!v8_grow((void **)&p->stray, p->strays, &p->strays_cap, sizeof(at)))
-		return -ENOMEM;
+	int r = reserve(p, &p->stray, sizeof(at), p->strays, &p->strays_cap, V8_CHUNKS_MAX);
+
+	if (r)
+		return r < 0 ? r : 0;
 	p->stray[p->strays++] = at;
 	return 0;
 }
@@ -217,14 +209,15 @@ static int add_swapped(const struct process_view *v, const struct v8_pages *know
 
 static int add_space(struct v8_pages *p, struct v8_chunk *c)
 {
-	if (p->spaces == V8_SPACES_MAX) {
-		p->refused++;
+	int r = reserve(p, &p->space, sizeof(*p->space), p->spaces, &p->spaces_cap, V8_SPACES_MAX);
+
+	if (r < 0)
+		return r;
+	if (r) {
 		c->owner = 1; /* no space is there: it will not be verified */
 		c->space = 0;
 		return 0;
 	}
-	if (!v8_grow((void **)&p->space, p->spaces, &p->spaces_cap, sizeof(*p->space)))
-		return -ENOMEM;
 	c->space = p->spaces;
 	p->space[p->spaces++] = (struct v8_space){ .owner = c->owner, .heap = c->heap };
 	return 0;

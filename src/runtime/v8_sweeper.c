@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/vec.h"
 #include "runtime/v8_impl.h"
 
 #define BUFFERS_MAX 50000	    /* in all: a walk of these takes 20 ms */
@@ -115,7 +116,8 @@ static int note_large(struct walker *w, const struct element *e)
 	    !read_cached(w->cache, start, header, sizeof(header)) || (header[1] & 7) != 2 ||
 	    (header[1] & ~7ull) < e->store[1] + 16 || (header[1] & ~7ull) > e->store[1] + 2 * PAGE)
 		return 0;
-	if (!v8_grow((void **)&walk->large, walk->larges, &walk->larges_cap, sizeof(*walk->large)))
+	if (vec_reserve(&walk->large, sizeof(*walk->large), walk->larges, &walk->larges_cap,
+			LARGE_MAX))
 		return -ENOMEM;
 	walk->large[walk->larges++] = (struct v8_large){ start, header[1] & ~7ull };
 	return 0;

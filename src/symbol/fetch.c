@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "model/vec.h"
+#include "base/vec.h"
 
 #define BUILD_ID_BYTES 128
 #define MISSING_MAX 4096		 /* build ids that are known to be nowhere */

@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
-#include "model/vec.h"
+#include "base/vec.h"
 #include "symbol/debugfile.h"
 #include "symbol/fetch.h"
 #include "symbol/minidebug.h"

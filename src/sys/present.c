@@ -2,22 +2,7 @@
 
 #include <stdlib.h>
 
-static bool reserve(struct present_runs *r)
-{
-	size_t cap = r->cap ? 2 * r->cap : 256;
-	struct present_run *run;
-
-	if (r->count < r->cap)
-		return true;
-	if (r->refused || cap > PRESENT_RUNS_MAX)
-		return false;
-	run = reallocarray(r->run, cap, sizeof(*run));
-	if (!run)
-		return false;
-	r->run = run;
-	r->cap = cap;
-	return true;
-}
+#include "base/vec.h"
 
 void present_add(struct present_runs *r, uint64_t start, uint64_t end)
 {
@@ -27,11 +12,11 @@ void present_add(struct present_runs *r, uint64_t start, uint64_t end)
 		return;
 	if (last && last->end == start) {
 		last->end = end;
-	} else if (reserve(r)) {
-		r->run[r->count++] = (struct present_run){ start, end, r->bytes };
-	} else {
+	} else if (vec_reserve(&r->run, sizeof(*r->run), r->count, &r->cap, PRESENT_RUNS_MAX)) {
 		r->refused = true;
 		return;
+	} else {
+		r->run[r->count++] = (struct present_run){ start, end, r->bytes };
 	}
 	r->bytes += end - start;
 }
