@@ -13,12 +13,14 @@
 #define HOOKS_NS 190.0		 /* added to each system call of the machine; measured on 6.18 */
 #define EVENT_NS 2500.0		 /* to one of a target that is told with its stack: nginx, 6.18 */
 #define TARGET_RATIO_MAX 0.003	 /* of the targets' CPU time, while nothing grows */
-#define MACHINE_RATIO_MAX 0.01	 /* of the machine's, in the mean, while something does */
+#define MACHINE_RATIO_MAX 0.01	 /* of the machine's, in the mean, while something does, ... */
+#define GROWING_RATIO_MAX 0.008	 /* ... and of the targets': watching takes 1 % at most */
 #define BUDGET_SHARE 0.5	 /* of what a budget allows is theirs, in the mean */
 #define CPU_LEAST 0.01		 /* a target that idles is not held against them below that, ... */
-#define BUDGET_CPU_LEAST 0.1	 /* ... nor of a budget; as governor_cfg.least_cpu */
-#define WINDOW_NS 10000000000ull /* long enough to see who maps and opens what grows, ... */
+#define BUSY_CPU_LEAST 0.1	 /* ... nor one that grows; as governor_cfg.least_cpu */
+#define WINDOW_NS 30000000000ull /* long enough to name who maps and opens what grows, ... */
 #define THINGS_WINDOW_NS 60000000000ull /* ... and to tell that it gathers: only they see that */
+#define AGAIN_NS 10000000000ull		/* after a failure */
 #define PAUSE_MAX_NS 110000000000ull
 #define FAULTS_HOLD_NS 30000000000ull /* after the last tick in which something grew */
 
@@ -27,6 +29,7 @@ void watching_begin(struct watching *w, uint64_t now_ns)
 	*w = (struct watching){ .in_ns = now_ns,
 				.looked_ns = now_ns,
 				.target_ratio = NAN,
+				.growing_ratio = NAN,
 				.machine_ratio = NAN,
 				.cpus = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN) };
 }
@@ -61,17 +64,19 @@ static void measure(struct watching *w, double cpus, uint64_t calls, uint64_t no
 
 	if (seconds > 0) {
 		w->target_ratio = cost / fmax(cpus, CPU_LEAST);
+		w->growing_ratio = cost / fmax(cpus, BUSY_CPU_LEAST);
 		w->machine_ratio = cost / w->cpus;
-		w->event_ratio = told / fmax(cpus, BUDGET_CPU_LEAST);
+		w->event_ratio = told / fmax(cpus, BUSY_CPU_LEAST);
 	}
 	w->looked_ns = now_ns;
 	w->looked_calls = calls;
 	w->looked_events = w->events;
 }
 
-static bool is_too_dear(const struct watching *w, bool grows)
+/* How often they cost, in a window, what they may in the mean while something grows. */
+static double over_mean(const struct watching *w)
 {
-	return grows ? w->machine_ratio > MACHINE_RATIO_MAX : w->target_ratio > TARGET_RATIO_MAX;
+	return fmax(w->machine_ratio / MACHINE_RATIO_MAX, w->growing_ratio / GROWING_RATIO_MAX);
 }
 
 /* Without a budget nobody goes without them while allocators are probed. */
@@ -82,70 +87,84 @@ static double over_budget(const struct watching *w, const struct opts *o)
 	return w->event_ratio / (o->budget_pct / 100 * BUDGET_SHARE);
 }
 
-/* How long they are in at least. */
-static uint64_t window_of(bool grows, bool things)
+/* What the tracees are like, together. */
+struct look {
+	bool traced, grows, things;
+	double cpus;
+};
+
+static bool is_too_dear(const struct watching *w, const struct look *l, uint64_t now_ns)
 {
-	if (things)
-		return THINGS_WINDOW_NS;
-	return grows ? WINDOW_NS : 0;
+	if (!l->grows)
+		return w->target_ratio > TARGET_RATIO_MAX;
+	return over_mean(w) > 1 && now_ns - w->in_ns >= (l->things ? THINGS_WINDOW_NS : WINDOW_NS);
 }
 
-/* How long they stay out after a window, so that both together cost what they may. */
-static uint64_t pause_of(const struct watching *w, const struct opts *o, uint64_t window_ns)
+static bool wants_hooks(const struct watching *w, const struct opts *o, const struct look *l,
+			bool in, uint64_t now_ns)
 {
-	double over = fmax(w->machine_ratio / MACHINE_RATIO_MAX, over_budget(w, o));
+	if (o->events)
+		return true;
+	if (in)
+		return !(over_budget(w, o) > 1) && (l->traced || !is_too_dear(w, l, now_ns));
+	return !watching_holds_back(w, now_ns) &&
+	       (l->traced || (l->grows && now_ns >= w->pause_until_ns));
+}
+
+/* How long they stay out after a window, so that both together cost what they may: `over` times
+ * less than the window did. */
+static uint64_t pause_of(double over, uint64_t window_ns)
+{
 	double pause = (double)window_ns * (over - 1);
 
 	return pause > 0 ? (uint64_t)fmin(pause, PAUSE_MAX_NS) : 0;
 }
 
-static void set_hooks(struct watching *w, const struct run *run, bool in, uint64_t now_ns)
+static void set_hooks(struct watching *w, const struct run *run, const struct look *l, bool in,
+		      uint64_t now_ns)
 {
 	int r = collector_set_hooks(run->collector, in);
 
 	if (r) {
 		log_debug("system calls: %s", strerror(-r));
-		w->not_before_ns = now_ns + WINDOW_NS;
+		w->not_before_ns = now_ns + AGAIN_NS;
 		return;
 	}
 	log_debug("system calls are %s (they cost %.2f %% of the target's CPU)",
 		  in ? "followed" : "not followed any more", w->target_ratio * 100);
-	if (in)
+	if (in) {
 		w->in_ns = w->looked_ns = now_ns;
-	else
-		w->not_before_ns = now_ns + pause_of(w, run->opts, now_ns - w->in_ns);
+		return;
+	}
+	w->not_before_ns = now_ns + pause_of(over_budget(w, run->opts), now_ns - w->in_ns);
+	w->pause_until_ns = now_ns + (l->grows ? pause_of(over_mean(w), now_ns - w->in_ns) : 0);
+}
+
+static void look_at(struct look *l, const struct tracee *t)
+{
+	l->traced |= t->heap_traced ? tracee_is_traced(t) : t->heap_wanted;
+	l->grows |= t->growing.grows;
+	l->things |= t->growing.things_grow;
+	l->cpus += isnan(t->cpu_ratio) ? 0 : t->cpu_ratio;
 }
 
 void watching_look(struct watching *w, const struct run *run, struct tracee *const *tracee,
 		   size_t count, uint64_t calls, uint64_t now_ns)
 {
-	bool in = collector_has_hooks(run->collector), needed = run->opts->events, traced = false;
-	bool grows = false, things = false;
-	double cpus = 0;
+	bool in = collector_has_hooks(run->collector), wanted;
+	struct look l = { .cpus = 0 };
 
 	for (size_t i = 0; i < count; i++) {
-		struct tracee *t = tracee[i];
-
-		if (t->ended || !t->alive)
+		if (tracee[i]->ended || !tracee[i]->alive)
 			continue;
-		look_at_faults(t, now_ns);
-		traced |= t->heap_traced ? tracee_is_traced(t) : t->heap_wanted;
-		grows |= t->growing.grows;
-		things |= t->growing.things_grow;
-		cpus += isnan(t->cpu_ratio) ? 0 : t->cpu_ratio;
+		look_at_faults(tracee[i], now_ns);
+		look_at(&l, tracee[i]);
 	}
 	if (in)
-		measure(w, cpus, calls, now_ns);
-	if (traced)
-		needed |= in ? !(over_budget(w, run->opts) > 1) : !watching_holds_back(w, now_ns);
-	if (needed && !in)
-		set_hooks(w, run, true, now_ns);
-	else if (!needed && in &&
-		 (over_budget(w, run->opts) > 1 ||
-		  (is_too_dear(w, grows) && now_ns - w->in_ns >= window_of(grows, things))))
-		set_hooks(w, run, false, now_ns);
-	else if (!needed && !in && grows && !watching_holds_back(w, now_ns))
-		set_hooks(w, run, true, now_ns);
+		measure(w, l.cpus, calls, now_ns);
+	wanted = wants_hooks(w, run->opts, &l, in, now_ns);
+	if (wanted != in)
+		set_hooks(w, run, &l, wanted, now_ns);
 }
 
 bool watching_holds_back(const struct watching *w, uint64_t now_ns)

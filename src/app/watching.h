@@ -2,7 +2,7 @@
  * What is looked at only for a while, where allocators are not probed. The page-fault tier of a
  * process goes in when something of it grows, and stays while it does: its cost is bounded. System
  * calls are followed at first, and on while that costs next to nothing; where it costs more they
- * are followed only while something grows, in windows where all of the machine would feel it. Where
+ * are followed only while something grows, in windows where targets or machine would feel it. Where
  * allocators are probed under a budget, windows keep what is told of the targets within half of it.
  */
 #pragma once
@@ -14,13 +14,15 @@ struct run;
 struct tracee;
 
 struct watching {
-	uint64_t in_ns;		/* when the hooks went in */
-	uint64_t not_before_ns; /* they stay out until then */
+	uint64_t in_ns;		 /* when the hooks went in */
+	uint64_t not_before_ns;	 /* they stay out until then, ... */
+	uint64_t pause_until_ns; /* ... and while nothing but growth asks for them until then */
 	uint64_t events; /* of targets that the hooks told of so far; whoever reads them counts */
 	uint64_t looked_ns, looked_calls, looked_events;
-	double target_ratio, machine_ratio; /* what they cost, of the targets' CPU time, ... */
+	double target_ratio, growing_ratio; /* what they cost, of the targets' CPU time, ... */
+	double machine_ratio;		    /* ... and of the machine's */
 	double event_ratio; /* what those that are told cost, of the targets' CPU time */
-	uint32_t cpus;	    /* ... and of all that these have */
+	uint32_t cpus;
 };
 
 void watching_begin(struct watching *w, uint64_t now_ns);
@@ -29,7 +31,7 @@ void watching_begin(struct watching *w, uint64_t now_ns);
 void watching_look(struct watching *w, const struct run *run, struct tracee *const *tracee,
 		   size_t count, uint64_t calls, uint64_t now_ns);
 
-/* The hooks are out because of what they cost, and should stay so for now. */
+/* The hooks are out because of what they cost, and stay so for now, whoever needs them. */
 bool watching_holds_back(const struct watching *w, uint64_t now_ns);
 
 /* What is not seen just now, one sentence; NULL: everything is. Static. */

@@ -4,6 +4,7 @@ request with and without it, which hides in noise the more the smaller it is; an
 while full tracing begins and ends.
 """
 import contextlib
+import time
 
 import figures
 from services import SERVICES, Missing, RedisService
@@ -13,6 +14,7 @@ import procs
 WINDOWS = 3
 DELAYS = 5
 SETTLED_S = 40 # what is looked at only in the beginning is over
+LONG_S = 100   # a window of system calls with its pause
 STATISTICS = "/proc/sys/kernel/bpf_stats_enabled"
 
 
@@ -60,27 +62,40 @@ def changes(seen):
 
 def pairs(bench, service):
     """Windows of a server with memtrace that has settled, each with one without it; the first also tells
-    of the time before that."""
+    of the time before that, and what was taken in all the time after: system calls may be followed in
+    windows, and the mean counts."""
     found = [{} for _ in range(bench.rounds(WINDOWS))]
     with TRACERS["watch"](service.pid, service.allocator()) as tracer:
         procs.settle(tracer, lambda: service.paced(bench.ms(500))["ops"])
-        _, found[0]["first"] = window(bench, service, tracer)
+        found[0]["first"] = taken(service, tracer, lambda: service.paced(bench.ms(5000)))
         while tracer.elapsed() < (10 if bench.quick else SETTLED_S):
             service.paced(bench.ms(1000))
-        for pair in found:
-            pair["watch"], taken = window(bench, service, tracer)
-            pair.update(taken)
+
+        def settled():
+            until = tracer.elapsed() + (10 if bench.quick else LONG_S)
+            for pair in found:
+                pair["watch"] = cost(service.paced(bench.ms(5000)))
+            while tracer.elapsed() < until:
+                service.paced(bench.ms(1000))
+        found[0]["settled"] = taken(service, tracer, settled)
     for pair in found:
-        pair["untraced"], _ = window(bench, service, None)
+        pair["untraced"] = cost(service.paced(bench.ms(5000)))
     return found
 
 
-def window(bench, service, tracer):
-    """Nanoseconds of CPU time that one request took, and what was counted of a tracer meanwhile."""
-    before = taken_ns(tracer) if tracer else (0, 0)
-    got = service.paced(bench.ms(5000))
-    own, programs = (b - a for a, b in zip(before, taken_ns(tracer) if tracer else (0, 0)))
-    return got["cpu_ns"] / got["ops"], {"own": own / got["wall_ns"], "programs": programs / got["cpu_ns"]}
+def cost(got):
+    """Nanoseconds of CPU time that one request took."""
+    return got["cpu_ns"] / got["ops"]
+
+
+def taken(service, tracer, work):
+    """What a tracer takes meanwhile: itself of a core, its programs of the server's CPU time."""
+    def now():
+        return time.monotonic_ns(), procs.cpu_ns(service.pid), *taken_ns(tracer)
+    before = now()
+    work()
+    wall, cpu, own, programs = (b - a for a, b in zip(before, now()))
+    return {"own": own / wall, "programs": programs / cpu}
 
 
 def taken_ns(tracer):
@@ -109,7 +124,7 @@ def bars(result):
         for key, of in (("programs", "CPU time in its programs, of the server's"),
                         ("own", "memtrace's own CPU time, of a core")):
             found.append({"what": what + of, "bar": 0.01, "is": "at most", "scale": 100, "unit": "%",
-                          "values": [p[key] for p in seen["pairs"]]})
+                          "values": [seen["pairs"][0]["settled"][key]]})
         first = seen["pairs"][0]["first"]
         result["notes"].append(
             f"{what}in the first half minute its programs take {100 * first['programs']:.1f} % of the server's "
