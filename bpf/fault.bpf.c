@@ -128,6 +128,7 @@ static __always_inline int fault_seen(__u64 addr, __u64 error)
 	struct mt_faults *f;
 	struct mt_proc *p;
 
+	count(MT_CNT_faults);
 	if (error & (FAULT_PROT | FAULT_CODE))
 		return 0;
 	f = bpf_map_lookup_elem(&faults, &tgid);

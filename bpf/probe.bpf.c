@@ -12,6 +12,8 @@ __u64 return_hits = 0;
 __u64 vma_found = 0;
 __u64 fault_at = 0;   /* the address that is to be touched */
 __u64 fault_seen = 0; /* bit 0: by user space, bit 1: by the kernel on its behalf */
+__u64 said_by = 0;    /* the thread whose messages are awaited */
+__u64 said_seen = 0;  /* bit 0: one was sent, bit 1: one was received */
 
 static long vma_seen(struct task_struct *task, struct vm_area_struct *vma, void *ctx)
 {
@@ -72,6 +74,22 @@ int BPF_PROG(probe_fault_kernel, unsigned long address, struct pt_regs *regs, un
 {
 	if (address >> 12 == fault_at >> 12 && (error & 3) == 2)
 		fault_seen |= 2;
+	return 0;
+}
+
+SEC("?tp_btf/sock_send_length")
+int BPF_PROG(probe_sent, struct sock *sk, int ret, int flags)
+{
+	if (bpf_get_current_pid_tgid() == said_by && ret == 1)
+		said_seen |= 1;
+	return 0;
+}
+
+SEC("?tp_btf/sock_recv_length")
+int BPF_PROG(probe_got, struct sock *sk, int ret, int flags)
+{
+	if (bpf_get_current_pid_tgid() == said_by && ret == 1)
+		said_seen |= 2;
 	return 0;
 }
 

@@ -2,10 +2,11 @@
  *
  * The first bytes of what traced processes read from and write to stream sockets, for a few
  * messages of each socket, so that user space can tell what is spoken there. Attached in windows
- * only; what is out costs nothing. A message is looked at when its call has returned: its bytes are
- * in the caller's buffer then, whichever way they went. Sockets are known by their inode number: no
- * close need be followed. Not seen: sendfile, splice, io_uring; of sendmmsg and recvmmsg all but
- * the first message.
+ * only; what is out costs nothing. A message is looked at when it was sent or received: its bytes
+ * are in the caller's buffer then, whichever way they went. Where the kernel tells of that
+ * (FEATURE_sock_lengths), only the machine's socket calls pay, else all its system calls do.
+ * Sockets are known by their inode number: no close need be followed. Not seen: sendfile, splice,
+ * io_uring; sendmmsg and recvmmsg, or where system calls are followed all but their first message.
  */
 #include "core.bpf.h"
 #include "compat.bpf.h"
@@ -15,7 +16,8 @@
 #define STREAM \
 	1 /* enum sock_type: protocols of datagrams are not known, and netlink's look like some */
 #define SNIFF_IOVS 4
-#define MSG_IOV 16 /* offsets in struct msghdr */
+#define WORKERS 0x204010 /* PF_KTHREAD, PF_USER_WORKER, PF_IO_WORKER: no system call of theirs */
+#define MSG_IOV 16	 /* offsets in struct msghdr */
 #define MSG_IOVLEN 24
 #define MMSG_LEN 56 /* in struct mmsghdr */
 #define TLS_DATA 0x17
@@ -48,6 +50,8 @@ struct mt_plain_map {
 const volatile __u8 sniffed[MT_SYSCALLS] = {};
 /* Counts windows: in each of them a socket may be looked at again. */
 __u32 sniff_window = 0;
+/* Whether it is listened to what is given to SSL_write(). */
+__u32 sniff_plain = 0;
 
 /* What is looked at; kept small, the BPF stack is. */
 struct sniff_call {
@@ -66,6 +70,18 @@ static __noinline int is_stream(struct file *file)
 		return 0;
 	s = BPF_CORE_READ(file, private_data);
 	return s && BPF_CORE_READ(s, type) == STREAM;
+}
+
+/* The same, where the socket itself is known: its inode is beside it in memory. */
+static __always_inline __u64 socket_inode(const struct sock *sk)
+{
+	const struct socket *socket = sk->sk_socket;
+	unsigned long at = (unsigned long)socket;
+
+	if (sk->sk_type != STREAM || !socket)
+		return 0;
+	at -= bpf_core_field_offset(struct socket_alloc, socket);
+	return BPF_CORE_READ((struct socket_alloc *)at, vfs_inode.i_ino);
 }
 
 /* The inode number of a stream socket, 0: it is none. */
@@ -182,7 +198,7 @@ static __noinline int was_plain(__u32 writes)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 
-	return writes && bpf_map_delete_elem(&plain, &tid) == 0;
+	return writes && *(volatile __u32 *)&sniff_plain && bpf_map_delete_elem(&plain, &tid) == 0;
 }
 
 static __noinline int sniff_fill(struct mt_sniff *e, struct sniff_call *c)
@@ -236,20 +252,17 @@ static __noinline int sniff_send(struct sniff_call *c)
 	return 0;
 }
 
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(mt_sniff_exit, struct pt_regs *regs, long ret)
+/* A message went, in a system call of this kind, over sk; NULL: over the descriptor it names. */
+static __always_inline int sniff_seen(const struct sock *sk, struct pt_regs *regs, long ret,
+				      __u32 how)
 {
-	struct sniff_call c = { .regs = regs, .len = ret };
-	struct mt_proc *p;
+	struct sniff_call c = { .regs = regs, .len = ret, .how = how };
+	struct mt_proc *p = proc_find(bpf_get_current_pid_tgid() >> 32);
 
-	c.how = sniffed[syscall_number(regs) & (MT_SYSCALLS - 1)];
-	if (!c.how || ret <= 0)
-		return 0;
-	p = proc_find(bpf_get_current_pid_tgid() >> 32);
 	if (!p)
 		return 0;
 	c.asid = p->asid;
-	c.inode = socket_of(PT_REGS_PARM1_CORE_SYSCALL(regs));
+	c.inode = sk ? socket_inode(sk) : socket_of(PT_REGS_PARM1_CORE_SYSCALL(regs));
 	if (!c.inode)
 		return 0;
 	if (was_plain(c.how & MT_SNIFF_WRITES))
@@ -257,6 +270,47 @@ int BPF_PROG(mt_sniff_exit, struct pt_regs *regs, long ret)
 	if (!is_wanted(mt_talk_key(c.inode, c.asid), c.how))
 		return 0;
 	return sniff_send(&c);
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(mt_sniff_exit, struct pt_regs *regs, long ret)
+{
+	__u32 how = sniffed[syscall_number(regs) & (MT_SYSCALLS - 1)];
+
+	count(MT_CNT_sniff_calls);
+	return how && ret > 0 ? sniff_seen(NULL, regs, ret, how) : 0;
+}
+
+/*
+ * The registers are the system call's, whose buffer it is. Not where one call carries many
+ * messages: which one this is, they do not say.
+ */
+static __always_inline int sniff_length(const struct sock *sk, int ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs;
+	__u32 how;
+
+	count(MT_CNT_sniff_calls);
+	if (ret <= 0 || task->flags & WORKERS)
+		return 0;
+	regs = (void *)bpf_task_pt_regs(task);
+	how = sniffed[syscall_number(regs) & (MT_SYSCALLS - 1)];
+	if (!how || (how & MT_SNIFF_HOW) == MT_SNIFF_MESSAGES)
+		return 0;
+	return sniff_seen(sk, regs, ret, how);
+}
+
+SEC("?tp_btf/sock_send_length")
+int BPF_PROG(mt_sniff_sent, struct sock *sk, int ret, int flags)
+{
+	return sniff_length(sk, ret);
+}
+
+SEC("?tp_btf/sock_recv_length")
+int BPF_PROG(mt_sniff_got, struct sock *sk, int ret, int flags)
+{
+	return sniff_length(sk, ret);
 }
 
 /* Before the write that carries it, which must not be told of another SSL's. */

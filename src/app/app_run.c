@@ -261,6 +261,16 @@ void app_read_cost(struct app *a, uint64_t now_ns)
 	cost_read(&a->cost, a->run.proc, now_ns, &names);
 }
 
+static void watch(struct app *a, uint64_t now_ns)
+{
+	struct watching_counts counts = {
+		.syscalls = a->counters.v[MT_CNT_syscalls],
+		.faults = a->counters.v[MT_CNT_faults],
+	};
+
+	watching_look(&a->watching, &a->run, a->tracee, a->tracee_count, &counts, now_ns);
+}
+
 static void tick_all(struct app *a, uint64_t now_ns, bool report)
 {
 	app_read_cost(a, now_ns);
@@ -279,8 +289,7 @@ static void tick_all(struct app *a, uint64_t now_ns, bool report)
 			holding_give_up(&a->holding, t,
 					"the process that holds memtrace's probes was killed");
 	}
-	watching_look(&a->watching, &a->run, a->tracee, a->tracee_count,
-		      a->counters.v[MT_CNT_syscalls], now_ns);
+	watch(a, now_ns);
 }
 
 /* Runs that follow children last long: nothing of a process is kept when it was reported. */
@@ -389,6 +398,10 @@ int app_on_timer(void *ctx, uint64_t expirations)
 			sweeping_look(a->tracee[i], clock_monotonic_ns());
 	now_ns = clock_monotonic_ns();
 	sniffing_look(&a->sniffing, a->tracee, a->tracee_count, now_ns);
+	if (watching_is_due(&a->watching, now_ns)) {
+		read_counters(a);
+		watch(a, now_ns);
+	}
 	report = now_ns >= a->report_due_ns;
 	tick = report || now_ns >= a->tick_due_ns;
 	if (tick || now_ns >= a->account_due_ns) /* a tick judges what is, not a second ago */

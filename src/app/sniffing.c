@@ -1,6 +1,7 @@
 /* See sniffing.h. */
 #include "app/sniffing.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "app/tracee.h"
@@ -9,6 +10,11 @@
 
 #define FIRST_NS 10000000000ull /* connections that speak now and then do within it */
 #define WINDOW_NS 2000000000ull
+#define WINDOW_LEAST_NS 500000000ull /* who is busy is heard within it */
+#define CALL_NS 300.0		  /* added to each socket call of the machine; measured on 6.18 */
+#define SYSCALL_NS 300.0	  /* to each system call, where socket calls are not told of */
+#define COST_RATIO_MAX 0.005	  /* of the targets' CPU time, in the mean of FIRST_NS */
+#define CPU_LEAST 0.1		  /* a target that idles is not held against it below that */
 #define EVERY_NS 30000000000ull	  /* from one window to the next: 1/15 of the time at most ... */
 #define SELDOM_NS 480000000000ull /* ... and longer and longer while no socket becomes known */
 #define AGAIN_NS 1000000000ull	  /* from one look that found nothing unknown to the next */
@@ -53,12 +59,22 @@ static void add_plain(struct sniffing *s, const struct tracee *t)
 		log_debug("process %u: SSL_write: %s", t->pid, strerror(-r));
 }
 
+static uint64_t calls_of(const struct sniffing *s)
+{
+	uint64_t calls = 0;
+
+	collector_counter(s->run->collector, MT_CNT_sniff_calls, &calls);
+	return calls;
+}
+
 static void open_window(struct sniffing *s, uint64_t now_ns, uint64_t length_ns)
 {
 	s->error = collector_set_sniffers(s->run->collector, true);
 	s->first = s->next_ns == 0;
 	s->next_ns = now_ns + s->every_ns;
 	s->heard = false;
+	s->opened_ns = now_ns;
+	s->calls = calls_of(s);
 	if (s->error)
 		log_debug("sockets: %s", strerror(-s->error));
 	else
@@ -98,12 +114,30 @@ static void close_window(struct sniffing *s)
 		s->every_ns *= 2;
 }
 
-/* Its time is over, or everything is known. */
+/* It took what it may: all calls of the machine pay. */
+static bool is_spent(const struct sniffing *s, struct tracee *const *tracee, size_t count,
+		     uint64_t now_ns)
+{
+	bool lengths = s->run->features->has[FEATURE_sock_lengths];
+	double cpus = 0, cost;
+
+	if (now_ns - s->opened_ns < WINDOW_LEAST_NS)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!tracee[i]->ended && tracee[i]->alive && !isnan(tracee[i]->cpu_ratio))
+			cpus += tracee[i]->cpu_ratio;
+	cost = (double)(calls_of(s) - s->calls) * (lengths ? CALL_NS : SYSCALL_NS);
+	return cost > COST_RATIO_MAX * fmax(cpus, CPU_LEAST) * FIRST_NS;
+}
+
+/* Its time is over, or everything is known, or it costs too much. */
 static bool is_over(const struct sniffing *s, struct tracee *const *tracee, size_t count,
 		    uint64_t now_ns)
 {
-	if (now_ns >= s->until_ns || s->first)
-		return now_ns >= s->until_ns;
+	if (now_ns >= s->until_ns || is_spent(s, tracee, count, now_ns))
+		return true;
+	if (s->first)
+		return false;
 	for (size_t i = 0; i < count; i++)
 		if (has_unknown(s, tracee[i]))
 			return false;

@@ -1,7 +1,7 @@
 /*
  * When it is listened to what sockets carry: at first for a while, and then for short windows while
  * there are sockets of which it is not known what is spoken, the more seldom the longer none became
- * known. In between nothing is in place.
+ * known, and the shorter the more calls of the machine pay. In between nothing is in place.
  */
 #pragma once
 #include <stdbool.h>
@@ -12,13 +12,14 @@ struct run;
 struct tracee;
 
 struct sniffing {
-	const struct run *run; /* borrowed */
-	uint64_t until_ns;     /* the window that is open closes */
-	uint64_t next_ns;      /* the next one may open */
-	uint64_t every_ns;     /* from one to the next */
-	bool heard;	       /* a socket became known in the last one */
-	bool first;	       /* it is the one after attaching: connections are to come */
-	int error;	       /* why the last one could not open, a negative errno; 0: it did */
+	const struct run *run;	   /* borrowed */
+	uint64_t until_ns;	   /* the window that is open closes */
+	uint64_t opened_ns, calls; /* of the last one, and what had been counted when it opened */
+	uint64_t next_ns;	   /* the next one may open */
+	uint64_t every_ns;	   /* from one to the next */
+	bool heard;		   /* a socket became known in the last one */
+	bool first;		   /* it is the one after attaching: connections are to come */
+	int error; /* why the last one could not open, a negative errno; 0: it did */
 };
 
 /* run: borrowed, its collector and model are there. */

@@ -139,6 +139,7 @@ struct tracee {
 	struct growing growing_past;
 	struct growing_answer growing; /* as of the last tick */
 	bool faults_in;		       /* the page-fault tier */
+	bool faults_asked;	       /* something grew, they are not followed just in case */
 	uint64_t faults_until_ns;
 	uint64_t code_hash; /* of what was mapped as code, as last read */
 

@@ -22,25 +22,34 @@
 #define THINGS_WINDOW_NS 60000000000ull /* ... and to tell that it gathers: only they see that */
 #define AGAIN_NS 10000000000ull		/* after a failure */
 #define PAUSE_MAX_NS 110000000000ull
+#define FIRST_LOOK_NS 300000000ull
+#define FAULT_NS 80.0 /* added to each page fault of the machine; measured on 6.18 */
 #define FAULTS_HOLD_NS 30000000000ull /* after the last tick in which something grew */
 
 void watching_begin(struct watching *w, uint64_t now_ns)
 {
 	*w = (struct watching){ .in_ns = now_ns,
 				.looked_ns = now_ns,
+				.first_ns = now_ns + FIRST_LOOK_NS,
+				.fault_ratio = NAN,
 				.target_ratio = NAN,
 				.growing_ratio = NAN,
 				.machine_ratio = NAN,
 				.cpus = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN) };
 }
 
-static void look_at_faults(struct tracee *t, uint64_t now_ns)
+/* They are followed when something grows, and at first, so that what grows then is known from its
+ * beginning: unless that costs more than nothing. */
+static void look_at_faults(const struct watching *w, struct tracee *t, uint64_t now_ns)
 {
 	bool wanted;
 	int r;
 
 	if (!t->faults_until_ns || t->growing.grows)
 		t->faults_until_ns = now_ns + FAULTS_HOLD_NS;
+	t->faults_asked |= t->growing.grows;
+	if (!t->faults_asked && w->fault_ratio > TARGET_RATIO_MAX)
+		t->faults_until_ns = now_ns;
 	wanted = now_ns < t->faults_until_ns && !tracee_is_traced(t) &&
 		 t->run->features->has[FEATURE_page_faults];
 	if (wanted == t->faults_in)
@@ -56,20 +65,30 @@ static void look_at_faults(struct tracee *t, uint64_t now_ns)
 }
 
 /* What the hooks cost since the last look: every system call of the machine pays. */
-static void measure(struct watching *w, double cpus, uint64_t calls, uint64_t now_ns)
+static void measure_hooks(struct watching *w, double cpus, uint64_t calls, double seconds)
 {
-	double seconds = (now_ns - w->looked_ns) / 1e9;
-	double cost = (calls - w->looked_calls) / seconds * HOOKS_NS / 1e9;
+	double cost = calls / seconds * HOOKS_NS / 1e9;
 	double told = (w->events - w->looked_events) / seconds * EVENT_NS / 1e9;
 
+	w->target_ratio = cost / fmax(cpus, CPU_LEAST);
+	w->growing_ratio = cost / fmax(cpus, BUSY_CPU_LEAST);
+	w->machine_ratio = cost / w->cpus;
+	w->event_ratio = told / fmax(cpus, BUSY_CPU_LEAST);
+}
+
+static void measure(struct watching *w, const struct run *run, double cpus,
+		    const struct watching_counts *c, uint64_t now_ns)
+{
+	double seconds = (now_ns - w->looked_ns) / 1e9;
+	double faults = (double)(c->faults - w->looked.faults);
+
 	if (seconds > 0) {
-		w->target_ratio = cost / fmax(cpus, CPU_LEAST);
-		w->growing_ratio = cost / fmax(cpus, BUSY_CPU_LEAST);
-		w->machine_ratio = cost / w->cpus;
-		w->event_ratio = told / fmax(cpus, BUSY_CPU_LEAST);
+		w->fault_ratio = faults / seconds * FAULT_NS / 1e9 / fmax(cpus, BUSY_CPU_LEAST);
+		if (collector_has_hooks(run->collector))
+			measure_hooks(w, cpus, c->syscalls - w->looked.syscalls, seconds);
 	}
 	w->looked_ns = now_ns;
-	w->looked_calls = calls;
+	w->looked = *c;
 	w->looked_events = w->events;
 }
 
@@ -133,7 +152,7 @@ static void set_hooks(struct watching *w, const struct run *run, const struct lo
 	log_debug("system calls are %s (they cost %.2f %% of the target's CPU)",
 		  in ? "followed" : "not followed any more", w->target_ratio * 100);
 	if (in) {
-		w->in_ns = w->looked_ns = now_ns;
+		w->in_ns = now_ns;
 		return;
 	}
 	w->not_before_ns = now_ns + pause_of(over_budget(w, run->opts), now_ns - w->in_ns);
@@ -149,7 +168,7 @@ static void look_at(struct look *l, const struct tracee *t)
 }
 
 void watching_look(struct watching *w, const struct run *run, struct tracee *const *tracee,
-		   size_t count, uint64_t calls, uint64_t now_ns)
+		   size_t count, const struct watching_counts *counts, uint64_t now_ns)
 {
 	bool in = collector_has_hooks(run->collector), wanted;
 	struct look l = { .cpus = 0 };
@@ -157,14 +176,21 @@ void watching_look(struct watching *w, const struct run *run, struct tracee *con
 	for (size_t i = 0; i < count; i++) {
 		if (tracee[i]->ended || !tracee[i]->alive)
 			continue;
-		look_at_faults(tracee[i], now_ns);
 		look_at(&l, tracee[i]);
 	}
-	if (in)
-		measure(w, l.cpus, calls, now_ns);
+	w->first_ns = 0;
+	measure(w, run, l.cpus, counts, now_ns);
+	for (size_t i = 0; i < count; i++)
+		if (!tracee[i]->ended && tracee[i]->alive)
+			look_at_faults(w, tracee[i], now_ns);
 	wanted = wants_hooks(w, run->opts, &l, in, now_ns);
 	if (wanted != in)
 		set_hooks(w, run, &l, wanted, now_ns);
+}
+
+bool watching_is_due(const struct watching *w, uint64_t now_ns)
+{
+	return w->first_ns != 0 && now_ns >= w->first_ns;
 }
 
 bool watching_holds_back(const struct watching *w, uint64_t now_ns)

@@ -13,23 +13,33 @@
 struct run;
 struct tracee;
 
+/* Totals of the machine: what followed system calls and page faults were so far. */
+struct watching_counts {
+	uint64_t syscalls, faults;
+};
+
 struct watching {
 	uint64_t in_ns;		 /* when the hooks went in */
 	uint64_t not_before_ns;	 /* they stay out until then, ... */
 	uint64_t pause_until_ns; /* ... and while nothing but growth asks for them until then */
-	uint64_t events; /* of targets that the hooks told of so far; whoever reads them counts */
-	uint64_t looked_ns, looked_calls, looked_events;
+	uint64_t events;   /* of targets that the hooks told of so far; whoever reads them counts */
+	uint64_t first_ns; /* the first look is due then; 0: it was */
+	uint64_t looked_ns, looked_events;
+	struct watching_counts looked;
 	double target_ratio, growing_ratio; /* what they cost, of the targets' CPU time, ... */
 	double machine_ratio;		    /* ... and of the machine's */
+	double fault_ratio;		    /* what page faults cost, of the targets' CPU time */
 	double event_ratio; /* what those that are told cost, of the targets' CPU time */
 	uint32_t cpus;
 };
 
 void watching_begin(struct watching *w, uint64_t now_ns);
 
-/* Once per tick, after the tracees' own. calls: system calls that were followed so far. */
+/* Once per tick, after the tracees' own; and when it is due, before the first one. */
 void watching_look(struct watching *w, const struct run *run, struct tracee *const *tracee,
-		   size_t count, uint64_t calls, uint64_t now_ns);
+		   size_t count, const struct watching_counts *counts, uint64_t now_ns);
+/* The first look should not wait for a tick: what is too dear is out soon. */
+bool watching_is_due(const struct watching *w, uint64_t now_ns);
 
 /* The hooks are out because of what they cost, and stay so for now, whoever needs them. */
 bool watching_holds_back(const struct watching *w, uint64_t now_ns);

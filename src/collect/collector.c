@@ -89,14 +89,16 @@ static void want_session(struct bpf_program *p)
 
 static void choose_programs(struct memtrace_bpf *s, const struct features *f, bool sniff)
 {
-	bool multi = f->has[FEATURE_uprobe_multi];
+	bool multi = f->has[FEATURE_uprobe_multi], lengths = f->has[FEATURE_sock_lengths];
 
 	bpf_program__set_autoload(s->progs.mt_sys_enter, true);
 	bpf_program__set_autoload(s->progs.mt_sys_exit, true);
 	bpf_program__set_autoload(s->progs.mt_fork, true);
 	bpf_program__set_autoload(s->progs.mt_exec, true);
 	bpf_program__set_autoload(s->progs.mt_exit, true);
-	bpf_program__set_autoload(s->progs.mt_sniff_exit, sniff);
+	bpf_program__set_autoload(s->progs.mt_sniff_exit, sniff && !lengths);
+	bpf_program__set_autoload(s->progs.mt_sniff_sent, sniff && lengths);
+	bpf_program__set_autoload(s->progs.mt_sniff_got, sniff && lengths);
 	bpf_program__set_autoload(s->progs.mt_end_block, true);
 	if (f->has[FEATURE_page_faults]) {
 		bpf_program__set_autoload(s->progs.mt_fault_user, true);
@@ -222,6 +224,7 @@ int collector_new(const struct collector_cfg *cfg, collector_record_fn fn, void 
 	c->multi = cfg->features->has[FEATURE_uprobe_multi];
 	c->sessions = cfg->features->has[FEATURE_uprobe_session];
 	c->has_faults = cfg->features->has[FEATURE_page_faults];
+	c->sniff.lengths = cfg->features->has[FEATURE_sock_lengths];
 	c->has_fd_iter = cfg->features->has[FEATURE_task_file_iter];
 	r = load(c, cfg, err);
 	if (r)

@@ -191,6 +191,8 @@ int collector_each_block(struct collector *c, uint32_t asid, collector_block_fn 
  * begins there now is a newer one. */
 int collector_end_block(struct collector *c, uint32_t asid, uint64_t addr, uint32_t born_ds);
 int collector_counters(const struct collector *c, uint64_t ret[MT_CNT_MAX]);
+/* One that user space adds nothing to. */
+int collector_counter(const struct collector *c, uint32_t id, uint64_t *ret);
 
 /* The descriptor table of a process; *ret is to be freed. -EOPNOTSUPP without the iterator. */
 int collector_fds(struct collector *c, uint32_t tgid, struct mt_fd **ret, size_t *ret_count);

@@ -173,20 +173,36 @@ static void sum_up(const struct collector *c, uint64_t sum[MT_CNT_MAX])
 	sum[MT_CNT_hits] += collector_all_hits(c);
 }
 
+static int sum_cpus(const struct collector *c, uint32_t id, uint64_t *v, uint64_t *ret)
+{
+	uint64_t sum = 0;
+
+	if (bpf_map__lookup_elem(c->skel->maps.counters, &id, sizeof(id), v, c->cpus * sizeof(*v),
+				 0))
+		return -errno;
+	for (int cpu = 0; cpu < c->cpus; cpu++)
+		sum += v[cpu];
+	*ret = sum;
+	return 0;
+}
+
+int collector_counter(const struct collector *c, uint32_t id, uint64_t *ret)
+{
+	auto_free uint64_t *v = calloc(c->cpus, sizeof(*v));
+
+	return v ? sum_cpus(c, id, v, ret) : -ENOMEM;
+}
+
 int collector_counters(const struct collector *c, uint64_t ret[MT_CNT_MAX])
 {
 	auto_free uint64_t *v = calloc(c->cpus, sizeof(*v));
 	uint64_t sum[MT_CNT_MAX] = { 0 };
+	int r = v ? 0 : -ENOMEM;
 
-	if (!v)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < MT_CNT_MAX; i++) {
-		if (bpf_map__lookup_elem(c->skel->maps.counters, &i, sizeof(i), v,
-					 c->cpus * sizeof(*v), 0))
-			return -errno;
-		for (int cpu = 0; cpu < c->cpus; cpu++)
-			sum[i] += v[cpu];
-	}
+	for (uint32_t i = 0; i < MT_CNT_MAX && !r; i++)
+		r = sum_cpus(c, i, v, &sum[i]);
+	if (r)
+		return r;
 	sum_up(c, sum);
 	memcpy(ret, sum, sizeof(sum));
 	return 0;

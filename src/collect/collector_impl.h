@@ -46,11 +46,16 @@ struct common_file {
 	struct common_file *next;
 };
 
+/* collector_watch.c. Both programs or none; b may be NULL. -errno */
+int links_attach(struct bpf_link *link[2], struct bpf_program *a, struct bpf_program *b);
+void links_destroy(struct bpf_link *link[2]);
+
 /* What threads gave to SSL_write() last: what it was, not its bytes. */
 #define SNIFF_THREADS 256u
 #define SNIFF_PROBES 64u
 struct collector_sniff {
-	struct bpf_link *hook;	      /* owned; NULL while they are out */
+	struct bpf_link *hook[2];     /* owned; NULL while they are out */
+	bool lengths;		      /* socket calls are followed, not all system calls */
 	uint32_t probe[SNIFF_PROBES]; /* of the keeper: on SSL_write() */
 	size_t probe_count;
 	collector_said_fn fn;

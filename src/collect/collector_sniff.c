@@ -84,7 +84,7 @@ void collector_listen_sniffers(struct collector *c, collector_said_fn fn, void *
 
 bool collector_has_sniffers(const struct collector *c)
 {
-	return c->sniff.hook != NULL;
+	return c->sniff.hook[0] != NULL;
 }
 
 /* Sockets are looked at anew, but for those that are done: nothing tells that they are closed. */
@@ -138,9 +138,11 @@ int collector_add_plain(struct collector *c, uint32_t tgid, int file,
 	for (size_t i = 0; i < count; i++)
 		point[i].file_offset = offset[i];
 	r = keeper_attach(c->keeper, &p, &c->sniff.probe[c->sniff.probe_count]);
-	if (!r)
-		c->sniff.probe_count++;
-	return r;
+	if (r)
+		return r;
+	c->sniff.probe_count++;
+	__atomic_store_n(&c->skel->bss->sniff_plain, 1, __ATOMIC_RELAXED);
+	return 0;
 }
 
 int collector_set_sniffers(struct collector *c, bool on)
@@ -150,14 +152,16 @@ int collector_set_sniffers(struct collector *c, bool on)
 	if (!on) {
 		while (c->sniff.probe_count)
 			keeper_detach(c->keeper, c->sniff.probe[--c->sniff.probe_count]);
-		bpf_link__destroy(c->sniff.hook);
-		c->sniff.hook = NULL;
+		links_destroy(c->sniff.hook);
+		c->skel->bss->sniff_plain = 0;
 		return 0;
 	}
 	forget_talks(c, ++c->skel->bss->sniff_window);
 	forget_plain(c);
-	c->sniff.hook = bpf_program__attach(c->skel->progs.mt_sniff_exit);
-	return c->sniff.hook ? 0 : -errno;
+	if (c->sniff.lengths)
+		return links_attach(c->sniff.hook, c->skel->progs.mt_sniff_sent,
+				    c->skel->progs.mt_sniff_got);
+	return links_attach(c->sniff.hook, c->skel->progs.mt_sniff_exit, NULL);
 }
 
 int collector_set_talk_done(struct collector *c, uint32_t asid, uint64_t inode)

@@ -9,7 +9,7 @@
 /* Stacks a second at most, of one process: a stack costs 1 to 3 us. */
 #define FAULT_STACKS_MOST 512
 
-static void links_destroy(struct bpf_link *link[2])
+void links_destroy(struct bpf_link *link[2])
 {
 	for (int i = 0; i < 2; i++) {
 		bpf_link__destroy(link[i]);
@@ -17,12 +17,11 @@ static void links_destroy(struct bpf_link *link[2])
 	}
 }
 
-/* Both or none. */
-static int links_attach(struct bpf_link *link[2], struct bpf_program *a, struct bpf_program *b)
+int links_attach(struct bpf_link *link[2], struct bpf_program *a, struct bpf_program *b)
 {
 	struct bpf_program *const program[2] = { a, b };
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 2 && program[i]; i++) {
 		int r;
 
 		link[i] = bpf_program__attach(program[i]);

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -262,6 +263,37 @@ static bool sees_faults(void)
 	return lu && lk && (faults_made(user) & 1) && (faults_made(kernel) & 2);
 }
 
+/* A byte goes through a socket: the programs see it sent and received. */
+static uint64_t bytes_said(struct probe_bpf *s)
+{
+	int pair[2];
+	char byte = 'x';
+	bool went;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return 0;
+	s->bss->said_by = (uint64_t)getpid() << 32 | (uint32_t)gettid();
+	went = write(pair[0], &byte, 1) == 1 && read(pair[1], &byte, 1) == 1;
+	s->bss->said_by = 0;
+	close(pair[0]);
+	close(pair[1]);
+	return went ? s->bss->said_seen : 0;
+}
+
+static bool sees_messages(void)
+{
+	auto_clean(probe_bpf_freep) struct probe_bpf *sent = load_one("probe_sent", ATTACH_EACH);
+	auto_clean(probe_bpf_freep) struct probe_bpf *got = load_one("probe_got", ATTACH_EACH);
+	auto_clean(link_freep) struct bpf_link *ls = NULL;
+	auto_clean(link_freep) struct bpf_link *lg = NULL;
+
+	if (!sent || !got)
+		return false;
+	ls = bpf_program__attach(sent->progs.probe_sent);
+	lg = bpf_program__attach(got->progs.probe_got);
+	return ls && lg && (bytes_said(sent) & 1) && (bytes_said(got) & 2);
+}
+
 static double timed_calls(void)
 {
 	struct timespec a, b;
@@ -349,6 +381,7 @@ int features_probe(struct keeper *k, struct features *ret, struct err *err)
 	note(ret, FEATURE_find_vma, find_vma_works(k));
 	note(ret, FEATURE_task_file_iter, loads_and_attaches("probe_iter"));
 	note(ret, FEATURE_page_faults, sees_faults());
+	note(ret, FEATURE_sock_lengths, sees_messages());
 	if (!ret->has[FEATURE_find_vma])
 		return err_set(err, -EOPNOTSUPP,
 			       "this kernel lacks bpf_find_vma and bpf_loop (Linux 5.17 has both)");

@@ -53,6 +53,7 @@ static void begin(void)
 	how[SENDMSG] = MT_SNIFF_MESSAGE | MT_SNIFF_WRITES;
 	how[SENDMMSG] = MT_SNIFF_MESSAGES | MT_SNIFF_WRITES;
 	sniff_window = 1;
+	sniff_plain = 1;
 	fake.pid_tgid = (uint64_t)PID << 32 | (PID + 1);
 	fake.task.files = &kernel.files;
 	kernel.files.fdt = &kernel.table;
@@ -80,6 +81,19 @@ static void ssl_write(uint64_t ssl, int len)
 	struct pt_regs regs = { .di = ssl, .si = TEXT, .dx = (uint32_t)len };
 
 	mt_sniff_plain(&regs);
+}
+
+/* As call(), told by the socket. */
+static void carry(uint64_t nr, uint64_t fd, uint64_t buffer, uint64_t third, int ret)
+{
+	struct socket_alloc a = { .vfs_inode = { .i_ino = kernel.inode[fd].i_ino } };
+	struct sock sk = { .sk_type = (__u16)kernel.socket[fd].type, .sk_socket = &a.socket };
+
+	fake.regs = (struct pt_regs){ .orig_ax = nr, .di = fd, .si = buffer, .dx = third };
+	if (nr == READ || nr == READV)
+		mt_sniff_got(&sk, ret, 0);
+	else
+		mt_sniff_sent(&sk, ret, 0);
 }
 
 static struct mt_sniff last(void)
@@ -178,6 +192,49 @@ static void parts_are_put_together(void **state)
 	e = last();
 	assert_int_equal(e.len, 2);
 	assert_memory_equal(e.bytes, "cd\0", 3);
+}
+
+static void what_sockets_tell_of_is_the_same(void **state)
+{
+	struct mt_sniff e;
+
+	(void)state;
+	begin();
+	carry(READ, 0, TEXT, 4096, 300);
+	e = last();
+	assert_int_equal(e.inode, 1234);
+	assert_int_equal(e.len, 300);
+	assert_int_equal(e.written, 0);
+	assert_memory_equal(e.bytes, fake.stack, MT_SNIFF_BYTES);
+	carry(WRITE, 1, TEXT, 4096, 5);
+	e = last();
+	assert_int_equal(e.inode, 1235);
+	assert_int_equal(e.have, 5);
+	assert_int_equal(e.written, 1);
+	assert_int_equal(fake.sent, 2);
+	assert_int_equal(counted(MT_CNT_sniff_calls), 2);
+}
+
+static void what_is_no_call_of_one_message_is_not_read(void **state)
+{
+	(void)state;
+	begin();
+	carry(SENDMMSG, 0, MSG, 1, 1);
+	carry(OTHER, 0, TEXT, 10, 10); /* sendfile, io_uring_enter */
+	carry(WRITE, 3, TEXT, 10, 10); /* datagrams */
+	carry(READ, 0, TEXT, 10, 0);
+	carry(READ, 0, TEXT, 10, -EAGAIN);
+	for (int i = 0; i < 3; i++) {
+		static const unsigned int worker[] = { 0x200000, 0x4000, 0x10 };
+
+		fake.task.flags = worker[i];
+		carry(READ, 0, TEXT, 10, 10);
+	}
+	fake.task.flags = 0;
+	fake.pid_tgid = 77ull << 32 | 77;
+	carry(WRITE, 0, TEXT, 10, 10);
+	assert_int_equal(fake.sent, 0);
+	assert_int_equal(fake.reads, 0);
 }
 
 static void a_few_messages_each_way_are_enough_for_a_window(void **state)
@@ -297,6 +354,8 @@ int main(void)
 		cmocka_unit_test(a_message_is_told_with_its_first_bytes),
 		cmocka_unit_test(only_sockets_of_streams_of_traced_processes_are_heard),
 		cmocka_unit_test(parts_are_put_together),
+		cmocka_unit_test(what_sockets_tell_of_is_the_same),
+		cmocka_unit_test(what_is_no_call_of_one_message_is_not_read),
 		cmocka_unit_test(a_few_messages_each_way_are_enough_for_a_window),
 		cmocka_unit_test(what_is_not_heard_is_counted),
 		cmocka_unit_test(plaintext_is_followed_by_the_write_that_carries_it),

@@ -62,6 +62,7 @@ struct task_struct {
 	struct files_struct *files;
 	struct uprobe_task *utask;
 	int pagefault_disabled;
+	unsigned int flags;
 };
 struct super_block {
 	__u32 s_dev;
@@ -78,6 +79,14 @@ struct file {
 };
 struct socket {
 	short type;
+};
+struct socket_alloc {
+	struct socket socket;
+	struct inode vfs_inode;
+};
+struct sock {
+	__u16 sk_type;
+	struct socket *sk_socket;
 };
 struct vm_area_struct {
 	__u64 vm_start, vm_end, vm_pgoff, vm_flags;
