@@ -104,9 +104,12 @@ static bool has_unknown(const struct sniffing *s, const struct tracee *t)
 	       model_unknown_sockets(s->run->model, t->pid, can_hear_inside(t)) > 0;
 }
 
-static void close_window(struct sniffing *s)
+/* Cut short while it taught something: more is to be heard, as soon as the mean allows. */
+static void close_window(struct sniffing *s, uint64_t now_ns)
 {
 	collector_set_sniffers(s->run->collector, false);
+	if (s->heard && now_ns < s->until_ns)
+		s->next_ns = s->opened_ns + FIRST_NS;
 	s->until_ns = 0;
 	if (s->heard)
 		s->every_ns = EVERY_NS;
@@ -147,7 +150,7 @@ static bool is_over(const struct sniffing *s, struct tracee *const *tracee, size
 void sniffing_look(struct sniffing *s, struct tracee *const *tracee, size_t count, uint64_t now_ns)
 {
 	if (s->until_ns && is_over(s, tracee, count, now_ns))
-		close_window(s);
+		close_window(s, now_ns);
 	if (s->until_ns || now_ns < s->next_ns)
 		return;
 	for (size_t i = 0; i < count; i++) {
