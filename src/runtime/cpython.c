@@ -98,7 +98,7 @@ static int look_into(const struct process_view *v, const struct vma *m, struct c
 		return fd;
 	r = elf_open_fd(fd, &f, NULL);
 	if (!r)
-		r = symbols_find(f, false, names, 4, s);
+		r = symbols_find(f, false, SYMBOLS_BYTES_MAX, names, 4, s);
 	if (r == -ENOMEM)
 		return r;
 	if (r || !s[0].vaddr || !s[1].vaddr)

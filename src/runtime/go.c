@@ -67,7 +67,7 @@ static int look_into(const struct process_view *v, const struct vma *m, struct g
 		return -ENOENT;
 	g->arenas = elf_machine(f) == EM_AARCH64 ? ARENAS_ARM : ARENAS_X86;
 	g->why = "no symbol table: the runtime's counters cannot be found";
-	r = symbols_find(f, true, names, 2, s);
+	r = symbols_find(f, true, SYMBOLS_BYTES_MAX, names, 2, s);
 	if (r == -ENOMEM)
 		return r;
 	if (!r && s[0].vaddr && s[0].size) {

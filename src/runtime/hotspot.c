@@ -81,7 +81,7 @@ int hotspot_find(const struct elf_file *f, uint64_t bias, struct hotspot *ret)
 {
 	static const char *const names[] = { "gHotSpotVMStructs", "gHotSpotVMTypes" };
 	struct symbol found[2];
-	int r = symbols_find(f, false, names, 2, found);
+	int r = symbols_find(f, false, SYMBOLS_BYTES_MAX, names, 2, found);
 
 	if (r == -ENOMEM)
 		return r;

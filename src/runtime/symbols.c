@@ -1,41 +1,59 @@
 #include "runtime/symbols.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sys/elf.h"
 
-#define SECTION_BYTES_MAX (64u << 20)
+/* What is looked for. */
+struct wanted {
+	const char *const *names;
+	size_t len[SYMBOLS_NAMES_MAX];
+	size_t n;
+};
 
-static void take(const Elf64_Sym *s, const char *name, size_t room, const char *const *names,
-		 size_t n, struct symbol *ret)
+/* Where a name ends is seen before it is compared: nearly all differ there. */
+static void take(const Elf64_Sym *s, const char *name, size_t room, const struct wanted *w,
+		 struct symbol *ret)
 {
-	for (size_t i = 0; i < n; i++) {
-		size_t len = strlen(names[i]) + 1;
-
-		if (len <= room && memcmp(name, names[i], len) == 0)
+	for (size_t i = 0; i < w->n; i++)
+		if (w->len[i] < room && name[w->len[i]] == 0 &&
+		    memcmp(name, w->names[i], w->len[i]) == 0)
 			ret[i] = (struct symbol){ s->st_value, s->st_size };
+}
+
+static void take_all(const struct elf_bytes *symbols, const struct elf_bytes *texts,
+		     const struct wanted *w, struct symbol *ret)
+{
+	Elf64_Sym s;
+
+	memset(ret, 0, w->n * sizeof(*ret));
+	for (size_t at = 0; at + sizeof(s) <= symbols->len; at += sizeof(s)) {
+		memcpy(&s, symbols->bytes + at, sizeof(s));
+		if (s.st_shndx != SHN_UNDEF && s.st_name < texts->len)
+			take(&s, (const char *)texts->bytes + s.st_name, texts->len - s.st_name, w,
+			     ret);
 	}
 }
 
-int symbols_find(const struct elf_file *f, bool all, const char *const *names, size_t n,
-		 struct symbol *ret)
+int symbols_find(const struct elf_file *f, bool all, size_t bytes_max, const char *const *names,
+		 size_t n, struct symbol *ret)
 {
 	struct elf_bytes symbols = { 0 }, texts = { 0 };
-	Elf64_Sym s;
-	int r = elf_section(f, all ? ".symtab" : ".dynsym", SECTION_BYTES_MAX, &symbols);
+	struct wanted w = { .names = names, .n = n };
+	int r;
 
+	if (n > SYMBOLS_NAMES_MAX)
+		return -E2BIG;
+	for (size_t i = 0; i < n; i++)
+		w.len[i] = strlen(names[i]);
+	r = elf_section(f, all ? ".symtab" : ".dynsym", bytes_max, &symbols);
 	if (!r)
-		r = elf_section(f, all ? ".strtab" : ".dynstr", SECTION_BYTES_MAX, &texts);
+		r = elf_section(f, all ? ".strtab" : ".dynstr", bytes_max, &texts);
 	if (!r)
-		memset(ret, 0, n * sizeof(*ret));
-	for (size_t at = 0; !r && at + sizeof(s) <= symbols.len; at += sizeof(s)) {
-		memcpy(&s, symbols.bytes + at, sizeof(s));
-		if (s.st_shndx != SHN_UNDEF && s.st_name < texts.len)
-			take(&s, (const char *)texts.bytes + s.st_name, texts.len - s.st_name,
-			     names, n, ret);
-	}
+		take_all(&symbols, &texts, &w, ret);
 	free(symbols.bytes);
 	free(texts.bytes);
 	return r;

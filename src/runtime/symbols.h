@@ -10,6 +10,12 @@ struct symbol {
 	uint64_t vaddr, size; /* ELF virtual address, bytes; both 0: not there */
 };
 
-/* In .dynsym, or in .symtab (`all`). -ENOENT: there is no such section; others of elf_section(). */
-int symbols_find(const struct elf_file *f, bool all, const char *const *names, size_t n,
-		 struct symbol *ret);
+#define SYMBOLS_NAMES_MAX 8	      /* looked for at a time */
+#define SYMBOLS_BYTES_MAX (64u << 20) /* of a section, where nothing smaller will do */
+
+/*
+ * In .dynsym, or in .symtab (`all`); at most bytes_max of a section are read. -ENOENT: there is no
+ * such section; others of elf_section().
+ */
+int symbols_find(const struct elf_file *f, bool all, size_t bytes_max, const char *const *names,
+		 size_t n, struct symbol *ret);

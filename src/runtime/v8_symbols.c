@@ -1,18 +1,17 @@
 /* What the binary that holds V8 exports: node's executable, or libnode.so. */
 #include <ctype.h>
-#include <elf.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "runtime/symbols.h"
 #include "runtime/v8_impl.h"
 #include "sys/elf.h"
 #include "sys/mapfile.h"
 #include "sys/procfs.h"
 
-#define SYMBOL_BYTES_MAX (16u << 20) /* node 22 has 7.8 MB of names */
+#define TABLE_BYTES_MAX (16u << 20) /* node 22 has 7.8 MB of names */
 #define CODE_BYTES 16
 
 enum wanted { API, TABLE, FREE, MAJOR, MINOR, BUILD, PATCH, NODE, WANTED };
@@ -27,33 +26,6 @@ static const char *const wanted_name[WANTED] = {
 	[PATCH] = "_ZN2v88internal7Version6patch_E",
 	[NODE] = "_ZN4node11per_process8metadataE",
 };
-
-/* Whether the name at `at` is `name`, of len bytes; where it ends is seen before it is compared. */
-static bool is_name(const struct elf_bytes *names, size_t at, const char *name, size_t len)
-{
-	const char *text = (const char *)names->bytes + at;
-
-	return len < names->len - at && text[len] == 0 && memcmp(text, name, len) == 0;
-}
-
-/* Values of the wanted symbols, 0 where one is not there. */
-static void find_values(const struct elf_bytes *symbols, const struct elf_bytes *names,
-			uint64_t ret[WANTED])
-{
-	size_t len[WANTED];
-	Elf64_Sym s;
-
-	for (int w = 0; w < WANTED; w++)
-		len[w] = strlen(wanted_name[w]);
-	for (size_t at = 0; at + sizeof(s) <= symbols->len; at += sizeof(s)) {
-		memcpy(&s, symbols->bytes + at, sizeof(s));
-		if (s.st_shndx == SHN_UNDEF || s.st_name >= names->len)
-			continue;
-		for (int w = 0; w < WANTED; w++)
-			if (is_name(names, s.st_name, wanted_name[w], len[w]))
-				ret[w] = s.st_value;
-	}
-}
 
 /*
  * The allocator's Free() subtracts its third argument from the count, with a lock: on x86
@@ -76,26 +48,19 @@ static uint8_t find_count(const struct elf_file *f, uint64_t vaddr)
 /* What of the file's symbols is needed, `bias` above the file's own addresses. */
 static int read_file(const struct elf_file *f, uint64_t bias, struct v8_symbols *ret)
 {
-	struct elf_bytes symbols = { 0 }, names = { 0 };
-	uint64_t value[WANTED] = { 0 };
-	int r = elf_section(f, ".dynsym", SYMBOL_BYTES_MAX, &symbols);
+	struct symbol s[WANTED];
+	int r = symbols_find(f, false, TABLE_BYTES_MAX, wanted_name, WANTED, s);
 
-	if (!r)
-		r = elf_section(f, ".dynstr", SYMBOL_BYTES_MAX, &names);
-	if (!r)
-		find_values(&symbols, &names, value);
-	free(symbols.bytes);
-	free(names.bytes);
-	if (r == -ENOMEM)
-		return r;
-	if (!value[API] && !value[TABLE])
+	if (r)
+		return r == -ENOMEM ? r : 0;
+	if (!s[API].vaddr && !s[TABLE].vaddr)
 		return 0;
 	ret->found = true;
-	ret->allocator_table = value[TABLE] ? value[TABLE] + bias + 16 : 0;
-	ret->allocator_bytes = find_count(f, value[FREE]);
-	ret->node_version = value[NODE] ? value[NODE] + bias : 0;
+	ret->allocator_table = s[TABLE].vaddr ? s[TABLE].vaddr + bias + 16 : 0;
+	ret->allocator_bytes = find_count(f, s[FREE].vaddr);
+	ret->node_version = s[NODE].vaddr ? s[NODE].vaddr + bias : 0;
 	for (int i = 0; i < 4; i++)
-		ret->version[i] = value[MAJOR + i] ? value[MAJOR + i] + bias : 0;
+		ret->version[i] = s[MAJOR + i].vaddr ? s[MAJOR + i].vaddr + bias : 0;
 	return 0;
 }
 
