@@ -1,7 +1,6 @@
 #include "app/java.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <string.h>
 
 #include "app/modules_scan.h"
@@ -11,38 +10,9 @@
 #include "base/log.h"
 #include "runtime/hotspot_vm.h"
 #include "runtime/runtime.h"
-#include "sys/elf.h"
-#include "sys/mapfile.h"
 #include "sys/maps.h"
 
 #define EAGER 16 /* looks at each of which a machine that starts is asked */
-
-static bool is_jvm(const struct vma *v)
-{
-	const char *slash = strrchr(v->path, '/');
-
-	return v->executable && slash && fnmatch("libjvm.so*", slash + 1, 0) == 0;
-}
-
-/* -ENOENT: another kind of machine. Others: it could not be read this time. */
-static int find_tables(struct tracee *t, const struct vma *v)
-{
-	auto_clean(elf_closep) struct elf_file *f = NULL;
-	auto_close int fd = -1;
-	struct stat st;
-	uint64_t vaddr;
-	int r;
-
-	fd = mapfile_open(t->run->proc, t->pid, v->start, v->end, &st);
-	if (fd < 0)
-		return fd;
-	r = elf_open_fd(fd, &f, NULL);
-	if (!r)
-		r = elf_offset_to_vaddr(f, v->file_offset, &vaddr);
-	if (!r)
-		r = hotspot_find(f, v->start - vaddr, &t->java.tables);
-	return r;
-}
 
 /* Generated code below and above what keeps frame pointers. */
 static void tell_unwinder(struct tracee *t, const struct hotspot_code *code)
@@ -107,7 +77,10 @@ static void read_code(struct tracee *t)
 void java_look(struct tracee *t, const struct vma_table *maps)
 {
 	for (size_t i = 0; maps && t->java.state == JAVA_NONE && i < maps->count; i++) {
-		int r = is_jvm(&maps->vma[i]) ? find_tables(t, &maps->vma[i]) : -EAGAIN;
+		const struct vma *v = &maps->vma[i];
+		int r = hotspot_is_mapped(v)
+				? hotspot_find(t->run->proc, t->pid, v, &t->java.tables)
+				: -EAGAIN;
 
 		if (r == 0 || r == -ENOENT)
 			t->java.state = r ? JAVA_KNOWN : JAVA_STARTING;

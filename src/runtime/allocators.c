@@ -52,10 +52,8 @@ static enum served_by by_symbols(const struct process_view *v, const struct vma 
 	auto_clean(elf_closep) struct elf_file *f = NULL;
 	enum served_by by = SERVED_UNKNOWN;
 	struct symbol s[NAMES];
-	struct stat st;
-	auto_close int fd = mapfile_open(v->proc, v->pid, exe->start, exe->end, &st);
 
-	if (fd < 0 || elf_open_fd(fd, &f, NULL) ||
+	if (mapfile_open_elf(v->proc, v->pid, exe, &f, NULL) ||
 	    symbols_find(f, false, SYMBOLS_BYTES_MAX, names, NAMES, s) || !s[MALLOC].vaddr)
 		return SERVED_UNKNOWN;
 	for (int i = MALLOC + 1; i < NAMES; i++)

@@ -88,17 +88,12 @@ static int look_into(const struct process_view *v, const struct vma *m, struct c
 	static const char *const names[] = { "PyObject_Malloc", "PyModule_Create2", "Py_Version",
 					     "_Py_DecRefShared" };
 	auto_clean(elf_closep) struct elf_file *f = NULL;
-	auto_close int fd = -1;
 	struct symbol s[4];
-	struct stat st;
-	int r;
+	int r = mapfile_open_elf(v->proc, v->pid, m, &f, NULL);
 
-	fd = mapfile_open(v->proc, v->pid, m->start, m->end, &st);
-	if (fd < 0)
-		return fd;
-	r = elf_open_fd(fd, &f, NULL);
-	if (!r)
-		r = symbols_find(f, false, SYMBOLS_BYTES_MAX, names, 4, s);
+	if (r)
+		return r == -ENOEXEC ? -ENOENT : r;
+	r = symbols_find(f, false, SYMBOLS_BYTES_MAX, names, 4, s);
 	if (r == -ENOMEM)
 		return r;
 	if (r || !s[0].vaddr || !s[1].vaddr)

@@ -52,26 +52,20 @@ static int look_into(const struct process_view *v, const struct vma *m, struct g
 	static const char *const names[] = { "runtime.gcController", "runtime.buildVersion" };
 	auto_clean(elf_closep) struct elf_file *f = NULL;
 	struct symbol s[2] = { { 0 } };
-	auto_close int fd = -1;
-	struct stat st;
-	uint64_t vaddr;
-	int r;
+	uint64_t bias;
+	int r = mapfile_open_elf(v->proc, v->pid, m, &f, &bias);
 
-	fd = mapfile_open(v->proc, v->pid, m->start, m->end, &st);
-	if (fd < 0)
-		return -ENOENT; /* nothing says that it is Go */
-	r = elf_open_fd(fd, &f, NULL);
 	if (r == -ENOMEM)
 		return r;
-	if (r || !elf_is_go(f) || elf_offset_to_vaddr(f, m->file_offset, &vaddr) < 0)
-		return -ENOENT;
+	if (r || !elf_is_go(f))
+		return -ENOENT; /* nothing says that it is Go */
 	g->arenas = elf_machine(f) == EM_AARCH64 ? ARENAS_ARM : ARENAS_X86;
 	g->why = "no symbol table: the runtime's counters cannot be found";
 	r = symbols_find(f, true, SYMBOLS_BYTES_MAX, names, 2, s);
 	if (r == -ENOMEM)
 		return r;
 	if (!r && s[0].vaddr && s[0].size) {
-		g->counters = s[0].vaddr + m->start - vaddr;
+		g->counters = s[0].vaddr + bias;
 		g->words = s[0].size / 8 < GO_WORDS_MAX ? s[0].size / 8 : GO_WORDS_MAX;
 		read_version(f, s[1].vaddr, g->version, sizeof(g->version));
 	}

@@ -1,9 +1,15 @@
 #include "runtime/hotspot.h"
 
 #include <errno.h>
+#include <fnmatch.h>
+#include <string.h>
 
+#include "base/cleanup.h"
 #include "runtime/hotspot_vm.h"
 #include "runtime/symbols.h"
+#include "sys/elf.h"
+#include "sys/mapfile.h"
+#include "sys/maps.h"
 
 #define CODE_BYTES_MAX (2048ull << 20) /* the machine's own limit */
 
@@ -77,12 +83,24 @@ int hotspot_read(struct hotspot_memory *m, const struct hotspot *h, struct hotsp
 	return r;
 }
 
-int hotspot_find(const struct elf_file *f, uint64_t bias, struct hotspot *ret)
+bool hotspot_is_mapped(const struct vma *v)
+{
+	const char *slash = strrchr(v->path, '/');
+
+	return v->executable && slash && fnmatch("libjvm.so*", slash + 1, 0) == 0;
+}
+
+int hotspot_find(const char *proc, uint32_t pid, const struct vma *v, struct hotspot *ret)
 {
 	static const char *const names[] = { "gHotSpotVMStructs", "gHotSpotVMTypes" };
+	auto_clean(elf_closep) struct elf_file *f = NULL;
 	struct symbol found[2];
-	int r = symbols_find(f, false, SYMBOLS_BYTES_MAX, names, 2, found);
+	uint64_t bias;
+	int r = mapfile_open_elf(proc, pid, v, &f, &bias);
 
+	if (r)
+		return r;
+	r = symbols_find(f, false, SYMBOLS_BYTES_MAX, names, 2, found);
 	if (r == -ENOMEM)
 		return r;
 	if (r || !found[0].vaddr || !found[1].vaddr)

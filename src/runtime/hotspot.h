@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct elf_file;
 struct hotspot_memory;
+struct vma;
 
 /* Addresses in the process of the pointers to the two tables. */
 struct hotspot {
@@ -22,9 +22,14 @@ struct hotspot_code {
 	bool frame_pointers;	       /* compiled code keeps frame pointers too */
 };
 
-/* From an open libjvm.so that is mapped `bias` above its own addresses. -ENOENT: not of this
- * family. */
-int hotspot_find(const struct elf_file *f, uint64_t bias, struct hotspot *ret);
+/* Code of a libjvm.so, by its name. */
+bool hotspot_is_mapped(const struct vma *v);
+
+/*
+ * In the libjvm.so behind a mapping of the process. -ENOENT: not of this family; others: it could
+ * not be read this time.
+ */
+int hotspot_find(const char *proc, uint32_t pid, const struct vma *v, struct hotspot *ret);
 
 /* -EAGAIN: the machine has not set itself up yet; -EIO: its tables make no sense. */
 int hotspot_read(struct hotspot_memory *m, const struct hotspot *h, struct hotspot_code *ret);

@@ -1,17 +1,15 @@
 #include "runtime/jvm.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "runtime/hotspot.h"
 #include "runtime/hotspot_vm.h"
 #include "runtime/hsperf.h"
 #include "runtime/view.h"
-#include "sys/elf.h"
-#include "sys/mapfile.h"
 
 #define HEAP_BYTES_MAX (1ull << 46)
 #define CODE_BYTES_MAX (2048ull << 20) /* the machine's own limit */
@@ -323,26 +321,6 @@ int jvm_read(struct jvm *j, const struct process_view *v, struct inner_runtime *
 
 /* --- the reader */
 
-/* -ENOENT: another kind of machine. */
-static int find_tables(const struct process_view *v, const struct vma *m, struct hotspot *ret)
-{
-	auto_clean(elf_closep) struct elf_file *f = NULL;
-	auto_close int fd = -1;
-	struct stat st;
-	uint64_t vaddr;
-	int r;
-
-	fd = mapfile_open(v->proc, v->pid, m->start, m->end, &st);
-	if (fd < 0)
-		return fd;
-	r = elf_open_fd(fd, &f, NULL);
-	if (!r)
-		r = elf_offset_to_vaddr(f, m->file_offset, &vaddr);
-	if (!r)
-		r = hotspot_find(f, m->start - vaddr, ret);
-	return r;
-}
-
 static int jvm_open(const struct process_view *v, void **state, const char **why)
 {
 	struct hotspot tables;
@@ -351,10 +329,9 @@ static int jvm_open(const struct process_view *v, void **state, const char **why
 
 	for (size_t i = 0; r == -ENOENT && i < v->maps->count; i++) {
 		const struct vma *m = &v->maps->vma[i];
-		const char *slash = strrchr(m->path, '/');
 
-		if (m->executable && slash && fnmatch("libjvm.so*", slash + 1, 0) == 0)
-			r = find_tables(v, m, &tables);
+		if (hotspot_is_mapped(m))
+			r = hotspot_find(v->proc, v->pid, m, &tables);
 	}
 	if (r == -ENOENT)
 		return r;

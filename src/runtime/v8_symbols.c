@@ -67,19 +67,11 @@ static int read_file(const struct elf_file *f, uint64_t bias, struct v8_symbols 
 static int read_mapping(const struct process_view *v, const struct vma *vma, struct v8_symbols *ret)
 {
 	auto_clean(elf_closep) struct elf_file *f = NULL;
-	auto_close int fd = -1;
-	struct stat st;
-	uint64_t vaddr;
-	int r;
+	uint64_t bias;
+	int r = mapfile_open_elf(v->proc, v->pid, vma, &f, &bias);
 
-	fd = mapfile_open(v->proc, v->pid, vma->start, vma->end, &st);
-	if (fd < 0)
-		return 0;
-	r = elf_open_fd(fd, &f, NULL);
 	if (!r)
-		r = elf_offset_to_vaddr(f, vma->file_offset, &vaddr);
-	if (!r)
-		r = read_file(f, vma->start - vaddr, ret);
+		r = read_file(f, bias, ret);
 	return r == -ENOMEM ? r : 0;
 }
 

@@ -2,6 +2,7 @@
 #include "sys/mapfile.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,8 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "sys/elf.h"
+#include "sys/maps.h"
 
 struct folder {
 	char root[32], pid[48], maps[64], file[96], target[64];
@@ -75,11 +78,63 @@ static void a_pipe_is_refused_without_waiting_for_a_writer(void **state)
 	remove_folder(&f);
 }
 
+static void a_mapping_is_opened_as_elf(void **state)
+{
+	const struct vma v = { .start = 0x1000, .end = 0x3000, .file_offset = 0x40 };
+	auto_clean(elf_closep) struct elf_file *file = NULL;
+	uint64_t bias, vaddr;
+	struct folder f;
+
+	(void)state;
+	make_folder(&f);
+	assert_int_equal(symlink("/proc/self/exe", f.target), 0);
+	assert_int_equal(mapfile_open_elf(f.root, 7, &v, &file, &bias), 0);
+	assert_int_equal(elf_offset_to_vaddr(file, 0x40, &vaddr), 0);
+	assert_int_equal(vaddr + bias, 0x1000);
+	remove_folder(&f);
+}
+
+static void a_mapping_of_no_segment_has_no_bias(void **state)
+{
+	const struct vma v = { .start = 0x1000, .end = 0x3000, .file_offset = 1ull << 40 };
+	auto_clean(elf_closep) struct elf_file *file = NULL;
+	struct folder f;
+	uint64_t bias;
+
+	(void)state;
+	make_folder(&f);
+	assert_int_equal(symlink("/proc/self/exe", f.target), 0);
+	assert_int_equal(mapfile_open_elf(f.root, 7, &v, &file, &bias), -ENOENT);
+	assert_null(file);
+	assert_int_equal(mapfile_open_elf(f.root, 7, &v, &file, NULL), 0);
+	remove_folder(&f);
+}
+
+static void what_is_not_elf_or_not_there_is_told(void **state)
+{
+	struct vma v = { .start = 0x1000, .end = 0x3000 };
+	auto_close int made = -1;
+	struct elf_file *file = NULL;
+	struct folder f;
+
+	(void)state;
+	make_folder(&f);
+	assert_int_equal(mapfile_open_elf(f.root, 7, &v, &file, NULL), -ENOENT);
+	made = open(f.target, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(write(made, "x", 1), 1);
+	assert_int_equal(mapfile_open_elf(f.root, 7, &v, &file, NULL), -ENOEXEC);
+	assert_null(file);
+	remove_folder(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_regular_file_is_opened),
 		cmocka_unit_test(a_pipe_is_refused_without_waiting_for_a_writer),
+		cmocka_unit_test(a_mapping_is_opened_as_elf),
+		cmocka_unit_test(a_mapping_of_no_segment_has_no_bias),
+		cmocka_unit_test(what_is_not_elf_or_not_there_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
