@@ -26,4 +26,5 @@ int report_json_end(const struct end_info *info, json_t **ret);
 /* Parts that several records have. NULL overhead gives an object without figures. */
 json_t *report_json_overhead(const struct overhead_info *overhead);
 json_t *report_json_lost(const struct snap_counters *counters);
+json_t *report_json_counts(const uint64_t *v, size_t n); /* beyond INT64_MAX: that */
 json_t *report_json_stack(const struct snapshot *s, const struct snap_stack *stack);

@@ -172,18 +172,27 @@ static json_t *classes(const struct analysis *a)
 	return steal(o);
 }
 
+json_t *report_json_counts(const uint64_t *v, size_t n)
+{
+	json_auto_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		json_int_t count = v[i] > INT64_MAX ? INT64_MAX : (json_int_t)v[i];
+
+		if (json_array_append_new(list, json_integer(count)))
+			return NULL;
+	}
+	return steal(list);
+}
+
 /* Buckets by powers of two, up to the last that holds something. */
 static json_t *sizes(const uint64_t *v)
 {
-	json_auto_t *list = json_array();
 	size_t n = INNER_SIZES;
 
 	while (n && !v[n - 1])
 		n--;
-	for (size_t i = 0; i < n; i++)
-		if (json_array_append_new(list, json_integer((json_int_t)v[i])))
-			return NULL;
-	return steal(list);
+	return report_json_counts(v, n);
 }
 
 /* What a walk through the allocator found. */

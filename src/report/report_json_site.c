@@ -57,22 +57,6 @@ static int put_stack(json_t *o, const struct snapshot *s, const struct snap_stac
 	return r;
 }
 
-static json_t *age_counts(const uint64_t counts[static MT_AGE_BUCKETS])
-{
-	json_t *list = json_array();
-	size_t i;
-
-	for (i = 0; i < MT_AGE_BUCKETS && list; i++) {
-		json_int_t n = counts[i] > INT64_MAX ? INT64_MAX : (json_int_t)counts[i];
-
-		if (json_array_append_new(list, json_integer(n))) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return list;
-}
-
 static int put_ages(json_t *o, const struct snap_site *site, double elapsed_s)
 {
 	struct site_age age = rank_age(site, elapsed_s);
@@ -92,8 +76,9 @@ static int put_ages(json_t *o, const struct snap_site *site, double elapsed_s)
 	r |= json_put_u64_if_known(summary, "over_60s_bytes", age.over_60s_bytes);
 	if (!site->ages_known)
 		return r;
-	r |= json_put(o, "live_by_age", age_counts(site->live_by_age));
-	return r | json_put(o, "freed_by_age", age_counts(site->freed_by_age));
+	r |= json_put(o, "live_by_age", report_json_counts(site->live_by_age, MT_AGE_BUCKETS));
+	return r |
+	       json_put(o, "freed_by_age", report_json_counts(site->freed_by_age, MT_AGE_BUCKETS));
 }
 
 /* Where the owner's frame stands in the stack as report_json_stack() tells it. */
