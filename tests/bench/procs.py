@@ -141,32 +141,26 @@ def rss_bytes(*pids):
     return total
 
 
+def descriptors(*pids):
+    """What the kernel tells of each descriptor that the processes hold."""
+    for pid in pids:
+        try:
+            for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+                with open(f"/proc/{pid}/fdinfo/{fd}") as f:
+                    told = (line.split(":", 1) for line in f if ":" in line)
+                    yield {key: value.strip() for key, value in told}
+        except OSError:
+            pass
+
+
 def program_ns(*pids):
     """Time that the kernel spent in the BPF programs the processes hold, where it counts that
     (kernel.bpf_stats_enabled); each program once."""
-    programs = {}
-    for pid in pids:
-        try:
-            for fd in os.listdir(f"/proc/{pid}/fdinfo"):
-                with open(f"/proc/{pid}/fdinfo/{fd}") as f:
-                    told = dict(line.split(":", 1) for line in f if ":" in line)
-                if "run_time_ns" in told:
-                    programs[told["prog_id"]] = int(told["run_time_ns"])
-        except OSError:
-            pass
-    return sum(programs.values())
+    return sum({d["prog_id"]: int(d["run_time_ns"])
+                for d in descriptors(*pids) if "run_time_ns" in d}.values())
 
 
 def map_bytes(*pids):
-    """Kernel memory of the BPF maps that the processes hold."""
-    maps = {}
-    for pid in pids:
-        try:
-            for fd in os.listdir(f"/proc/{pid}/fdinfo"):
-                with open(f"/proc/{pid}/fdinfo/{fd}") as f:
-                    fields = dict(line.split(":", 1) for line in f if ":" in line)
-                if "map_id" in fields:
-                    maps[fields["map_id"].strip()] = int(fields["memlock"])
-        except OSError:
-            pass
-    return sum(maps.values())
+    """Kernel memory of the BPF maps that the processes hold; each map once."""
+    return sum({d["map_id"]: int(d["memlock"])
+                for d in descriptors(*pids) if "map_id" in d}.values())
