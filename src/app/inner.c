@@ -92,26 +92,6 @@ void inner_free(struct inner *in)
 	free(in);
 }
 
-/*
- * What an answer to open() means. True: the search is over, since this is the one, be it readable
- * or not. -EAGAIN leaves the door open for the next time.
- */
-static bool reader_opened(struct reader *r, const char *name, int answer, void *state,
-			  const char *why)
-{
-	if (answer == -ENOENT)
-		return false;
-	r->open = answer == 0;
-	r->state = answer == 0 ? state : NULL;
-	r->settled = answer != -EAGAIN;
-	r->name = name;
-	r->why = answer == 0	     ? NULL
-		 : why		     ? why
-		 : answer == -EAGAIN ? "it has not set itself up yet"
-				     : "it could not be looked at";
-	return true;
-}
-
 static void ask_later(const struct inner_cfg *cfg, struct reader *r, uint64_t now_ns)
 {
 	uint32_t late = r->tries > cfg->eager ? r->tries - cfg->eager : 0;
@@ -129,45 +109,65 @@ static bool is_to_be_opened(struct reader *r, bool changed, uint64_t now_ns)
 	return true;
 }
 
+typedef int open_fn(const struct process_view *v, void **state, const char **why);
+
+/*
+ * Asks one of the readers. True: the search is over, since this is the one, be it readable or not.
+ * -EAGAIN leaves the door open for the next time.
+ */
+static bool reader_ask(const struct inner_cfg *cfg, struct reader *r, const char *name,
+		       open_fn *open, const struct process_view *view, uint64_t now_ns)
+{
+	const char *why = NULL;
+	void *state = NULL;
+	int answer = open(view, &state, &why);
+
+	if (answer == -ENOENT)
+		return false;
+	r->open = answer == 0;
+	r->state = answer == 0 ? state : NULL;
+	r->settled = answer != -EAGAIN;
+	r->name = name;
+	r->why = answer == 0	     ? NULL
+		 : why		     ? why
+		 : answer == -EAGAIN ? "it has not set itself up yet"
+				     : "it could not be looked at";
+	ask_later(cfg, r, now_ns);
+	return true;
+}
+
 /*
  * Nobody is asked again until code changes, but for a few times: a runtime without symbols shows
  * by its heap, which it may make later.
  */
 static void open_runtime(struct inner *in, const struct process_view *view, uint64_t now_ns)
 {
-	in->heap.name = in->heap.why = NULL;
-	for (size_t i = 0; in->cfg.runtimes[i]; i++) {
-		const char *why = NULL;
-		void *state = NULL;
-		int r = in->cfg.runtimes[i]->open(view, &state, &why);
+	struct reader *r = &in->heap;
 
+	r->name = r->why = NULL;
+	for (size_t i = 0; in->cfg.runtimes[i]; i++) {
 		in->runtime_ops = in->cfg.runtimes[i];
-		if (reader_opened(&in->heap, in->runtime_ops->name, r, state, why)) {
-			ask_later(&in->cfg, &in->heap, now_ns);
+		if (reader_ask(&in->cfg, r, in->runtime_ops->name, in->runtime_ops->open, view,
+			       now_ns))
 			return;
-		}
 	}
-	if (in->heap.tries <= in->cfg.eager)
-		in->heap.tries = in->cfg.eager + 1; /* it need not be soon */
-	ask_later(&in->cfg, &in->heap, now_ns);
-	in->heap.settled = in->heap.tries > in->cfg.eager + in->cfg.retry_log2;
+	if (r->tries <= in->cfg.eager)
+		r->tries = in->cfg.eager + 1; /* it need not be soon */
+	ask_later(&in->cfg, r, now_ns);
+	r->settled = r->tries > in->cfg.eager + in->cfg.retry_log2;
 }
 
 static void open_walk(struct inner *in, const struct process_view *view, uint64_t now_ns)
 {
-	in->walk.name = in->walk.why = NULL;
-	for (size_t i = 0; in->cfg.walks[i]; i++) {
-		const char *why = NULL;
-		void *state = NULL;
-		int r = in->cfg.walks[i]->open(view, &state, &why);
+	struct reader *r = &in->walk;
 
+	r->name = r->why = NULL;
+	for (size_t i = 0; in->cfg.walks[i]; i++) {
 		in->walk_ops = in->cfg.walks[i];
-		if (reader_opened(&in->walk, in->walk_ops->name, r, state, why)) {
-			ask_later(&in->cfg, &in->walk, now_ns);
+		if (reader_ask(&in->cfg, r, in->walk_ops->name, in->walk_ops->open, view, now_ns))
 			return;
-		}
 	}
-	in->walk.settled = true;
+	r->settled = true;
 }
 
 /*
