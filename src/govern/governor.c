@@ -466,8 +466,3 @@ void governor_free(struct governor *g)
 {
 	free(g);
 }
-
-void governor_freep(struct governor **g)
-{
-	governor_free(*g);
-}

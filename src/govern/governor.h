@@ -98,7 +98,6 @@ struct governor; /* opaque */
 /* -EINVAL for a budget or gap out of range. */
 int governor_new(const struct governor_cfg *cfg, uint64_t now_ns, struct governor **ret);
 void governor_free(struct governor *g); /* NULL is fine */
-void governor_freep(struct governor **g);
 /* The plan stays valid until the next call. */
 const struct governor_plan *governor_look(struct governor *g, const struct governor_seen *seen);
 /* The plan as it was made last. */

@@ -59,11 +59,6 @@ void model_free(struct model *m)
 	free(m);
 }
 
-void model_freep(struct model **m)
-{
-	model_free(*m);
-}
-
 int model_add_process(struct model *m, uint32_t pid, uint32_t asid, uint64_t start_ticks,
 		      uint64_t now_ns, const char *comm)
 {

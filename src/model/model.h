@@ -43,7 +43,6 @@ struct model_cfg {
 
 int model_new(const struct model_cfg *cfg, struct model **ret);
 void model_free(struct model *m);
-void model_freep(struct model **m);
 
 /*
  * Enters a process. The same one again updates start_ticks and comm ("": left alone); another one

@@ -120,11 +120,6 @@ int threads_keep(struct threads *t, const uint32_t *tid, size_t n, uint64_t now_
 	return 0;
 }
 
-void threads_clear(struct threads *t)
-{
-	t->n = 0;
-}
-
 void threads_add_ages(const struct threads *t, uint64_t now_ns)
 {
 	for (size_t i = 0; i < t->n; i++)

@@ -22,6 +22,4 @@ void threads_remove(struct threads *t, uint32_t tid, uint64_t now_ns); /* unknow
 
 /* The threads there were at now_ns, in any order: what is older and not among them has ended. */
 int threads_keep(struct threads *t, const uint32_t *tid, size_t n, uint64_t now_ns);
-/* Forgets all without counting them: their sites go away. */
-void threads_clear(struct threads *t);
 void threads_add_ages(const struct threads *t, uint64_t now_ns);

@@ -69,12 +69,6 @@ void fetcher_free(struct fetcher *f)
 	free(f);
 }
 
-void fetcher_freep(struct fetcher **f)
-{
-	fetcher_free(*f);
-	*f = NULL;
-}
-
 /* The file's descriptor, or why there is none. */
 static int fetch(const char *build_id)
 {

@@ -25,7 +25,6 @@ struct fetcher_stats {
 /* -ENOMEM. */
 int fetcher_new(const struct fetcher_cfg *cfg, struct fetcher **ret);
 void fetcher_free(struct fetcher *f);
-void fetcher_freep(struct fetcher **f);
 
 /*
  * The debug file of a build id (lower-case hex), opened; the caller closes it and checks what it

@@ -79,12 +79,6 @@ void line_worker_free(struct line_worker *w)
 	free(w);
 }
 
-void line_worker_freep(struct line_worker **w)
-{
-	line_worker_free(*w);
-	*w = NULL;
-}
-
 static int start_child(struct line_worker *w)
 {
 	const int parent = (int)getpid();

@@ -38,7 +38,6 @@ struct line_answer {
 /* -ENOMEM. No child is started before the first question. */
 int line_worker_new(const struct line_worker_cfg *cfg, struct line_worker **ret);
 void line_worker_free(struct line_worker *w);
-void line_worker_freep(struct line_worker **w);
 
 /* The file with the lines: fd has them, shared_fd what it shares with others, or -1. Borrowed. */
 struct line_file {

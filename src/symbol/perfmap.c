@@ -52,12 +52,6 @@ void perfmap_free(struct perfmap *m)
 	free(m);
 }
 
-void perfmap_freep(struct perfmap **m)
-{
-	perfmap_free(*m);
-	*m = NULL;
-}
-
 void perfmap_clear(struct perfmap *m)
 {
 	free(m->piece);

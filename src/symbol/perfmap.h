@@ -25,7 +25,6 @@ struct perfmap_stats {
 /* limit: pieces of code known at a time; 24 bytes each. -ENOMEM. */
 int perfmap_new(size_t limit, struct perfmap **ret);
 void perfmap_free(struct perfmap *m);
-void perfmap_freep(struct perfmap **m);
 
 /* Forgets the text, not the counts: the file was written anew. */
 void perfmap_clear(struct perfmap *m);

@@ -91,12 +91,6 @@ void symfiles_free(struct symfiles *s)
 	free(s);
 }
 
-void symfiles_freep(struct symfiles **s)
-{
-	symfiles_free(*s);
-	*s = NULL;
-}
-
 static int make_key(const struct symbol_file *file, char **ret)
 {
 	const char *name = file->name && file->name[0] ? file->name : file->path;

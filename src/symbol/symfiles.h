@@ -46,7 +46,6 @@ struct symfile {
 
 int symfiles_new(const struct symbolizer_cfg *cfg, struct symfiles **ret);
 void symfiles_free(struct symfiles *s);
-void symfiles_freep(struct symfiles **s);
 
 /* See symbolizer_add_file(). */
 int symfiles_add(struct symfiles *s, const struct symbol_file *file, uint32_t *ret);
