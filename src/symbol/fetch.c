@@ -32,7 +32,7 @@ struct fetcher {
 	uint64_t begun_ns;
 	char ready[BUILD_ID_BYTES]; /* fetched, not yet taken */
 	int ready_fd;		    /* owned; -1 */
-	struct fetcher_stats stats;
+	bool unavailable;
 };
 
 int fetcher_new(const struct fetcher_cfg *cfg, struct fetcher **ret)
@@ -148,7 +148,6 @@ static int start_child(struct fetcher *f, const char *build_id)
 	f->child = pid;
 	f->socket = pair[0];
 	f->begun_ns = f->cfg.now_ns();
-	f->stats.asked++;
 	memcpy(f->current, build_id, strlen(build_id) + 1);
 	return 0;
 }
@@ -213,10 +212,8 @@ static int collect(struct fetcher *f)
 		close_fd(&f->ready_fd); /* nobody wants that one any more */
 		f->ready_fd = r;
 		memcpy(f->ready, f->current, sizeof(f->ready));
-		f->stats.found++;
 	} else {
-		f->stats.failed += r == -ECHILD;
-		f->stats.unavailable += r == -ENOSYS;
+		f->unavailable |= r == -ENOSYS;
 		note_missing(f);
 	}
 	end_child(f);
@@ -233,7 +230,7 @@ int fetcher_get(struct fetcher *f, const char *build_id, int *ret_fd)
 		*ret_fd = steal_fd(&f->ready_fd);
 		return 0;
 	}
-	if (is_missing(f, build_id) || f->stats.unavailable)
+	if (is_missing(f, build_id) || f->unavailable)
 		return -ENOENT;
 	start_child(f, build_id);
 	return -EAGAIN;
@@ -244,7 +241,7 @@ bool fetcher_is_busy(const struct fetcher *f)
 	return f->current[0];
 }
 
-void fetcher_get_stats(const struct fetcher *f, struct fetcher_stats *ret)
+bool fetcher_is_unavailable(const struct fetcher *f)
 {
-	*ret = f->stats;
+	return f->unavailable;
 }

@@ -16,12 +16,6 @@ struct fetcher_cfg {
 	uint64_t patience_ns;	  /* for one file; then its child is killed */
 };
 
-struct fetcher_stats {
-	uint64_t asked, found;
-	uint64_t failed;      /* took too long, or the child died */
-	uint64_t unavailable; /* libdebuginfod.so.1 is not installed */
-};
-
 /* -ENOMEM. */
 int fetcher_new(const struct fetcher_cfg *cfg, struct fetcher **ret);
 void fetcher_free(struct fetcher *f);
@@ -33,6 +27,5 @@ void fetcher_free(struct fetcher *f);
  */
 int fetcher_get(struct fetcher *f, const char *build_id, int *ret_fd);
 
-bool fetcher_is_busy(const struct fetcher *f); /* a file is being fetched */
-
-void fetcher_get_stats(const struct fetcher *f, struct fetcher_stats *ret);
+bool fetcher_is_busy(const struct fetcher *f);	      /* a file is being fetched */
+bool fetcher_is_unavailable(const struct fetcher *f); /* libdebuginfod.so.1 is not installed */

@@ -36,7 +36,7 @@ struct lines {
 	uint64_t seed;
 	uint32_t refused[REFUSED_MAX];
 	size_t refused_count;
-	uint64_t files_refused, answered, names_refused;
+	uint64_t files_refused, names_refused;
 	struct line_answer answer; /* the one being taken in */
 };
 
@@ -233,7 +233,6 @@ static void take_in(struct lines *l, const struct line_answer *from)
 		refuse(l, from->file);
 	if (!a || !a->used || !a->open)
 		return; /* forgotten meanwhile */
-	l->answered += from->error == 0;
 	a->open = false;
 	if (from->count)
 		a->frames = calloc(from->count, sizeof(*a->frames));
@@ -284,10 +283,8 @@ void lines_get_stats(const struct lines *l, struct symbolizer_stats *ret)
 	struct line_worker_stats worker;
 
 	line_worker_get_stats(l->worker, &worker);
-	ret->lines_answered = l->answered;
 	ret->lines_refused = l->files_refused;
 	ret->names_refused += l->names_refused;
-	ret->lines_pending = line_worker_open_questions(l->worker);
 	ret->child_cpu_ns = worker.cpu_ns;
 	ret->child_pid = line_worker_pid(l->worker);
 }

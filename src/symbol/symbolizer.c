@@ -156,8 +156,8 @@ static int find_name(struct symbolizer *s, const struct symfile *f, uint64_t vad
 	return r;
 }
 
-/* The file, in memory. -EAGAIN when loading it has to wait, or may_load is false. */
-static int get_loaded(struct symbolizer *s, uint32_t number, bool may_load, struct symfile **ret)
+/* The file, in memory. -EAGAIN when loading it has to wait. */
+static int get_loaded(struct symbolizer *s, uint32_t number, struct symfile **ret)
 {
 	struct symfile *f = symfiles_find(s->files, number);
 	int r;
@@ -166,7 +166,7 @@ static int get_loaded(struct symbolizer *s, uint32_t number, bool may_load, stru
 		return -ESTALE;
 	if (f->error)
 		return f->error;
-	if (s->spent_ns >= s->budget_ns || (!f->table && !may_load)) {
+	if (s->spent_ns >= s->budget_ns) {
 		if (!f->table)
 			symfiles_await(s->files, f);
 		return -EAGAIN;
@@ -195,15 +195,17 @@ static bool is_known(struct symbolizer *s, uint32_t file, uint64_t vaddr, const 
 	return true;
 }
 
-static int resolve(struct symbolizer *s, uint32_t file, uint64_t vaddr, bool may_load,
-		   const char **ret)
+int symbolizer_resolve(struct symbolizer *s, uint32_t file, uint64_t vaddr, const char **ret)
 {
-	const uint64_t began_ns = s->cfg.now_ns();
 	const char *name = NULL;
 	struct symfile *f;
+	uint64_t began_ns;
 	int r;
 
-	r = get_loaded(s, file, may_load, &f);
+	if (is_known(s, file, vaddr, ret))
+		return 0;
+	began_ns = s->cfg.now_ns();
+	r = get_loaded(s, file, &f);
 	if (r == 0)
 		r = find_name(s, f, vaddr, &name);
 	if (r == 0)
@@ -213,13 +215,6 @@ static int resolve(struct symbolizer *s, uint32_t file, uint64_t vaddr, bool may
 		return r;
 	*ret = name;
 	return 0;
-}
-
-int symbolizer_resolve(struct symbolizer *s, uint32_t file, uint64_t vaddr, const char **ret)
-{
-	if (is_known(s, file, vaddr, ret))
-		return 0;
-	return resolve(s, file, vaddr, true, ret);
 }
 
 /* As lines_find(), of a file that may have to be loaded again. */
@@ -232,7 +227,7 @@ static int find_lines(struct symbolizer *s, uint32_t number, uint64_t vaddr,
 
 	if (!s->lines || !f || f->lineless)
 		return -ENOENT;
-	r = get_loaded(s, number, true, &f);
+	r = get_loaded(s, number, &f);
 	if (r < 0 || !f->dwarf)
 		return r < 0 ? r : -ENOENT;
 	file.fd = elf_fd(f->dwarf);
@@ -288,46 +283,6 @@ bool symbolizer_wait(struct symbolizer *s, uint64_t wait_ns)
 		return true;
 	poll(NULL, 0, FETCH_WAIT_MS);
 	return false;
-}
-
-int symbolizer_find_vaddr(struct symbolizer *s, uint32_t file, uint64_t offset, uint64_t *ret)
-{
-	const uint64_t began_ns = s->cfg.now_ns();
-	struct symfile *f;
-	int r;
-
-	r = get_loaded(s, file, true, &f);
-	s->spent_ns += s->cfg.now_ns() - began_ns;
-	return r < 0 ? r : elf_offset_to_vaddr(f->elf, offset, ret);
-}
-
-static void answer(struct symbolizer *s, struct symbol_query *q, bool may_load)
-{
-	if (is_known(s, q->file, q->vaddr, &q->name))
-		q->result = 0;
-	else
-		q->result = resolve(s, q->file, q->vaddr, may_load, &q->name);
-}
-
-size_t symbolizer_resolve_batch(struct symbolizer *s, struct symbol_query *queries, size_t count)
-{
-	size_t again = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		queries[i].name = NULL;
-		answer(s, &queries[i], false);
-	}
-	/* What the first one loads serves all of the same file, before another can displace it. */
-	for (size_t i = 0; i < count && s->spent_ns < s->budget_ns; i++) {
-		if (queries[i].result != -EAGAIN)
-			continue;
-		for (size_t j = i; j < count; j++)
-			if (queries[j].result == -EAGAIN && queries[j].file == queries[i].file)
-				answer(s, &queries[j], true);
-	}
-	for (size_t i = 0; i < count; i++)
-		again += queries[i].result == -EAGAIN;
-	return again;
 }
 
 void symbolizer_get_stats(const struct symbolizer *s, struct symbolizer_stats *ret)

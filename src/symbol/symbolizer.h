@@ -40,14 +40,11 @@ struct symbolizer_stats {
 	uint64_t debug_files;	   /* separate debug files and packed tables that were opened */
 	uint64_t debug_refused;	   /* those that were broken or too large */
 	uint64_t debug_mismatched; /* those that belong to another build */
-	uint64_t fetched, fetch_failed; /* debug files from servers; time-outs and crashes */
-	bool fetch_unavailable;		/* libdebuginfod.so.1 is not installed */
-	uint64_t lines_answered;	/* addresses whose lines were found */
-	uint64_t lines_refused; /* files whose DWARF is broken, too large or took too long */
-	size_t lines_pending;	/* addresses that a child process is busy with */
-	uint64_t child_cpu_ns;	/* of that process and its predecessors */
-	int child_pid;		/* of that process; 0: none */
-	size_t files_pending;	/* asked for, still to be loaded */
+	bool fetch_unavailable;	   /* libdebuginfod.so.1 is not installed */
+	uint64_t lines_refused;	   /* files whose DWARF is broken, too large or took too long */
+	uint64_t child_cpu_ns;	   /* of the process that finds lines, and its predecessors */
+	int child_pid;		   /* of that process; 0: none */
+	size_t files_pending;	   /* asked for, still to be loaded */
 	size_t tables, table_bytes, name_bytes; /* now */
 };
 
@@ -113,21 +110,5 @@ int symbolizer_explain(struct symbolizer *s, uint32_t file, uint64_t vaddr,
  * moment, then ask again. True when nothing is to come.
  */
 bool symbolizer_wait(struct symbolizer *s, uint64_t wait_ns);
-
-/* The ELF address of a file offset in code. -ENOENT when there is none; else as above. */
-int symbolizer_find_vaddr(struct symbolizer *s, uint32_t file, uint64_t offset, uint64_t *ret);
-
-struct symbol_query {
-	uint32_t file;
-	uint64_t vaddr;
-	int result;	  /* out: as symbolizer_resolve() returns */
-	const char *name; /* out: valid when result is 0; NULL when no symbol covers vaddr */
-};
-
-/*
- * Answers many at once, file by file, what needs no loading first. Returns how many have to be
- * asked again in the next tick (-EAGAIN).
- */
-size_t symbolizer_resolve_batch(struct symbolizer *s, struct symbol_query *queries, size_t count);
 
 void symbolizer_get_stats(const struct symbolizer *s, struct symbolizer_stats *ret);

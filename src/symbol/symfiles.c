@@ -466,14 +466,8 @@ void symfiles_get_stats(const struct symfiles *s, struct symbolizer_stats *ret)
 	ret->tables = own->tables;
 	ret->table_bytes = own->table_bytes;
 	ret->debug_files = own->debug_files;
-	if (s->fetcher) {
-		struct fetcher_stats fetch;
-
-		fetcher_get_stats(s->fetcher, &fetch);
-		ret->fetched = fetch.found;
-		ret->fetch_failed = fetch.failed;
-		ret->fetch_unavailable = fetch.unavailable > 0;
-	}
+	if (s->fetcher)
+		ret->fetch_unavailable = fetcher_is_unavailable(s->fetcher);
 	ret->debug_refused = own->debug_refused;
 	ret->debug_mismatched = own->debug_mismatched;
 }

@@ -290,51 +290,25 @@ static void a_spent_budget_leaves_the_rest_for_the_next_tick(void **state)
 	static const struct made_symbol symbols[] = { { "f", AT(0), 16 } };
 	struct made_elf m = { symbols, 1 };
 	struct symbolizer *s = new_symbolizer(&cfg);
-	struct symbol_query q[3] = {};
+	const char *name;
+	uint32_t file[3];
 	int fd[3];
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++)
-		q[i] = (struct symbol_query){ .file = add_made(s, &m, &fd[i]), .vaddr = AT(0) };
-	symbolizer_start_tick(s, 4500000); /* three readings in the first pass, then two */
-	assert_int_equal(symbolizer_resolve_batch(s, q, 3), 1);
-	assert_int_equal(q[0].result, 0);
-	assert_string_equal(q[0].name, "f");
-	assert_int_equal(q[2].result, -EAGAIN);
-	assert_null(q[2].name);
+		file[i] = add_made(s, &m, &fd[i]);
+	symbolizer_start_tick(s, 1500000); /* two readings */
+	assert_int_equal(symbolizer_resolve(s, file[0], AT(0), &name), 0);
+	assert_string_equal(name, "f");
+	assert_int_equal(symbolizer_resolve(s, file[1], AT(0), &name), 0);
+	assert_int_equal(symbolizer_resolve(s, file[2], AT(0), &name), -EAGAIN);
 	assert_int_equal(stats_of(s).files_pending, 1);
-	symbolizer_start_tick(s, 4500000);
-	assert_int_equal(symbolizer_resolve_batch(s, q, 3), 0);
-	assert_string_equal(q[2].name, "f");
+	symbolizer_start_tick(s, 1500000);
+	assert_int_equal(symbolizer_resolve(s, file[2], AT(0), &name), 0);
+	assert_string_equal(name, "f");
 	symbolizer_free(s);
 	for (size_t i = 0; i < 3; i++)
 		close(fd[i]);
-}
-
-static void a_batch_builds_each_table_once(void **state)
-{
-	struct symbolizer_cfg cfg = standing_cfg();
-	static const struct made_symbol symbols[] = { { "f", AT(0), 16 }, { "g", AT(16), 16 } };
-	struct made_elf m = { symbols, 2 };
-	struct symbol_query q[8] = {};
-	struct symbolizer *s;
-	uint32_t file[2];
-	int fd[2];
-
-	(void)state;
-	cfg.open_max = 1;
-	s = new_symbolizer(&cfg);
-	file[0] = add_made(s, &m, &fd[0]);
-	file[1] = add_made(s, &m, &fd[1]);
-	for (size_t i = 0; i < 8; i++)
-		q[i] = (struct symbol_query){ .file = file[i % 2], .vaddr = AT(i * 4) };
-	assert_int_equal(symbolizer_resolve_batch(s, q, 8), 0);
-	for (size_t i = 0; i < 8; i++)
-		assert_string_equal(q[i].name, i < 4 ? "f" : "g");
-	assert_int_equal(stats_of(s).tables_built, 2);
-	symbolizer_free(s);
-	close(fd[0]);
-	close(fd[1]);
 }
 
 static void the_least_recently_used_table_gives_way(void **state)
@@ -431,23 +405,6 @@ static void names_beyond_the_limit_are_refused_and_counted(void **state)
 	close(fd);
 }
 
-static void a_file_offset_becomes_an_address(void **state)
-{
-	struct made_elf m = {};
-	struct symbolizer *s = new_default();
-	uint64_t vaddr = 1;
-	uint32_t file;
-	int fd;
-
-	(void)state;
-	file = add_made(s, &m, &fd);
-	assert_int_equal(symbolizer_find_vaddr(s, file, MADE_CODE_OFFSET + 5, &vaddr), 0);
-	assert_int_equal(vaddr, AT(5));
-	assert_int_equal(symbolizer_find_vaddr(s, file, 1u << 30, &vaddr), -ENOENT);
-	symbolizer_free(s);
-	close(fd);
-}
-
 static void a_configuration_with_a_zero_is_refused(void **state)
 {
 	struct symbolizer_cfg cfg = standing_cfg();
@@ -475,12 +432,10 @@ int main(void)
 		cmocka_unit_test(what_is_no_program_is_refused_without_blocking),
 		cmocka_unit_test(without_budget_only_known_answers_are_given),
 		cmocka_unit_test(a_spent_budget_leaves_the_rest_for_the_next_tick),
-		cmocka_unit_test(a_batch_builds_each_table_once),
 		cmocka_unit_test(the_least_recently_used_table_gives_way),
 		cmocka_unit_test(tables_stay_within_their_bytes),
 		cmocka_unit_test(the_number_of_a_slot_given_away_is_stale),
 		cmocka_unit_test(names_beyond_the_limit_are_refused_and_counted),
-		cmocka_unit_test(a_file_offset_becomes_an_address),
 		cmocka_unit_test(a_configuration_with_a_zero_is_refused),
 	};
 
