@@ -32,50 +32,27 @@ static const char *text_in(const uint8_t *text, const uint8_t *end)
 	return memchr(text, 0, end - text) ? (const char *)text : NULL;
 }
 
-/* True when name is "prefix" DIGITS "suffix", or with `space`: "prefix" DIGITS ".space." DIGITS
- * "suffix". */
-static bool is_of_generation(const char *name, bool space, const char *suffix)
+static void take_number(struct hsperf *h, const char *name, int64_t value)
 {
 	int generation = 0, number = 0, end = 0;
 
-	if (space)
-		sscanf(name, "sun.gc.generation.%3d.space.%3d.%n", &generation, &number, &end);
-	else
-		sscanf(name, "sun.gc.generation.%3d.%n", &generation, &end);
-	return end && strcmp(name + end, suffix) == 0;
-}
-
-static void add(uint64_t *sum, int64_t value)
-{
-	if (value < 0)
+	sscanf(name, "sun.gc.generation.%3d.space.%3d.%n", &generation, &number, &end);
+	if (!end || strcmp(name + end, "used") != 0 || value < 0)
 		return;
-	if (*sum == FACT_UNKNOWN)
-		*sum = 0;
-	*sum += (uint64_t)value;
-}
-
-static void take_number(struct hsperf *h, const char *name, int64_t value)
-{
-	if (is_of_generation(name, false, "capacity"))
-		add(&h->capacity_bytes, value);
-	else if (is_of_generation(name, true, "used"))
-		add(&h->used_bytes, value);
-	else if (strcmp(name, "sun.gc.metaspace.capacity") == 0)
-		add(&h->metaspace_bytes, value);
+	if (h->used_bytes == FACT_UNKNOWN)
+		h->used_bytes = 0;
+	h->used_bytes += (uint64_t)value;
 }
 
 static void take_text(struct hsperf *h, const char *name, const uint8_t *text, size_t len)
 {
-	char *into = strcmp(name, "sun.gc.policy.name") == 0	       ? h->policy
-		     : strcmp(name, "java.property.java.version") == 0 ? h->version
-								       : NULL;
 	size_t n = 0;
 
-	if (!into)
+	if (strcmp(name, "java.property.java.version") != 0)
 		return;
-	for (; n < len && n < sizeof(h->policy) - 1 && text[n] > ' ' && text[n] < 0x7f; n++)
-		into[n] = (char)text[n];
-	into[n] = 0;
+	for (; n < len && n < sizeof(h->version) - 1 && text[n] > ' ' && text[n] < 0x7f; n++)
+		h->version[n] = (char)text[n];
+	h->version[n] = 0;
 }
 
 /* One entry of e.length bytes at `at`, all of them there. False when it makes no sense. */
@@ -107,7 +84,7 @@ static bool take_entry(struct hsperf *h, const uint8_t *at, const struct entry *
 
 int hsperf_parse(const uint8_t *bytes, size_t len, struct hsperf *ret)
 {
-	struct hsperf h = { FACT_UNKNOWN, FACT_UNKNOWN, FACT_UNKNOWN };
+	struct hsperf h = { .used_bytes = FACT_UNKNOWN };
 	struct prologue p;
 	struct entry e;
 	size_t at;

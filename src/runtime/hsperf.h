@@ -12,10 +12,7 @@
 #define HSPERF_ENTRIES_MAX 4096	    /* OpenJDK 17 has 130 to 220 */
 
 struct hsperf {
-	/* Sums over generations and spaces; FACT_UNKNOWN where there is none. */
-	uint64_t capacity_bytes, used_bytes;
-	uint64_t metaspace_bytes;  /* committed, with the space for classes; FACT_UNKNOWN */
-	char policy[32];	   /* "GarbageFirst"; "" when not told */
+	uint64_t used_bytes;	   /* of all generations' spaces; FACT_UNKNOWN when not told */
 	char version[32];	   /* of the virtual machine; "" when not told */
 	uint32_t entries, refused; /* read; that made no sense (the rest is not read then) */
 };
