@@ -156,7 +156,6 @@ enum mt_point {
  * r8-r15), 16 and more the word on the stack at sp + 8 * (place - 16).
  */
 #define MT_PLACE_STACK 16
-#define MT_PLACE_STACK_MAX 239
 
 /*
  * USDT: how the arguments of a probe are read where it is. Slot of the specs: cookie bits 0-15 of a

@@ -349,7 +349,6 @@ static const char *take_points(const struct exit_work *w, struct probe_exit *ret
 		take_point(w, &p->site[i], &use, &ret->point[ret->count++]);
 		inside |= use.point != MT_POINT_CALL;
 	}
-	ret->traps = p->cost;
 	if (!inside)
 		return "no point inside sees a call";
 	return exit_check(&w->flow, w->results, &w->size, ret) ? NULL : "the proof failed";

@@ -35,7 +35,6 @@ struct probe_exit {
 	struct probe_exit_point point[PROBE_EXIT_POINTS]; /* by offset */
 	size_t count;					  /* 0: entry and return are what is left */
 	const char *why;				  /* static text */
-	uint32_t traps; /* guess at the traps of a call, in 1/1000 */
 };
 
 struct probe_exit_query {

@@ -245,8 +245,6 @@ static int table_make(struct unwind *u, int fd, struct known *k)
 		u->stats.failed++;
 	if (!r && t->count)
 		r = table_store(u, t, k);
-	else
-		u->stats.untabled++;
 	if (r == -ENOSPC && !u->stats.refused++)
 		log_debug("unwind tables: no more room, stacks will end at further files");
 	if (k->count)

@@ -23,9 +23,8 @@ struct unwind_cfg {
 };
 
 struct unwind_stats {
-	uint64_t files;	   /* that have a table */
-	uint64_t untabled; /* that have none: not ELF, no call frame information */
-	uint64_t bytes;	   /* of all tables */
+	uint64_t files; /* that have a table */
+	uint64_t bytes; /* of all tables */
 	uint64_t build_ns;
 	uint64_t refused; /* files whose table did not fit into UNWIND_BYTES_MAX */
 	uint64_t failed;  /* files that could not be read */

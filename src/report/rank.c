@@ -14,7 +14,6 @@
 
 #define WINDOW_S 60.0	   /* growth now: a peak of two minutes ago is over */
 #define WINDOW_POINTS 8	   /* but never fewer points than this */
-#define SLOPE_POINTS 512   /* newest points looked at */
 #define LOOK_AHEAD_S 600.0 /* growth counts as what it will hold by then */
 
 /* First point of the window that growth is read from; s has points. */

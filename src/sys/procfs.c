@@ -315,11 +315,10 @@ static int read_ns(const char *root, uint32_t pid, const char *kind, uint64_t *r
 
 int procfs_read_ns(const char *root, uint32_t pid, struct procfs_ns *ret)
 {
-	struct procfs_ns ns = { FACT_UNKNOWN, FACT_UNKNOWN, FACT_UNKNOWN };
+	struct procfs_ns ns = { FACT_UNKNOWN, FACT_UNKNOWN };
 
 	if (read_ns(root, pid, "user", &ns.user) == -ESRCH ||
-	    read_ns(root, pid, "pid", &ns.pid) == -ESRCH ||
-	    read_ns(root, pid, "mnt", &ns.mnt) == -ESRCH)
+	    read_ns(root, pid, "pid", &ns.pid) == -ESRCH)
 		return -ESRCH;
 	*ret = ns;
 	return 0;

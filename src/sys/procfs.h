@@ -12,7 +12,6 @@
 #include "decode/fact.h"
 
 #define PROCFS_CMDLINE_BYTES 4096
-#define PROCFS_THREADS_MAX 65536
 #define PROCFS_NS_LEVELS 33 /* the kernel nests PID namespaces 32 deep below the first */
 
 /* A process, told from a later one with the same number. */
@@ -46,7 +45,7 @@ struct procfs_status {
 
 /* Inode numbers of the namespaces; FACT_UNKNOWN where they cannot be read. */
 struct procfs_ns {
-	uint64_t user, pid, mnt;
+	uint64_t user, pid;
 };
 
 /* Command line with a NUL between arguments, none after the last; may hold secrets. */
