@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/search.h"
 
 /* One reader of either kind. */
 struct reader {
@@ -246,16 +247,8 @@ static bool walk_is_due(const struct inner *in, uint64_t held, uint64_t now_ns)
 static int add_free(struct inner_ranges *all, size_t count, const struct inner_range *add)
 {
 	uint64_t at = add->start;
-	size_t lo = 0, hi = count;
+	size_t lo = search_first(count, i, all->range[i].end <= at);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (all->range[mid].end <= at)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	for (; lo < count && all->range[lo].start < add->end; lo++) {
 		if (inner_ranges_add(all, at, all->range[lo].start, add->use))
 			return -ENOMEM;

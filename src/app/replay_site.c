@@ -6,6 +6,7 @@
 
 #include "analyse/attrib.h"
 #include "app/replay_impl.h"
+#include "base/search.h"
 #include "base/vec.h"
 #include "report/names.h"
 
@@ -58,17 +59,7 @@ static enum frame_kind frame_kind_of(const char *text)
 
 static size_t find_place(const struct replay *p, uint64_t id)
 {
-	size_t low = 0, high = p->site_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (p->sites[middle]->id < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return search_first(p->site_count, i, p->sites[i]->id < id);
 }
 
 /* When a site that is told for the first time cannot be older than the report before: that one had

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "collect/points.h"
 #include "collect/probe_x86.h"
 
@@ -31,15 +32,8 @@ void module_code_freep(struct module_code **m)
 /* The function that holds vaddr; false when none does, or more than one. */
 static bool find_function(const struct module_code *m, uint64_t vaddr, struct cfi_range *ret)
 {
-	size_t low = 0, high = m->functions, mid;
+	size_t low = search_first(m->functions, i, m->function[i].start <= vaddr);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (m->function[mid].start <= vaddr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	if (!low || vaddr >= m->function[low - 1].end ||
 	    (low < m->functions && m->function[low].start < m->function[low - 1].end))
 		return false;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "collect/probe_flow_impl.h"
 #include "collect/probe_x86.h"
 
@@ -35,18 +36,9 @@ int64_t flow_depth(const struct flow_state *s)
 
 uint32_t flow_at(const struct flow *f, uint64_t vaddr)
 {
-	size_t low = 0, high = f->count, mid;
+	size_t at = search_first(f->count, i, f->node[i].insn.vaddr < vaddr);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (f->node[mid].insn.vaddr == vaddr)
-			return (uint32_t)mid;
-		if (f->node[mid].insn.vaddr < vaddr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return FLOW_NONE;
+	return at < f->count && f->node[at].insn.vaddr == vaddr ? (uint32_t)at : FLOW_NONE;
 }
 
 /* Everything is decoded, also what is never reached: jumps from there are jumps, too. */

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "collect/target_impl.h"
 
 static void scan_done(struct scan *s)
@@ -72,15 +73,8 @@ static void merge_candidate(struct candidate *c, const struct candidate *more)
 
 static void put_candidate(struct scan *s, const struct candidate *c)
 {
-	size_t low = 0, high = s->count, mid;
+	size_t low = search_first(s->count, i, s->list[i].vaddr < c->vaddr);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (s->list[mid].vaddr < c->vaddr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	if (low < s->count && s->list[low].vaddr == c->vaddr) {
 		merge_candidate(&s->list[low], c);
 		return;

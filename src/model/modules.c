@@ -5,6 +5,7 @@
 #include "model/modules.h"
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "base/vec.h"
 
 #define DELETED_SUFFIX " (deleted)"
@@ -161,17 +162,7 @@ int modules_set_vmas(struct modules *t, const struct vma *vma, size_t n, uint64_
 /* Index of the first line that ends after addr. */
 static size_t line_after(const struct modules *t, uint64_t addr)
 {
-	size_t lo = 0, hi = t->lines;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (t->line[mid].end <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return search_first(t->lines, i, t->line[i].end <= addr);
 }
 
 bool modules_touch(struct modules *t, uint64_t start, uint64_t end, uint64_t now_ns)

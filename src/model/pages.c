@@ -5,6 +5,7 @@
 #include "model/pages.h"
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "model/sat.h"
 #include "base/vec.h"
 
@@ -211,16 +212,8 @@ int pages_asked(struct pages *t, struct residency **ret, size_t *ret_n)
 static const struct snap_range *range_of(const struct ranges *ranges, uint64_t addr)
 {
 	const struct snap_range *r = ranges_all(ranges);
-	size_t lo = 0, hi = ranges_count(ranges);
+	size_t lo = search_first(ranges_count(ranges), i, r[i].end <= addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (r[mid].end <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	return lo < ranges_count(ranges) && r[lo].start <= addr ? &r[lo] : NULL;
 }
 

@@ -6,6 +6,7 @@
 #include "model/pieces.h"
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "base/vec.h"
 
 #define CHUNK_PIECES 128
@@ -52,35 +53,22 @@ size_t pieces_count(const struct pieces *p)
 	return p->count;
 }
 
+static const struct piece *last_of(const struct chunk *c)
+{
+	return &c->piece[c->n - 1];
+}
+
 /* The first piece that ends after addr. */
 static struct place pieces_locate(const struct pieces *p, uint64_t addr)
 {
-	size_t lo = 0, hi = p->chunks;
-	struct place at;
+	struct place at = { .slot = 0 };
+	const struct chunk *c;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		const struct chunk *c = p->chunk[mid];
-
-		if (c->piece[c->n - 1].end <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	at.chunk = lo;
-	at.slot = 0;
-	if (lo == p->chunks)
+	at.chunk = search_first(p->chunks, i, last_of(p->chunk[i])->end <= addr);
+	if (at.chunk == p->chunks)
 		return at;
-	hi = p->chunk[lo]->n;
-	for (lo = 0; lo < hi;) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (p->chunk[at.chunk]->piece[mid].end <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	at.slot = lo;
+	c = p->chunk[at.chunk];
+	at.slot = search_first(c->n, i, c->piece[i].end <= addr);
 	return at;
 }
 

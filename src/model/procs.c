@@ -2,6 +2,7 @@
 #include "model/procs.h"
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "base/vec.h"
 
 static void space_done(struct space *s)
@@ -62,17 +63,7 @@ static void proc_freep(struct proc **p)
 /* Index of the first process whose id is not below. */
 static size_t procs_lower(const struct model *m, uint32_t pid)
 {
-	size_t lo = 0, hi = m->procs;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (m->proc[mid]->pid < pid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return search_first(m->procs, i, m->proc[i]->pid < pid);
 }
 
 struct proc *procs_find(const struct model *m, uint32_t pid)

@@ -6,6 +6,7 @@
 #include "model/ranges.h"
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "model/sat.h"
 #include "base/vec.h"
 
@@ -81,17 +82,7 @@ void ranges_free(struct ranges *t)
 /* Index of the first region that does not begin before addr. */
 static size_t region_lower(const struct ranges *t, uint64_t addr)
 {
-	size_t lo = 0, hi = t->regions;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (t->region[mid].start < addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return search_first(t->regions, i, t->region[i].start < addr);
 }
 
 int ranges_add_region(struct ranges *t, uint64_t addr, uint64_t now_ns)
@@ -168,16 +159,8 @@ static enum range_use inner_range_use(enum inner_use use)
 
 static bool holds_pointer(const struct ranges *t, uint64_t start, uint64_t end)
 {
-	size_t lo = 0, hi = t->sps;
+	size_t lo = search_first(t->sps, i, t->sp[i] < start);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (t->sp[mid] < start)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	return lo < t->sps && t->sp[lo] < end;
 }
 

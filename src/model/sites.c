@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "model/sat.h"
 #include "base/vec.h"
 
@@ -71,17 +72,7 @@ struct site *const *sites_all(const struct sites *t)
 /* Index of the first site whose number is not below. */
 static size_t sites_lower(const struct sites *t, uint32_t number)
 {
-	size_t lo = 0, hi = t->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (t->site[mid]->number < number)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return search_first(t->n, i, t->site[i]->number < number);
 }
 
 struct site *sites_find(const struct sites *t, uint32_t number)

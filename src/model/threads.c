@@ -2,6 +2,7 @@
 #include "model/threads.h"
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "model/sat.h"
 #include "base/vec.h"
 
@@ -49,17 +50,7 @@ uint64_t threads_refused(const struct threads *t)
 /* Index of the first thread whose id is not below. */
 static size_t threads_lower(const struct threads *t, uint32_t tid)
 {
-	size_t lo = 0, hi = t->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (t->thread[mid].tid < tid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return search_first(t->n, i, t->thread[i].tid < tid);
 }
 
 void threads_remove(struct threads *t, uint32_t tid, uint64_t now_ns)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "runtime/cpython_pools.h"
 #include "runtime/runtime.h"
 #include "runtime/symbols.h"
@@ -146,17 +147,7 @@ static void end_gap(struct look *l, uint64_t end)
 /* The first old gap that ends above the address; old_gaps: none does. */
 static size_t gap_above(const struct look *l, uint64_t address)
 {
-	size_t low = 0, high = l->old_gaps;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (l->old[mid].end <= address)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return search_first(l->old_gaps, i, l->old[i].end <= address);
 }
 
 /* Reads the headers that were asked for. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
 #include "base/vec.h"
 
 #define CHECKPOINTS 8
@@ -364,16 +365,8 @@ static int keep_region(struct malloc_walk *w, const struct malloc_region *r)
 
 const struct malloc_region *malloc_find_region(const struct malloc_walk *w, uint64_t at)
 {
-	size_t lo = 0, hi = w->region_count;
+	size_t lo = search_first(w->region_count, i, w->region[i].end <= at);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (w->region[mid].end <= at)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	return lo < w->region_count && w->region[lo].start <= at ? &w->region[lo] : NULL;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "base/str.h"
 #include "sys/scan.h"
 
@@ -69,17 +70,7 @@ void perfmap_get_stats(const struct perfmap *m, struct perfmap_stats *ret)
 /* Index of the first piece that ends after addr. */
 static size_t first_after(const struct piece *piece, size_t n, uint64_t addr)
 {
-	size_t low = 0, high = n;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (piece[mid].end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return search_first(n, i, piece[i].end <= addr);
 }
 
 static const struct piece *piece_at(const struct piece *piece, size_t n, uint64_t pc)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "sys/elf.h"
 
 #define NAME_DYNAMIC (1u << 31)
@@ -216,16 +217,7 @@ size_t symtable_count(const struct symtable *t)
 /* Number of entries that start at or below `at`. */
 static size_t count_up_to(const struct symtable *t, uint32_t at)
 {
-	size_t low = 0, high = t->count, mid;
-
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (t->entries[mid].start <= at)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return search_first(t->count, i, t->entries[i].start <= at);
 }
 
 static bool covers(const struct entry *e, uint32_t at)

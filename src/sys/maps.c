@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "sys/procio.h"
 #include "sys/scan.h"
 
@@ -178,16 +179,8 @@ void maps_done(struct vma_table *table)
 
 const struct vma *maps_find(const struct vma_table *table, uint64_t address)
 {
-	size_t low = 0, high = table->count;
+	size_t low = search_first(table->count, i, table->vma[i].end <= address);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (table->vma[middle].end <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	if (low == table->count || address < table->vma[low].start)
 		return NULL;
 	return &table->vma[low];

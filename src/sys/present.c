@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/search.h"
 #include "base/vec.h"
 
 void present_add(struct present_runs *r, uint64_t start, uint64_t end)
@@ -30,16 +31,8 @@ void present_done(struct present *p)
 
 const struct present_run *present_from(const struct present_runs *r, uint64_t address)
 {
-	size_t lo = 0, hi = r->count;
+	size_t lo = search_first(r->count, i, r->run[i].end <= address);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (r->run[mid].end <= address)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	return lo < r->count ? &r->run[lo] : NULL;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "sys/elf.h"
 #include "unwind/cfi_impl.h"
 
@@ -46,16 +47,8 @@ static void sort_fdes(struct cfi_builder *b)
 /* Whether one of the first `count` functions, which are sorted and apart, overlaps f. */
 static bool is_covered(const struct cfi_builder *b, size_t count, const struct cfi_fde *f)
 {
-	size_t low = 0, high = count;
+	size_t low = search_first(count, i, b->fde[i].end <= f->start);
 
-	while (low < high) {
-		const size_t middle = low + (high - low) / 2;
-
-		if (b->fde[middle].end <= f->start)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	return low < count && b->fde[low].start < f->end;
 }
 
@@ -230,17 +223,7 @@ void cfi_rows_done(struct cfi_rows *r)
 
 size_t cfi_find_row(const struct cfi_rows *r, uint64_t vaddr)
 {
-	size_t low = 0, high = r->count;
-
-	while (low < high) {
-		const size_t middle = low + (high - low) / 2;
-
-		if (r->row[middle].vaddr <= vaddr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return search_first(r->count, i, r->row[i].vaddr <= vaddr);
 }
 
 struct mt_unwind_rule cfi_rule_at(const struct cfi_rows *r, uint64_t vaddr)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
 #include "unwind/cfi_impl.h"
 
 #define POINTER_BYTES 8
@@ -205,19 +206,9 @@ static bool read_cie(const struct cfi_arch *arch, struct cursor c, struct cfi_ci
 /* Common entries in a section are in order of their place. */
 static const struct cfi_cie *find_cie(const struct cfi_builder *b, size_t first, uint64_t at)
 {
-	size_t low = first, high = b->cies;
+	size_t i = first + search_first(b->cies - first, n, b->cie[first + n].at < at);
 
-	while (low < high) {
-		const size_t middle = low + (high - low) / 2;
-
-		if (b->cie[middle].at == at)
-			return &b->cie[middle];
-		if (b->cie[middle].at < at)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
+	return i < b->cies && b->cie[i].at == at ? &b->cie[i] : NULL;
 }
 
 static bool is_code(const struct cfi_input *in, uint64_t vaddr)
