@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/vec.h"
 #include "sys/elf.h"
 #include "sys/mapfile.h"
 #include "sys/vdso.h"
@@ -269,19 +270,11 @@ static struct known *known_find(struct unwind *u, const struct mt_file_key *at)
 /* -ENOSPC, counted, or -ENOMEM. */
 static int known_add(struct unwind *u, const struct mt_file_key *at, struct known **ret)
 {
-	if (u->known_count == FILES_MAX) {
-		u->stats.refused++;
-		return -ENOSPC;
-	}
-	if (u->known_count == u->known_cap) {
-		size_t cap = u->known_cap ? u->known_cap * 2 : 64;
-		struct known *more = reallocarray(u->known, cap, sizeof(*more));
+	int r = vec_reserve(&u->known, sizeof(*u->known), u->known_count, &u->known_cap, FILES_MAX);
 
-		if (!more)
-			return -ENOMEM;
-		u->known = more;
-		u->known_cap = cap;
-	}
+	u->stats.refused += r == -ENOSPC;
+	if (r)
+		return r;
 	u->known[u->known_count] = (struct known){ .at = *at };
 	*ret = &u->known[u->known_count++];
 	return 0;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/vec.h"
+
 #define ALIGN 8
 #define FIRST_SLOTS 256
 
@@ -99,21 +101,6 @@ static int grow_bytes(struct intern *t, size_t need)
 	return 0;
 }
 
-static int grow_ends(struct intern *t)
-{
-	uint32_t cap = t->ends_cap ? t->ends_cap * 2 : 64;
-	size_t *ends;
-
-	if (t->count < t->ends_cap)
-		return 0;
-	ends = realloc(t->ends, cap * sizeof(*ends));
-	if (!ends)
-		return -ENOMEM;
-	t->ends = ends;
-	t->ends_cap = cap;
-	return 0;
-}
-
 int intern_add(struct intern *t, const void *bytes, size_t len, uint32_t *ret)
 {
 	size_t limit = t->limit ? t->limit : INTERN_BYTES_MAX, start = aligned(t->len);
@@ -132,7 +119,7 @@ int intern_add(struct intern *t, const void *bytes, size_t len, uint32_t *ret)
 		return -ENOSPC;
 	r = grow_bytes(t, start + len + 1);
 	if (r == 0)
-		r = grow_ends(t);
+		r = vec_reserve(&t->ends, sizeof(*t->ends), t->count, &t->ends_cap, SIZE_MAX);
 	if (r < 0)
 		return r;
 	if (len)

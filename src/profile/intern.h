@@ -13,7 +13,8 @@ struct intern {
 	size_t *ends;		/* owned: where the text of each number ends in `bytes` */
 	char *bytes;		/* owned: texts, each aligned to 8 and followed by a NUL */
 	size_t len, cap, limit; /* limit: of len; 0 is the default, INTERN_BYTES_MAX */
-	uint32_t count, ends_cap;
+	uint32_t count;
+	size_t ends_cap;
 };
 
 #define INTERN_BYTES_MAX ((size_t)128 << 20)

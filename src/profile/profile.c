@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "base/vec.h"
 
 static const char *const value_names[PROFILE_VALUES] = {
 	[PROFILE_LIVE] = "live",
@@ -62,20 +63,6 @@ int profile_text(struct profile *p, const char *foreign, uint32_t *ret)
 	return r < 0 ? r : intern_add(&p->text, strbuf_text(&b), b.len, ret);
 }
 
-/* The array with room for one more element, or NULL: then it is as it was. */
-static void *grow(void *array, size_t *cap, size_t count, size_t size)
-{
-	size_t wanted = *cap ? *cap * 2 : 16;
-	void *more;
-
-	if (count < *cap)
-		return array;
-	more = reallocarray(array, wanted, size);
-	if (more)
-		*cap = wanted;
-	return more;
-}
-
 int profile_add_process(struct profile *p, uint32_t pid, const char *comm, const char *exe,
 			size_t *ret)
 {
@@ -85,7 +72,6 @@ int profile_add_process(struct profile *p, uint32_t pid, const char *comm, const
 					   .top = PROFILE_UNKNOWN,
 					   .heap_bytes = PROFILE_UNKNOWN,
 					   .heap_count = PROFILE_UNKNOWN };
-	struct profile_process *list;
 	int r;
 
 	if (p->process_count == PROFILE_PROCESSES_MAX) {
@@ -95,12 +81,11 @@ int profile_add_process(struct profile *p, uint32_t pid, const char *comm, const
 	r = profile_text(p, comm, &process.comm);
 	if (r == 0)
 		r = profile_text(p, exe, &process.exe);
+	if (r == 0)
+		r = vec_reserve(&p->processes, sizeof(process), p->process_count, &p->process_cap,
+				SIZE_MAX);
 	if (r < 0)
 		return r;
-	list = grow(p->processes, &p->process_cap, p->process_count, sizeof(process));
-	if (!list)
-		return -ENOMEM;
-	p->processes = list;
 	p->processes[p->process_count] = process;
 	*ret = p->process_count++;
 	return 0;
@@ -142,7 +127,6 @@ static int find_site(struct profile *p, size_t process, const struct profile_sit
 {
 	auto_strbuf struct strbuf key = {};
 	const char *id = told->key ? told->key : told->id;
-	struct profile_site *list;
 	uint32_t number;
 	int r;
 
@@ -150,10 +134,9 @@ static int find_site(struct profile *p, size_t process, const struct profile_sit
 	r |= str_add_clean_max(&key, id, strlen(id), 64);
 	if (r < 0)
 		return -ENOMEM;
-	list = grow(p->sites, &p->site_cap, p->site_count, sizeof(*list));
-	if (!list)
-		return -ENOMEM;
-	p->sites = list;
+	r = vec_reserve(&p->sites, sizeof(*p->sites), p->site_count, &p->site_cap, SIZE_MAX);
+	if (r < 0)
+		return r;
 	if (p->site_count == PROFILE_SITES_MAX)
 		p->site_keys.limit = p->site_keys.len; /* no new ones; known ones are found */
 	r = intern_add(&p->site_keys, strbuf_text(&key), key.len, &number);

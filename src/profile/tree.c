@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "base/vec.h"
 
 #define NODES_MAX (4u << 20)
 
@@ -26,16 +27,10 @@ struct builder {
 static int new_node(struct tree *t, const struct key *key)
 {
 	uint32_t depth = key->parent == TREE_NONE ? 0 : t->nodes[key->parent].depth + 1;
-	struct tree_node *more;
-	size_t cap = t->cap ? t->cap * 2 : 64;
+	int r = vec_reserve(&t->nodes, sizeof(*t->nodes), t->count, &t->cap, SIZE_MAX);
 
-	if (t->count == t->cap) {
-		more = reallocarray(t->nodes, cap, sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		t->nodes = more;
-		t->cap = cap;
-	}
+	if (r)
+		return r;
 	t->nodes[t->count++] = (struct tree_node){ .label = key->label,
 						   .module = key->module,
 						   .parent = key->parent,

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/vec.h"
 #include "sys/elf_impl.h"
 
 int64_t elf_read_some(const struct elf_file *f, uint64_t offset, void *ret, size_t size)
@@ -214,21 +215,6 @@ static const struct elf_code_piece *find_lent(const struct elf_lent *l, uint64_t
 	return NULL;
 }
 
-static int reserve_piece(struct elf_lent *l)
-{
-	size_t cap = l->code_cap ? l->code_cap * 2 : 16;
-	struct elf_code_piece *more;
-
-	if (l->code_count < l->code_cap)
-		return 0;
-	more = reallocarray(l->code, cap, sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	l->code = more;
-	l->code_cap = cap;
-	return 0;
-}
-
 int elf_code(const struct elf_file *f, uint64_t vaddr, size_t max, const uint8_t **ret_bytes,
 	     size_t *ret_len)
 {
@@ -255,7 +241,7 @@ int elf_code(const struct elf_file *f, uint64_t vaddr, size_t max, const uint8_t
 	}
 	if (max > ELF_CODE_ALL_MAX - l->code_bytes)
 		return -E2BIG;
-	r = reserve_piece(l);
+	r = vec_reserve(&l->code, sizeof(*l->code), l->code_count, &l->code_cap, SIZE_MAX);
 	if (r < 0)
 		return r;
 	bytes = malloc(max);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/vec.h"
 #include "sys/procio.h"
 #include "sys/scan.h"
 
@@ -109,21 +110,6 @@ struct filling {
 	size_t capacity;
 };
 
-static int make_room(struct filling *f)
-{
-	size_t more = f->capacity ? f->capacity * 2 : 64;
-	void *grown;
-
-	if (f->table.count < f->capacity)
-		return 0;
-	grown = reallocarray(f->table.fd, more, sizeof(*f->table.fd));
-	if (!grown)
-		return -ENOMEM;
-	f->table.fd = grown;
-	f->capacity = more;
-	return 0;
-}
-
 static int add_fd(void *ctx, uint32_t fd)
 {
 	struct filling *f = ctx;
@@ -134,7 +120,7 @@ static int add_fd(void *ctx, uint32_t fd)
 		t->refused++;
 		return 0;
 	}
-	r = make_room(f);
+	r = vec_reserve(&t->fd, sizeof(*t->fd), t->count, &f->capacity, SIZE_MAX);
 	if (r < 0)
 		return r;
 	r = read_fd(f->root, f->pid, fd, &t->fd[t->count]);

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/search.h"
+#include "base/vec.h"
 #include "sys/procio.h"
 #include "sys/scan.h"
 
@@ -109,21 +110,6 @@ bool maps_parse_line(const char *line, const char *end, struct vma *ret)
 	return true;
 }
 
-static int make_room(struct vma_table *t, size_t *capacity)
-{
-	size_t more = *capacity ? *capacity * 2 : 256;
-	void *grown;
-
-	if (t->count < *capacity)
-		return 0;
-	grown = reallocarray(t->vma, more, sizeof(*t->vma));
-	if (!grown)
-		return -ENOMEM;
-	t->vma = grown;
-	*capacity = more;
-	return 0;
-}
-
 /* False when nothing of it lies behind the mappings seen so far. */
 static bool clip_to_new(const struct vma_table *t, struct vma *v)
 {
@@ -157,7 +143,7 @@ int maps_read(const char *root, uint32_t pid, struct vma_table *ret)
 			t.refused++;
 			continue;
 		}
-		r = make_room(&t, &capacity);
+		r = vec_reserve(&t.vma, sizeof(*t.vma), t.count, &capacity, SIZE_MAX);
 		if (r < 0)
 			return r;
 		if (maps_parse_line(line, end, &t.vma[t.count]) && clip_to_new(&t, &t.vma[t.count]))

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/vec.h"
 #include "decode/fact.h"
 #include "sys/procio.h"
 #include "sys/scan.h"
@@ -23,20 +24,15 @@ static int add_thread(void *ctx, uint32_t tid)
 {
 	struct filling *f = ctx;
 	struct thread_list *t = &f->list;
+	int r;
 
 	if (t->count == f->max) {
 		t->refused++;
 		return 0;
 	}
-	if (t->count == f->capacity) {
-		size_t more = f->capacity ? f->capacity * 2 : 64;
-		void *grown = reallocarray(t->thread, more, sizeof(*t->thread));
-
-		if (!grown)
-			return -ENOMEM;
-		t->thread = grown;
-		f->capacity = more;
-	}
+	r = vec_reserve(&t->thread, sizeof(*t->thread), t->count, &f->capacity, f->max);
+	if (r)
+		return r;
 	t->thread[t->count++] = (struct thread){ .tid = tid, .sp = FACT_UNKNOWN };
 	return 0;
 }

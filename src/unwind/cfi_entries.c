@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/search.h"
+#include "base/vec.h"
 #include "unwind/cfi_impl.h"
 
 #define POINTER_BYTES 8
@@ -21,61 +22,37 @@ struct entry {
 	bool is_64; /* lengths and offsets */
 };
 
-static void *grow(void *array, size_t count, size_t *cap, size_t size)
-{
-	const size_t more = *cap ? *cap * 2 : 64;
-	void *p;
-
-	if (count < *cap)
-		return array;
-	p = reallocarray(array, more, size);
-	if (p)
-		*cap = more;
-	return p;
-}
-
 int cfi_add_cie(struct cfi_builder *b, const struct cfi_cie *cie)
 {
-	struct cfi_cie *more;
+	int r = vec_reserve(&b->cie, sizeof(*b->cie), b->cies, &b->cies_cap, CFI_CIES_MAX);
 
-	if (b->cies == CFI_CIES_MAX)
-		return -E2BIG;
-	more = grow(b->cie, b->cies, &b->cies_cap, sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	b->cie = more;
+	if (r)
+		return r == -ENOSPC ? -E2BIG : r;
 	b->cie[b->cies++] = *cie;
 	return 0;
 }
 
 int cfi_add_fde(struct cfi_builder *b, const struct cfi_fde *fde)
 {
-	struct cfi_fde *more;
+	int r = vec_reserve(&b->fde, sizeof(*b->fde), b->fdes, &b->fdes_cap, CFI_FDES_MAX);
 
-	if (b->fdes == CFI_FDES_MAX)
-		return -E2BIG;
-	more = grow(b->fde, b->fdes, &b->fdes_cap, sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	b->fde = more;
+	if (r)
+		return r == -ENOSPC ? -E2BIG : r;
 	b->fde[b->fdes++] = *fde;
 	return 0;
 }
 
 int cfi_add_row(struct cfi_builder *b, uint64_t vaddr, struct mt_unwind_rule rule)
 {
-	struct cfi_row *more;
+	int r;
 
 	if (b->rows && b->row[b->rows - 1].vaddr == vaddr)
 		b->rows--;
 	if (b->rows && memcmp(&b->row[b->rows - 1].rule, &rule, sizeof(rule)) == 0)
 		return 0;
-	if (b->rows == CFI_ROWS_MAX)
-		return -E2BIG;
-	more = grow(b->row, b->rows, &b->rows_cap, sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	b->row = more;
+	r = vec_reserve(&b->row, sizeof(*b->row), b->rows, &b->rows_cap, CFI_ROWS_MAX);
+	if (r)
+		return r == -ENOSPC ? -E2BIG : r;
 	b->row[b->rows++] = (struct cfi_row){ vaddr, rule };
 	return 0;
 }
