@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "collect/keeper_wire.h"
+#include "sys/fdpass.h"
 
 struct keeper {
 	pid_t pid; /* 0 once it was reaped */
@@ -120,46 +121,20 @@ static int answer(struct keeper *k, uint32_t op)
 }
 
 /* While the keeper does not listen it may wait for its news to be heard. */
-static int send_packet(struct keeper *k, const struct msghdr *m)
+static int send_request(struct keeper *k, const struct keeper_request *q, const int *fds, size_t n)
 {
+	size_t len = offsetof(struct keeper_request, point) + q->count * sizeof(q->point[0]);
 	struct pollfd p = { .fd = k->sock, .events = POLLIN | POLLOUT };
 	int r;
 
-	while (sendmsg(k->sock, m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-		if (errno != EINTR && errno != EAGAIN)
-			return -errno;
-		if (errno == EAGAIN && poll(&p, 1, -1) < 0 && errno != EINTR)
+	while ((r = fdpass_send(k->sock, q, len, fds, n, MSG_DONTWAIT)) == -EAGAIN) {
+		if (poll(&p, 1, -1) < 0 && errno != EINTR)
 			return -errno;
 		r = keeper_poll(k);
 		if (r < 0)
 			return r;
 	}
-	return 0;
-}
-
-static int send_request(struct keeper *k, const struct keeper_request *q, const int *fds, size_t n)
-{
-	struct iovec iov = {
-		.iov_base = (void *)q,
-		.iov_len = offsetof(struct keeper_request, point) + q->count * sizeof(q->point[0]),
-	};
-	union {
-		char bytes[CMSG_SPACE(2 * sizeof(int))];
-		struct cmsghdr align;
-	} control = { 0 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (n) {
-		m.msg_control = control.bytes;
-		m.msg_controllen = sizeof(control.bytes);
-		*CMSG_FIRSTHDR(&m) = (struct cmsghdr){
-			.cmsg_level = SOL_SOCKET,
-			.cmsg_type = SCM_RIGHTS,
-			.cmsg_len = CMSG_LEN(n * sizeof(int)),
-		};
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), fds, n * sizeof(int));
-	}
-	return send_packet(k, &m);
+	return r;
 }
 
 int keeper_attach(struct keeper *k, const struct keeper_probes *p, uint32_t *ret)

@@ -18,42 +18,19 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "collect/keeper_sets.h"
+#include "sys/fdpass.h"
 
 #define FILES_MAX 65536
-
-/* Receives one request. 0 at the end of the conversation; descriptors are -1 where none came. */
-static ssize_t receive(int sock, struct keeper_request *q, int fds[2])
-{
-	struct iovec iov = { .iov_base = q, .iov_len = sizeof(*q) };
-	union {
-		char bytes[CMSG_SPACE(2 * sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct msghdr m = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
-	};
-	ssize_t r = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
-	struct cmsghdr *c = r > 0 ? CMSG_FIRSTHDR(&m) : NULL;
-
-	fds[0] = fds[1] = -1;
-	if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(2 * sizeof(int)))
-		memcpy(fds, CMSG_DATA(c), 2 * sizeof(int));
-	return r;
-}
 
 /* False when memtrace has nothing more to say. */
 static bool serve(struct probe_sets *s, int sock)
 {
 	struct keeper_request q;
 	struct keeper_reply reply = { 0 };
-	int fds[2];
-	ssize_t n = receive(sock, &q, fds);
+	int fds[FDPASS_MAX];
 
-	if (n <= 0)
-		return n < 0 && errno == EINTR;
+	if (fdpass_receive(sock, &q, sizeof(q), fds, 0) <= 0)
+		return false;
 	reply.op = q.op;
 	reply.tgid = q.tgid;
 	if (q.op == KEEPER_ATTACH)

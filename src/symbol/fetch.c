@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "sys/fdpass.h"
 
 #define BUILD_ID_BYTES 128
 #define MISSING_MAX 4096		 /* build ids that are known to be nowhere */
@@ -87,31 +88,11 @@ static int fetch(const char *build_id)
 	return client ? find(client, (const unsigned char *)build_id, 0, NULL) : -ENOMEM;
 }
 
-static void send_result(int socket, int result)
-{
-	struct iovec part = { &result, sizeof(result) };
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {};
-	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
-
-	if (result >= 0) {
-		m.msg_control = &control;
-		m.msg_controllen = sizeof(control);
-		control.align = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
-						  .cmsg_level = SOL_SOCKET,
-						  .cmsg_type = SCM_RIGHTS };
-		memcpy(CMSG_DATA(&control.align), &result, sizeof(int));
-	}
-	sendmsg(socket, &m, MSG_NOSIGNAL);
-}
-
 static _Noreturn void child_run(int socket, int parent, const char *build_id)
 {
 	const struct rlimit size = { FILE_BYTES_MAX, FILE_BYTES_MAX };
 	sigset_t none;
-	int null;
+	int null, result;
 
 	for (int i = 1; i < NSIG; i++)
 		signal(i, SIG_DFL);
@@ -125,7 +106,8 @@ static _Noreturn void child_run(int socket, int parent, const char *build_id)
 	    getppid() != parent)
 		_exit(1);
 	prctl(PR_SET_NAME, "memtrace-fetch");
-	send_result(3, fetch(build_id));
+	result = fetch(build_id);
+	fdpass_send(3, &result, sizeof(result), &result, result >= 0, 0);
 	_exit(0);
 }
 
@@ -155,30 +137,14 @@ static int start_child(struct fetcher *f, const char *build_id)
 /* -EAGAIN: no answer yet. -ECHILD: there will be none. Else the child's result or a descriptor. */
 static int receive(struct fetcher *f)
 {
-	int result = 0, fd = -1;
-	struct iovec part = { &result, sizeof(result) };
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {};
-	struct msghdr m = { .msg_iov = &part,
-			    .msg_iovlen = 1,
-			    .msg_control = &control,
-			    .msg_controllen = sizeof(control) };
-	struct cmsghdr *h;
-	ssize_t n;
+	int result = 0, fd[FDPASS_MAX];
+	ssize_t got = fdpass_receive(f->socket, &result, sizeof(result), fd, MSG_DONTWAIT);
 
-	do
-		n = recvmsg(f->socket, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == EAGAIN)
+	if (got == -EAGAIN)
 		return f->cfg.now_ns() - f->begun_ns < f->cfg.patience_ns ? -EAGAIN : -ECHILD;
-	if (n != (ssize_t)sizeof(result))
+	if (got != sizeof(result))
 		return -ECHILD;
-	h = CMSG_FIRSTHDR(&m);
-	if (h && h->cmsg_type == SCM_RIGHTS && h->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&fd, CMSG_DATA(h), sizeof(fd));
-	return fd >= 0 ? fd : result < 0 ? result : -ECHILD;
+	return fd[0] >= 0 ? fd[0] : result < 0 ? result : -ECHILD;
 }
 
 /* Beyond the limit the oldest is asked for again. */

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "symbol/dwarf_reader.h"
+#include "sys/fdpass.h"
 
 #define NOBODY 65534
 #define HEAP_BYTES_MAX ((rlim_t)768 << 20) /* files are mapped and do not count */
@@ -234,41 +235,18 @@ static int answer(struct child *c, const struct line_question *q, const int fd[2
 	return send_answer(c, r, frames, count);
 }
 
-/* 0 at the end of the conversation. */
-static int receive(struct child *c, struct line_question *q, int fd[2])
+/* False at the end of the conversation. */
+static bool receive(struct child *c, struct line_question *q, int fd[static FDPASS_MAX])
 {
-	struct iovec part = { q, sizeof(*q) };
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(2 * sizeof(int))];
-	} control = {};
-	struct msghdr m = { .msg_iov = &part,
-			    .msg_iovlen = 1,
-			    .msg_control = &control,
-			    .msg_controllen = sizeof(control) };
-	struct cmsghdr *h;
-	ssize_t n;
-
-	do
-		n = recvmsg(c->socket, &m, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	if (n != (ssize_t)sizeof(*q) || q->slot >= LINE_SLOTS || q->files > 2)
-		return 0;
-	fd[0] = fd[1] = -1;
-	h = CMSG_FIRSTHDR(&m);
-	if (q->files == 0)
-		return !h;
-	if (!h || h->cmsg_type != SCM_RIGHTS || h->cmsg_len != CMSG_LEN(q->files * sizeof(int)))
-		return 0;
-	memcpy(fd, CMSG_DATA(h), q->files * sizeof(int));
-	return 1;
+	return fdpass_receive(c->socket, q, sizeof(*q), fd, 0) == sizeof(*q) &&
+	       q->slot < LINE_SLOTS && q->files == (fd[0] >= 0) + (fd[1] >= 0);
 }
 
 _Noreturn void line_child_run(int socket, int parent)
 {
 	struct child c = { .socket = 3 };
 	struct line_question q;
-	int fd[2];
+	int fd[FDPASS_MAX];
 
 	for (size_t i = 0; i < LINE_SLOTS; i++)
 		c.slot[i] = (struct slot){ .error = -EBADF, .fd = { -1, -1 } };

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "sys/fdpass.h"
 
 #define OPEN_MAX 512 /* open questions */
 
@@ -124,27 +125,8 @@ static int send_question(const struct line_worker *w, const struct line_question
 			 const struct line_file *file)
 {
 	const int fd[2] = { file->fd, file->shared_fd };
-	const size_t bytes = q->files * sizeof(int);
-	struct iovec part = { (void *)q, sizeof(*q) };
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(fd))];
-	} control = {};
-	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
-	ssize_t n;
 
-	if (q->files) {
-		m.msg_control = &control;
-		m.msg_controllen = CMSG_SPACE(bytes);
-		control.align = (struct cmsghdr){ .cmsg_len = CMSG_LEN(bytes),
-						  .cmsg_level = SOL_SOCKET,
-						  .cmsg_type = SCM_RIGHTS };
-		memcpy(CMSG_DATA(&control.align), fd, bytes);
-	}
-	do
-		n = sendmsg(w->socket, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
+	return fdpass_send(w->socket, q, sizeof(*q), fd, q->files, MSG_DONTWAIT);
 }
 
 int line_worker_ask(struct line_worker *w, const struct line_file *file, uint64_t vaddr)
