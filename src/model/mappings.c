@@ -276,19 +276,13 @@ void mappings_settle(struct mappings *m, uint64_t now_ns)
 
 /* --- system calls --- */
 
-int mappings_map(struct mappings *m, uint64_t start, uint64_t len, bool anonymous,
-		 struct site *site, unsigned int flags, uint64_t now_ns)
+/* Fills what is free now: with a part of a block that grows, or else (NULL) with a new one. */
+static int map_free(struct mappings *m, uint64_t start, uint64_t end, const uint32_t *growing,
+		    struct site *site, unsigned int flags, uint64_t now_ns)
 {
-	uint64_t end = range_end(m, start, len);
-	uint32_t block;
-	int r;
+	uint32_t block = growing ? *growing : 0;
+	int r = growing ? 0 : block_new(m, site, flags, now_ns, &block);
 
-	if (end <= start)
-		return 0;
-	range_kill(m, start, end, UINT64_MAX, now_ns);
-	if (!anonymous)
-		return 0;
-	r = block_new(m, site, flags, now_ns, &block);
 	if (r < 0) {
 		m->refused++;
 		return r == -ENOSPC ? 0 : r;
@@ -297,8 +291,19 @@ int mappings_map(struct mappings *m, uint64_t start, uint64_t len, bool anonymou
 	if (r < 0)
 		block_release(m, block);
 	else
-		site_born(site, end - start, 1, now_ns);
+		site_born(site, end - start, !growing, now_ns);
 	return r == -ENOSPC ? 0 : r;
+}
+
+int mappings_map(struct mappings *m, uint64_t start, uint64_t len, bool anonymous,
+		 struct site *site, unsigned int flags, uint64_t now_ns)
+{
+	uint64_t end = range_end(m, start, len);
+
+	if (end <= start)
+		return 0;
+	range_kill(m, start, end, UINT64_MAX, now_ns);
+	return anonymous ? map_free(m, start, end, NULL, site, flags, now_ns) : 0;
 }
 
 int mappings_unmap(struct mappings *m, uint32_t tid, uint64_t start, uint64_t len, uint64_t now_ns)
@@ -416,28 +421,13 @@ static int break_grow(struct mappings *m, uint64_t to, struct site *site, unsign
 {
 	uint64_t from = m->brk;
 	struct piece top;
-	uint32_t block;
 	bool same = false;
-	int r = 0;
 
 	flags |= MAPPED_BREAK;
 	range_kill(m, from, to, UINT64_MAX, now_ns);
 	if (pieces_next(m->pieces, from - 1, &top) && top.end == from)
 		same = m->block[top.block].site == site && m->block[top.block].flags == flags;
-	if (same)
-		block = top.block;
-	else
-		r = block_new(m, site, flags, now_ns, &block);
-	if (r < 0) {
-		m->refused++;
-		return r == -ENOSPC ? 0 : r;
-	}
-	r = part_add(m, from, to, block);
-	if (r < 0)
-		block_release(m, block);
-	else
-		site_born(site, to - from, !same, now_ns);
-	return r == -ENOSPC ? 0 : r;
+	return map_free(m, from, to, same ? &top.block : NULL, site, flags, now_ns);
 }
 
 int mappings_break(struct mappings *m, uint64_t new_break, struct site *site, unsigned int flags,
