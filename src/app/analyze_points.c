@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "base/str.h"
 #include "model/sat.h"
 
 #define KEPT_MAX 512
@@ -210,9 +211,7 @@ static void set_forecast(const struct points *p, struct pattern_row *row)
 
 static void set_name(const struct points *p, struct snapshot *snap)
 {
-	const char *slash = strrchr(p->cfg.name, '/');
-
-	snprintf(snap->comm, sizeof(snap->comm), "%s", slash ? slash + 1 : p->cfg.name);
+	snprintf(snap->comm, sizeof(snap->comm), "%s", str_file_name(p->cfg.name));
 }
 
 static void telling_done(struct telling *t)

@@ -17,6 +17,7 @@
 #include "app/tracee.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "model/stacks.h"
 #include "sys/elf.h"
 #include "sys/inside.h"
@@ -48,13 +49,6 @@ int modules_scan_exe(const char *proc, uint32_t pid, struct exe_facts *ret)
 	ret->is_32bit = !elf_is_64(f);
 	ret->is_go = elf_is_go(f);
 	return 0;
-}
-
-static const char *file_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
 }
 
 static bool is_special(const struct module_request *m)
@@ -114,7 +108,7 @@ static void note_plumbing(struct tracee *t, const struct module_request *m, bool
 		tracee_tell_code(t);
 	}
 	if (m->main_exe || !m->start || t->plumbing_count == MT_PLUMBING_RANGES ||
-	    !is_plumbing(file_name(m->path), allocator))
+	    !is_plumbing(str_file_name(m->path), allocator))
 		return;
 	t->plumbing[t->plumbing_count][0] = m->start;
 	t->plumbing[t->plumbing_count][1] = m->end;
@@ -205,7 +199,7 @@ static int probe_allocators(struct tracee *t, int fd, const struct elf_file *f,
 			    struct module_fact *fact)
 {
 	struct target_module module = {
-		.file_name = file_name(m->path),
+		.file_name = str_file_name(m->path),
 		.fd = fd,
 		.main_exe = m->main_exe,
 		.nops = PROBE_NOPS_STEPPED,
@@ -275,7 +269,7 @@ static int take_tls(void *ctx, const struct elf_symbol *s)
 static void note_tls(struct tracee *t, int fd, const struct elf_file *f,
 		     const struct module_request *m)
 {
-	const char *name = file_name(m->path);
+	const char *name = str_file_name(m->path);
 	struct tls_search search = { .f = f };
 
 	if (t->tls.fd >= 0 || (!m->main_exe && fnmatch("libssl*.so*", name, 0) != 0 &&
@@ -300,7 +294,7 @@ static int learn(struct tracee *t, const struct module_request *m)
 
 	if (r == -ENOMEM)
 		return r;
-	note_runtime(t, file_name(m->path), m->main_exe);
+	note_runtime(t, str_file_name(m->path), m->main_exe);
 	if (r) {
 		model_set_module(t->run->model, t->pid, m->index, NULL, false);
 		return 0;
@@ -323,7 +317,7 @@ static enum announced announced_by(struct tracee *t, const struct module_request
 	if (fd < 0 || elf_open_fd(fd, &f, NULL))
 		return ANNOUNCED_NOTHING;
 	if (attach)
-		announced_attach(t, fd, f, file_name(m->path));
+		announced_attach(t, fd, f, str_file_name(m->path));
 	return announced_find(f);
 }
 

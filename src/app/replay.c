@@ -10,6 +10,7 @@
 #include "app/replay_impl.h"
 #include "base/cleanup.h"
 #include "base/num.h"
+#include "base/str.h"
 #include "base/vec.h"
 #include "report/names.h"
 
@@ -134,13 +135,6 @@ int replay_module(struct replay *p, const char *name, const char *build_id, uint
 	return 0;
 }
 
-static const char *file_name(const char *path)
-{
-	const char *slash = path ? strrchr(path, '/') : NULL;
-
-	return slash ? slash + 1 : path;
-}
-
 static void take_limits(struct replay *p, const json_t *limits)
 {
 	static const char *const kinds[] = { "cgroup", "rlimit", "machine" };
@@ -171,6 +165,7 @@ static int take_allocators(struct replay *p, const json_t *list)
 int replay_start(struct replay *p, const json_t *record, const char **why)
 {
 	const char *top = replay_text_of(json_object_get(record, "options"), "top");
+	const char *exe = replay_text_of(record, "exe");
 	uint64_t number;
 	int r;
 
@@ -178,7 +173,7 @@ int replay_start(struct replay *p, const json_t *record, const char **why)
 	if (top && num_parse_u64(top, 0, INT32_MAX, &number) == 0)
 		p->top = number;
 	take_limits(p, json_object_get(record, "limits"));
-	r = replay_intern(p, file_name(replay_text_of(record, "exe")), &p->exe);
+	r = replay_intern(p, exe ? str_file_name(exe) : NULL, &p->exe);
 	if (r == 0)
 		r = replay_intern(p, replay_text_of(json_object_get(record, "runtime"), "name"),
 				  &p->runtime);

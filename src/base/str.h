@@ -5,6 +5,7 @@
  */
 #pragma once
 #include <stddef.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 
@@ -14,6 +15,14 @@ struct strbuf {
 	size_t cap;
 	int error; /* 0, or the first failure as a negative errno */
 };
+
+/* What follows the last slash of a path, or all of it. */
+static inline const char *str_file_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
 
 /* All additions: 0, -ENOMEM, or the earlier failure. */
 int strbuf_add(struct strbuf *b, const char *text);

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/search.h"
+#include "base/str.h"
 #include "base/vec.h"
 
 #define DELETED_SUFFIX " (deleted)"
@@ -265,9 +266,7 @@ bool modules_line_has_module(const struct map_line *l)
 
 const char *module_name(const struct module *m)
 {
-	const char *slash = strrchr(m->path, '/');
-
-	return slash ? slash + 1 : m->path;
+	return str_file_name(m->path);
 }
 
 uint64_t module_vaddr(const struct module *m, uint64_t file_offset)

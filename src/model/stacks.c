@@ -2,6 +2,7 @@
 #include "model/stacks.h"
 
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "base/vec.h"
 
 #define SLOT_EMPTY UINT32_MAX
@@ -308,8 +309,7 @@ static uint64_t fnv_add_u64(uint64_t h, uint64_t v)
 
 static uint64_t code_hash(uint64_t h, const struct frame *f)
 {
-	const char *slash = f->file ? strrchr(f->file, '/') : NULL;
-	const char *file = slash ? slash + 1 : f->file ? f->file : "";
+	const char *file = f->file ? str_file_name(f->file) : "";
 
 	if (!f->symbol)
 		return h;

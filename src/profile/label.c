@@ -103,13 +103,6 @@ static bool is_system(const char *module)
 	return false;
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* The kernel cuts names of processes to 15 bytes. */
 static bool is_comm(const char *module, const char *comm)
 {
@@ -131,7 +124,7 @@ enum label_colour label_colour(const struct profile *p, const struct profile_fra
 	}
 	if (!*module)
 		return LABEL_NOTE;
-	if (!strcmp(module, base_name(intern_text(&p->text, process->exe))) ||
+	if (!strcmp(module, str_file_name(intern_text(&p->text, process->exe))) ||
 	    is_comm(module, intern_text(&p->text, process->comm)))
 		return LABEL_APPLICATION;
 	return is_system(module) ? LABEL_SYSTEM : LABEL_LIBRARY;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "runtime/symbols.h"
 #include "sys/elf.h"
 #include "sys/mapfile.h"
@@ -31,17 +32,10 @@ static const char *const names[NAMES] = { [MALLOC] = "malloc",	    "mallctl",	 "
 static const enum served_by by_name[NAMES] = { SERVED_UNKNOWN,	SERVED_JEMALLOC, SERVED_TCMALLOC,
 					       SERVED_TCMALLOC, SERVED_MIMALLOC, SERVED_ASAN };
 
-static const char *file_name(const struct vma *v)
-{
-	const char *slash = strrchr(v->path, '/');
-
-	return slash ? slash + 1 : v->path;
-}
-
 static enum served_by by_file(const struct vma *v)
 {
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		if (strncmp(file_name(v), files[i].file, strlen(files[i].file)) == 0)
+		if (strncmp(str_file_name(v->path), files[i].file, strlen(files[i].file)) == 0)
 			return files[i].by;
 	return SERVED_UNKNOWN;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "runtime/allocators.h"
 
 #define HEAP_MAX (64ull << 20) /* a thread arena's heaps begin at multiples of it */
@@ -15,7 +16,7 @@
 
 static bool is_libc(const struct vma *v)
 {
-	const char *slash = strrchr(v->path, '/'), *name = slash ? slash + 1 : v->path;
+	const char *name = str_file_name(v->path);
 
 	return v->kind == VMA_FILE &&
 	       (strcmp(name, "libc.so.6") == 0 || strncmp(name, "libc-2.", 7) == 0);
