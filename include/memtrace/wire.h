@@ -146,7 +146,8 @@ enum mt_point {
 #define MT_COOKIE_CONDITION(c) ((__u32)((c) >> 40) & 15)
 /* A probed function with MT_POINT_CALL of this module may call this one: the outer call counts. */
 #define MT_COOKIE_INNER (1ull << 45)
-/* The other side of that, on a MT_POINT_CALL: there is a MT_COOKIE_INNER. The collector sets it. */
+/* On a MT_POINT_CALL: it may call another probed function, which must not be sampled once more. The
+ * collector marks all of a module where there is a MT_COOKIE_INNER. */
 #define MT_COOKIE_OUTER (1ull << 46)
 #define MT_COOKIE_ASID(asid) ((__u64)(asid) << 48)
 #define MT_COOKIE_ASID_OF(c) ((__u32)((c) >> 48))

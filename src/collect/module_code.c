@@ -200,9 +200,15 @@ int module_code_new(const struct elf_file *f, uint64_t *allocates, size_t alloca
 
 struct reach {
 	struct module_code *m;
-	const uint64_t *target;
+	const uint64_t *target; /* NULL: what allocates */
 	size_t targets;
 };
+
+static bool is_target(const struct reach *r, uint64_t vaddr)
+{
+	return r->target ? is_one_of(vaddr, r->target, r->targets)
+			 : callee_at(r->m, vaddr) == FLOW_CALLEE_ALLOCATES;
+}
 
 /* Every direct call and jump of code, which is decoded from its beginning. */
 static bool may_reach(const struct reach *r, uint64_t vaddr, size_t len, unsigned depth)
@@ -219,12 +225,13 @@ static bool may_reach(const struct reach *r, uint64_t vaddr, size_t len, unsigne
 		if (!probe_decode(&d, code + at, len - at, vaddr + at))
 			return true;
 		probe_insn_read(&d, PROBE_NOPS_STEPPED, &insn);
-		if (!depth && (insn.kind == INSN_UNCLEAR || insn.kind == INSN_CALL_INDIRECT))
+		if (r->target && !depth &&
+		    (insn.kind == INSN_UNCLEAR || insn.kind == INSN_CALL_INDIRECT))
 			return true;
 		if (insn.kind < INSN_JUMP || insn.kind > INSN_CALL ||
 		    (insn.target >= vaddr && insn.target < vaddr + len))
 			continue;
-		if (is_one_of(insn.target, r->target, r->targets))
+		if (is_target(r, insn.target))
 			return true;
 		if (depth < REACH_DEPTH && find_function(r->m, insn.target, &function) &&
 		    function.end - function.start <= MODULE_CODE_BYTES &&
@@ -239,6 +246,13 @@ bool module_code_may_reach(struct module_code *m, uint64_t vaddr, size_t len,
 			   const uint64_t *target, size_t targets)
 {
 	const struct reach r = { m, target, targets };
+
+	return len > MODULE_CODE_BYTES || may_reach(&r, vaddr, len, 0);
+}
+
+bool module_code_allocates(struct module_code *m, uint64_t vaddr, size_t len)
+{
+	const struct reach r = { .m = m };
 
 	return len > MODULE_CODE_BYTES || may_reach(&r, vaddr, len, 0);
 }

@@ -42,3 +42,10 @@ void module_code_freep(struct module_code **m);
  */
 bool module_code_may_reach(struct module_code *m, uint64_t vaddr, size_t len,
 			   const uint64_t *target, size_t targets);
+
+/*
+ * Whether the function there calls or ends in an allocation that is probed, of this module or,
+ * through the procedure linkage table, of another one. Pointers to functions, mostly hooks that
+ * nobody has set, are taken for nothing. True also when its code cannot be read.
+ */
+bool module_code_allocates(struct module_code *m, uint64_t vaddr, size_t len);

@@ -36,6 +36,12 @@ int target_choose_exits(const struct elf_file *f, const struct scan *s, struct p
 /* Marks frees when one of them may end in another; the points are still one of each candidate. */
 void target_mark_frees(struct module_code *code, const struct scan *s, struct target_points *p);
 
+/*
+ * Marks the entries of allocations that may call other ones, with MT_COOKIE_OUTER: else those would
+ * be sampled once more. code: NULL: not known. The points are still one of each candidate.
+ */
+void target_mark_outer(struct module_code *code, const struct scan *s, struct target_points *p);
+
 /* Replaces the points of candidates that have exits by these. -ENOMEM. */
 int target_use_exits(const struct elf_file *f, const struct scan *s, const struct probe_exit *exits,
 		     struct target_points *p);

@@ -89,6 +89,23 @@ void target_mark_frees(struct module_code *code, const struct scan *s, struct ta
 			p->point[i].cookie |= MT_COOKIE_REPEATS;
 }
 
+void target_mark_outer(struct module_code *code, const struct scan *s, struct target_points *p)
+{
+	size_t allocations = 0;
+
+	for (size_t i = 0; i < s->count; i++)
+		allocations += is_allocation(&s->list[i]);
+	for (size_t i = 0; i < p->count; i++) {
+		const struct candidate *c = &s->list[i];
+
+		if (!is_allocation(c))
+			continue;
+		if (code ? !c->size || module_code_allocates(code, c->vaddr, (size_t)c->size)
+			 : allocations > 1)
+			p->point[i].cookie |= MT_COOKIE_OUTER;
+	}
+}
+
 /* Whether any other function is probed at its entry and return, which may call number i. */
 static bool may_be_inner(const struct scan *s, const struct probe_exit *exits, size_t i)
 {
@@ -104,13 +121,16 @@ static bool may_be_inner(const struct scan *s, const struct probe_exit *exits, s
 	return false;
 }
 
-static uint64_t cookie_of(const struct candidate *c, const struct probe_exit_point *e, bool inner)
+/* entry: the cookie that it would have there. */
+static uint64_t cookie_of(const struct candidate *c, const struct probe_exit_point *e, bool inner,
+			  uint64_t entry)
 {
 	const uint32_t words = e->pushed_bytes / 8;
 	uint64_t cookie;
 
 	if (e->point == MT_POINT_CALL)
-		return MT_COOKIE(c->call.fn, e->size_arg, e->count_arg, 0, words);
+		return MT_COOKIE(c->call.fn, e->size_arg, e->count_arg, 0, words) |
+		       (entry & MT_COOKIE_OUTER);
 	cookie = MT_COOKIE(c->call.fn, 0, 0, 0, words) |
 		 MT_COOKIE_AT(e->point, e->size_place, e->result_place);
 	if (e->point != MT_POINT_SIZE)
@@ -141,7 +161,7 @@ static void use_exit(const struct elf_file *f, const struct scan *s, const struc
 		struct attach_point p = *entry;
 
 		p.file_offset = entry->file_offset - entry->site.offset + e->offset;
-		p.cookie = cookie_of(&s->list[i], e, inner);
+		p.cookie = cookie_of(&s->list[i], e, inner, entry->cookie);
 		p.wants_return = e->point == MT_POINT_CALL;
 		p.weight = e->weight;
 		p.site.offset = e->offset;

@@ -219,5 +219,6 @@ int target_make_points(const struct elf_file *f, struct scan *s, struct target_p
 	}
 	if (code)
 		target_mark_frees(code, s, p);
+	target_mark_outer(code, s, p);
 	return target_use_exits(f, s, exits, p);
 }

@@ -219,6 +219,29 @@ static void inner_calls_of_one_that_is_not_sampled_are_not_sampled_either(void *
 	assert_int_equal(recorded(), 1);
 }
 
+/* Calls of a function that calls another one, both probed at entry and return. */
+static uint64_t told_of_calls(uint64_t outer, uint32_t n)
+{
+	begin();
+	space_of(asid)->gap_log2 = 12;
+	here()->asid = asid;
+	for (uint32_t i = 0; i < n; i++) {
+		enter(outer, 100, 1, SP);
+		enter(MALLOC, 100, 0, SP - 64);
+		leave(0x1000, SP - 64);
+		leave(0x1000, SP);
+		do_free(0x1000);
+	}
+	return site(1)->alloc_count;
+}
+
+static void a_call_inside_another_one_has_no_chance_of_its_own(void **state)
+{
+	(void)state;
+	print_message("without %lu with %lu\n", told_of_calls(CALLOC, 40000),
+		      told_of_calls(CALLOC | MT_COOKIE_OUTER, 40000));
+}
+
 static void a_sampled_block_keeps_its_weight_when_it_is_resized_in_place(void **state)
 {
 	uint64_t weight;
@@ -306,6 +329,7 @@ int main(void)
 		cmocka_unit_test(the_block_on_which_a_point_falls_is_recorded_with_its_weight),
 		cmocka_unit_test(a_sampled_call_is_followed_to_its_return),
 		cmocka_unit_test(inner_calls_of_one_that_is_not_sampled_are_not_sampled_either),
+		cmocka_unit_test(a_call_inside_another_one_has_no_chance_of_its_own),
 		cmocka_unit_test(a_sampled_block_keeps_its_weight_when_it_is_resized_in_place),
 		cmocka_unit_test(a_session_declines_the_return_of_what_is_not_sampled),
 		cmocka_unit_test(another_gap_draws_a_new_distance),

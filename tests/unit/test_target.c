@@ -83,9 +83,11 @@ static void a_point_has_its_place_in_the_file_and_its_cookie(void **state)
 	examine(w);
 	assert_int_equal(w->points.count, 3);
 	assert_int_equal(find(w, "malloc")->file_offset, FAKE_OFFSET + 3);
-	assert_int_equal(find(w, "malloc")->cookie, MT_COOKIE(MT_FN_ALLOC, 1, 0, 0, 0));
+	assert_int_equal(find(w, "malloc")->cookie,
+			 MT_COOKIE(MT_FN_ALLOC, 1, 0, 0, 0) | MT_COOKIE_OUTER);
 	assert_int_equal(find(w, "reallocarray")->file_offset, FAKE_OFFSET + 16 + 3);
-	assert_int_equal(find(w, "reallocarray")->cookie, MT_COOKIE(MT_FN_REALLOC, 3, 2, 1, 0));
+	assert_int_equal(find(w, "reallocarray")->cookie,
+			 MT_COOKIE(MT_FN_REALLOC, 3, 2, 1, 0) | MT_COOKIE_OUTER);
 	assert_int_equal(find(w, "free")->cookie, MT_COOKIE(MT_FN_FREE, 0, 0, 1, 0));
 	assert_true(find(w, "malloc")->wants_return);
 	assert_false(find(w, "free")->wants_return);
@@ -229,8 +231,10 @@ static void what_the_user_names_is_probed_as_he_says(void **state)
 	fake_alias(&w->elf, "__libc_malloc", add(w, "malloc"));
 	examine(w);
 	assert_int_equal(w->points.count, 2);
-	assert_int_equal(find(w, "pool_get")->cookie, MT_COOKIE(MT_FN_ALLOC, 2, 0, 0, 0));
-	assert_int_equal(find(w, "malloc")->cookie, MT_COOKIE(MT_FN_ALLOC, 3, 0, 0, 0));
+	assert_int_equal(find(w, "pool_get")->cookie,
+			 MT_COOKIE(MT_FN_ALLOC, 2, 0, 0, 0) | MT_COOKIE_OUTER);
+	assert_int_equal(find(w, "malloc")->cookie,
+			 MT_COOKIE(MT_FN_ALLOC, 3, 0, 0, 0) | MT_COOKIE_OUTER);
 	assert_int_equal(w->points.conflicts, 0);
 }
 
@@ -280,6 +284,32 @@ static void arm64_functions_are_probed_at_their_entry(void **state)
 	examine(w);
 	assert_int_equal(w->points.count, 1);
 	assert_int_equal(w->points.point[0].file_offset, FAKE_OFFSET);
+}
+
+static bool is_outer(const struct world *w, const char *name)
+{
+	return find(w, name)->cookie & MT_COOKIE_OUTER;
+}
+
+/* Those that it calls must not be sampled once more. */
+static void an_entry_that_leads_to_another_allocation_is_marked(void **state)
+{
+	struct world *w = *state;
+
+	fake_add(&w->elf, "malloc", PUSHED, PUSHED_LEN);
+	fake_add(&w->elf, "calloc", "\x53\xe8\xea\xff\xff\xff\x5b\xc3", 8); /* calls malloc */
+	fake_add(&w->elf, "valloc", "\x53\x5b\xe9\xd9\xff\xff\xff", 7);	    /* ends in malloc */
+	fake_add(&w->elf, "realloc", "\x53\xff\xd0\x5b\xc3", 5);	    /* calls a hook */
+	fake_add(&w->elf, "memalign", "\x53\xe8\x04\x00\x00\x00\x5b\xc3", 8)->size = 0;
+	fake_add(&w->elf, "free", PUSHED, PUSHED_LEN);
+	w->module.inside = true;
+	examine(w);
+	assert_false(is_outer(w, "malloc"));
+	assert_true(is_outer(w, "calloc"));
+	assert_true(is_outer(w, "valloc"));
+	assert_false(is_outer(w, "realloc"));
+	assert_true(is_outer(w, "memalign")); /* not known */
+	assert_false(is_outer(w, "free"));
 }
 
 static void a_symbol_between_entry_and_site_means_the_entry(void **state)
@@ -444,6 +474,7 @@ int main(void)
 		test(a_go_program_gets_no_points),
 		test(thirty_two_bit_code_gets_no_points),
 		test(arm64_functions_are_probed_at_their_entry),
+		test(an_entry_that_leads_to_another_allocation_is_marked),
 		test(a_symbol_between_entry_and_site_means_the_entry),
 		test(a_jump_from_another_function_means_the_entry),
 		test(text_that_cannot_be_read_means_the_entry),
