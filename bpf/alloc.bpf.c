@@ -99,7 +99,10 @@ static __noinline __u64 held_weighed(__u64 size, __u32 gap_log2, __u32 weight_lo
 
 	if (gap_log2)
 		weight = sample_weight(sample_length(size), gap_log2, bpf_get_prandom_u32());
-	return mt_held(size, weight << (weight_log2 & 31));
+	weight <<= weight_log2 & 31;
+	if (weight > MT_HELD_WEIGHT_MAX)
+		count(MT_CNT_weights_cut);
+	return mt_held(size, weight);
 }
 
 /* Size and weight of a block that was taken at this gap. Without a weight: it is 1. */

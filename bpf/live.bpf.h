@@ -29,7 +29,8 @@ static __always_inline __u32 fine_epoch(__u32 ds)
 /*
  * Adds to the slot of an epoch; a slot of an older epoch begins anew, and what it held is
  * returned, as that epoch << 32 | count from MT_RING_ZERO. A death may come before its birth, and
- * on another page of the site.
+ * on another page of the site. What is more than a slot holds is left out: it would become another
+ * epoch.
  */
 static __always_inline __u64 ring_add(__u64 *slot, __u32 epoch, __u64 n)
 {
@@ -41,7 +42,7 @@ static __always_inline __u64 ring_add(__u64 *slot, __u32 epoch, __u64 n)
 			return v;
 		v = *(volatile __u64 *)slot;
 	}
-	if (v >> 32 == epoch)
+	if (v >> 32 == epoch && (__u32)v + n - (MT_RING_ZERO - MT_RING_MOST) <= 2ull * MT_RING_MOST)
 		__sync_fetch_and_add(slot, n);
 	return 0;
 }

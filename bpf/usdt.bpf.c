@@ -11,6 +11,7 @@
 #include "compat.bpf.h"
 
 #define SIZE_BITS_MAX 47 /* of user addresses */
+#define WEIGHT_MOST (1ull << 32)
 
 struct mt_usdt_specs_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -78,7 +79,7 @@ static __noinline __u64 usdt_weight(__u64 size, __u64 weighted)
 		return weighted == 0;
 	weight = weighted / size;
 	rest = weighted % size;
-	if (weight > MT_HELD_WEIGHT_MAX)
+	if (weight > WEIGHT_MOST)
 		return 0;
 	/* of blocks of 4 GiB and more a part of one is none */
 	if (size >> 32 == 0 && ((__u64)bpf_get_prandom_u32() * size) >> 32 < rest)
@@ -131,6 +132,8 @@ int mt_usdt_alloc(struct pt_regs *ctx)
 		return 0;
 	}
 	weight <<= space->weight_log2 & 31;
+	if (weight > MT_HELD_WEIGHT_MAX)
+		count(MT_CNT_weights_cut);
 	return usdt_born(ctx, addr, mt_held(size, weight), asid);
 }
 

@@ -28,7 +28,7 @@
 #define MT_HELD_SIZE_BITS 44
 #define MT_HELD_SIZE_MAX ((1ull << MT_HELD_SIZE_BITS) - 1) /* larger blocks count as that */
 #define MT_HELD_MANTISSA_BITS 14
-#define MT_HELD_WEIGHT_MAX (1ull << 32)
+#define MT_HELD_WEIGHT_MAX (1ull << 28) /* several fit into a slot of mt_site's rings */
 
 /* Unit of mt_site.born_var and died_var: squares of 64 bytes. */
 #define MT_VAR_SHIFT 6

@@ -281,8 +281,9 @@ struct mt_ev_alloc {
  * site's own where that is 0.
  */
 #define MT_RING_ZERO 0x80000000u
-#define MT_SHARD_PAGES 512u /* behind the sites' own */
-#define MT_SHARDS_MAX 8u    /* of one site; a power of two */
+#define MT_RING_MOST 0x40000000u /* farther from MT_RING_ZERO, a slot stays as it is */
+#define MT_SHARD_PAGES 512u	 /* behind the sites' own */
+#define MT_SHARDS_MAX 8u	 /* of one site; a power of two */
 struct mt_site {
 	__u64 alloc_bytes;
 	__u64 alloc_count;

@@ -433,6 +433,33 @@ static void a_ring_slot_that_comes_round_again_starts_anew(void **state)
 	assert_int_equal(s->fine[10], (10ull + MT_FINE_SLOTS) << 32 | 1);
 }
 
+/* Of the widest gap and the shortest windows: more than 32 bits. */
+static void what_a_block_stands_for_has_an_end(void **state)
+{
+	uint64_t weight, epoch;
+
+	(void)state;
+	begin();
+	space_of(asid)->gap_log2 = MT_GAP_LOG2_MAX;
+	space_of(asid)->weight_log2 = 16;
+	here()->asid = asid;
+	here()->gap_log2 = MT_GAP_LOG2_MAX;
+	for (uint64_t i = 1; i < 10; i++) {
+		here()->left = 0;
+		do_malloc(1, 0x1000 * i);
+		weight = live_count(1) / i;
+		assert_in_range(weight, 1u << 28, 1u << 28);
+		assert_int_equal(counted(MT_CNT_weights_cut), i);
+	}
+	epoch = site(1)->fine[10] >> 32;
+	assert_int_equal(epoch, 10);
+	for (uint64_t i = 1; i < 10; i++)
+		do_free(0x1000 * i);
+	assert_int_equal(live_count(1), 0);
+	epoch = site(1)->fine[10] >> 32;
+	assert_int_equal(epoch, 10);
+}
+
 static void ages_at_free_fall_into_their_buckets(void **state)
 {
 	static const struct {
@@ -501,6 +528,7 @@ int main(void)
 		cmocka_unit_test(address_spaces_do_not_mix),
 		cmocka_unit_test(births_and_deaths_meet_in_their_epoch),
 		cmocka_unit_test(a_ring_slot_that_comes_round_again_starts_anew),
+		cmocka_unit_test(what_a_block_stands_for_has_an_end),
 		cmocka_unit_test(ages_at_free_fall_into_their_buckets),
 		cmocka_unit_test(a_region_is_told_once_and_again_when_the_ring_was_full),
 	};
