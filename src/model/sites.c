@@ -282,6 +282,14 @@ static void take_doubted(struct site *s)
 	s->freed_by_age[s->doubted_age] = sat_add(s->freed_by_age[s->doubted_age], fresh + old);
 }
 
+/* What was added since the last time, which is not long ago. */
+static double var_sum(uint64_t now, uint64_t *last, double *sum)
+{
+	*sum += ldexp((double)(now - *last), 2 * MT_VAR_SHIFT);
+	*last = now;
+	return *sum;
+}
+
 void site_read_heap(struct site *s, const struct mt_site *from, uint64_t boot_ns, uint64_t now_ns)
 {
 	/* frees first: a block born and freed in between then never makes them the larger number */
@@ -297,9 +305,11 @@ void site_read_heap(struct site *s, const struct mt_site *from, uint64_t boot_ns
 	s->alloc_count = alloc_count;
 	s->alloc_bytes = read_once(&from->alloc_bytes);
 	s->died_records = read_once(&from->died_records);
-	s->died_var = ldexp((double)read_once(&from->died_var), 2 * MT_VAR_SHIFT);
+	s->died_var =
+		var_sum(read_once(&from->died_var), &s->kernel_var.died, &s->kernel_var.died_sum);
 	s->born_records = read_once(&from->born_records);
-	s->born_var = ldexp((double)read_once(&from->born_var), 2 * MT_VAR_SHIFT);
+	s->born_var =
+		var_sum(read_once(&from->born_var), &s->kernel_var.born, &s->kernel_var.born_sum);
 	for (size_t b = 0; b < MT_AGE_BUCKETS; b++)
 		s->freed_by_age[b] = read_once(&from->freed_by_age[b]);
 	memset(s->live_by_age, 0, sizeof(s->live_by_age));

@@ -25,7 +25,11 @@ struct site {
 	uint64_t free_bytes, free_count;
 	/* Counts above are weighted; these say what they rest on. 0 where nothing is sampled. */
 	uint64_t born_records, died_records;
-	double born_var, died_var;	       /* of bytes, see mt_held_var() */
+	double born_var, died_var; /* of bytes, see mt_held_var() */
+	struct {
+		uint64_t born, died; /* as last read: in long runs they begin at 0 again */
+		double born_sum, died_sum;
+	} kernel_var;
 	uint64_t freed_by_age[MT_AGE_BUCKETS]; /* cumulative */
 	uint64_t live_by_age[MT_AGE_BUCKETS];
 	/* Probes in windows, see exposure.h: things that were exposed, those not seen to end, and

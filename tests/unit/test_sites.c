@@ -246,6 +246,27 @@ static void more_frees_than_allocations_are_no_negative_bytes(void **state)
 	(void)state;
 }
 
+/* 1 GB/s, sampled at 4 MB, for half a year. */
+static void the_variance_of_a_long_run_does_not_begin_again(void **state)
+{
+	struct mt_site k = { .born_var = UINT64_MAX - (1ull << 40),
+			     .died_var = UINT64_MAX - (1ull << 50) };
+	struct site s = {};
+	double live;
+
+	site_read_heap(&s, &k, 0, SEC);
+	live = site_live_var(&s);
+	assert_true(live > 0);
+	k.born_var += 1ull << 41; /* beyond 64 bits, and the other is not yet */
+	site_read_heap(&s, &k, 0, SEC);
+	assert_true(site_live_var(&s) >= live);
+	assert_true(s.born_var > 0x1p75);
+	k.died_var += 1ull << 50;
+	site_read_heap(&s, &k, 0, SEC);
+	assert_true(s.died_var > 0x1p75);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -261,6 +282,7 @@ int main(void)
 		cmocka_unit_test(a_slot_that_deaths_no_longer_reach_is_not_believed),
 		cmocka_unit_test(ages_follow_a_list_of_blocks_through_a_long_life),
 		cmocka_unit_test(ages_never_exceed_the_live_count),
+		cmocka_unit_test(the_variance_of_a_long_run_does_not_begin_again),
 		cmocka_unit_test(more_frees_than_allocations_are_no_negative_bytes),
 	};
 
