@@ -327,7 +327,9 @@ static __noinline int realloc_in_place(struct mt_thread *t, __u32 asid)
 
 	if (!t || !t->has_kept)
 		return 0; /* from before tracing began, or not sampled: it stays so */
-	held = mt_held(t->size, mt_held_weight(t->kept.held));
+	held = mt_held(t->size, mt_held_weight(t->kept.held)) | (t->kept.held & MT_HELD_GREW);
+	if (t->size > mt_held_size(t->kept.held))
+		held |= MT_HELD_GREW;
 	if (mt_live_put(block_key(t->ptr, asid), held, t->kept.site, t->kept.born_ds))
 		return mt_site_died(t->kept.site, t->kept.held, t->kept.born_ds);
 	return mt_site_resized(t->kept.site, t->kept.held, held);

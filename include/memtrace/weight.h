@@ -22,12 +22,14 @@
 #define MT_GAP_LOG2_MAX 26u
 
 /*
- * A block's `held` word: bits 0-43 its size in bytes, 44-57 mantissa m, 58-63 exponent e of its
- * weight m << e. A word without a weight stands for weight 1.
+ * A block's `held` word: bits 0-43 its size in bytes, 44-57 mantissa m, 58-62 exponent e of its
+ * weight m << e. A word without a weight stands for weight 1. Bit 63: it grew where it was, so that
+ * bytes of it are younger than its birth.
  */
 #define MT_HELD_SIZE_BITS 44
 #define MT_HELD_SIZE_MAX ((1ull << MT_HELD_SIZE_BITS) - 1) /* larger blocks count as that */
 #define MT_HELD_MANTISSA_BITS 14
+#define MT_HELD_GREW (1ull << 63)
 #define MT_HELD_WEIGHT_MAX (1ull << 28) /* several fit into a slot of mt_site's rings */
 
 /* Unit of mt_site.born_var and died_var: squares of 64 bytes. */

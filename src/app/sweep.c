@@ -73,7 +73,7 @@ int sweep_window(const struct sweep_cfg *cfg, const struct sweep_source *source,
 	if (r < 0)
 		return r;
 	done.blocks = l.n;
-	overlap_find(l.block, l.n);
+	overlap_find(l.block, l.n, w->since_ds);
 	done.overlapped = end_marked(source, target->asid, &l, &done.failed);
 	drop_dead(&l);
 	if (target->mapped_count) {

@@ -96,7 +96,19 @@ static size_t kill(struct overlap_block *b)
 	return 1;
 }
 
-size_t overlap_find(struct overlap_block *block, size_t n)
+/* The one that is dead of two that overlap, NULL: it is not known. */
+static struct overlap_block *dead_of(struct overlap_block *a, struct overlap_block *b,
+				     uint32_t since_ds)
+{
+	struct overlap_block *older = a->born_ds < b->born_ds ? a : b,
+			     *younger = older == a ? b : a;
+
+	if (a->born_ds == b->born_ds)
+		return NULL;
+	return older->held & MT_HELD_GREW && younger->born_ds < since_ds ? younger : older;
+}
+
+size_t overlap_find(struct overlap_block *block, size_t n, uint32_t since_ds)
 {
 	struct overlap_block *farthest = NULL; /* of those before that are not dead */
 	size_t found = 0;
@@ -108,13 +120,15 @@ size_t overlap_find(struct overlap_block *block, size_t n)
 		if (b->dead)
 			continue;
 		if (farthest && end_of(farthest) > b->addr) {
-			if (farthest->born_ds < b->born_ds) {
+			struct overlap_block *dead = dead_of(farthest, b, since_ds);
+
+			if (dead == farthest) {
 				found += kill(farthest);
 				farthest = b;
 				continue;
 			}
 			/* one without bytes overlaps nothing */
-			if (farthest->born_ds > b->born_ds && mt_held_size(b->held)) {
+			if (dead && mt_held_size(b->held)) {
 				found += kill(b);
 				continue;
 			}

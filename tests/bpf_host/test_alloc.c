@@ -58,8 +58,13 @@ static void a_realloc_in_place_keeps_birth_and_site(void **state)
 	assert_int_equal(live_count(1), 1);
 	assert_int_equal(site(2)->alloc_count, 0);
 	assert_int_equal(block_of(0x1000)->born_ds, 100);
+	assert_true(block_of(0x1000)->held & MT_HELD_GREW);
 	do_realloc(0x1000, 50, 0x1000);
 	assert_int_equal(live_bytes(1), 50);
+	assert_true(block_of(0x1000)->held & MT_HELD_GREW);
+	do_malloc(100, 0x2000);
+	do_realloc(0x2000, 50, 0x2000);
+	assert_false(block_of(0x2000)->held & MT_HELD_GREW);
 }
 
 static void a_failed_realloc_keeps_the_old_block(void **state)

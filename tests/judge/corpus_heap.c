@@ -158,7 +158,7 @@ static int sweep(struct corpus_heap *p)
 				(struct overlap_block){ (uint64_t)u * HEAP_UNIT, p->record[u].held,
 							p->record[u].site + 1, p->record[u].born_ds,
 							false };
-	overlap_find(p->list, n);
+	overlap_find(p->list, n, 0);
 	for (size_t i = 0; i < n; i++)
 		if (p->list[i].dead)
 			record_end(p, (uint32_t)(p->list[i].addr / HEAP_UNIT));

@@ -30,7 +30,7 @@ static void the_older_of_two_is_dead(void **state)
 	struct overlap_block b[] = { block(200, 50, 1), block(180, 30, 2), block(300, 10, 1),
 				     block(100, 90, 1), block(305, 40, 9) };
 
-	assert_int_equal(overlap_find(b, 5), 3);
+	assert_int_equal(overlap_find(b, 5, 0), 3);
 	assert_true(at(b, 5, 200)->dead);
 	assert_false(at(b, 5, 180)->dead);
 	assert_true(at(b, 5, 300)->dead);
@@ -44,7 +44,7 @@ static void neighbours_do_not_overlap(void **state)
 	struct overlap_block b[] = { block(100, 50, 1), block(150, 50, 2), block(200, 0, 3),
 				     block(200, 16, 4) };
 
-	assert_int_equal(overlap_find(b, 4), 0);
+	assert_int_equal(overlap_find(b, 4, 0), 0);
 	(void)state;
 }
 
@@ -52,7 +52,7 @@ static void of_the_same_age_none_is_older(void **state)
 {
 	struct overlap_block b[] = { block(100, 50, 7), block(120, 50, 7) };
 
-	assert_int_equal(overlap_find(b, 2), 0);
+	assert_int_equal(overlap_find(b, 2, 0), 0);
 	(void)state;
 }
 
@@ -62,8 +62,31 @@ static void one_new_block_ends_many_and_odd_sizes_do_no_harm(void **state)
 				     block(90, 100, 5),
 				     block(UINT64_MAX - 4, MT_HELD_SIZE_MAX, 1) };
 
-	assert_int_equal(overlap_find(b, 5), 3);
-	assert_int_equal(overlap_find(NULL, 0), 0);
+	assert_int_equal(overlap_find(b, 5, 0), 3);
+	assert_int_equal(overlap_find(NULL, 0, 0), 0);
+	(void)state;
+}
+
+/* The address of the one of two that dies when the last window began at 8. */
+static uint64_t dead_of_two(struct overlap_block x, struct overlap_block y)
+{
+	struct overlap_block b[] = { x, y };
+
+	assert_int_equal(overlap_find(b, 2, 8), 1);
+	return b[b[1].dead].addr;
+}
+
+static void what_grew_over_an_older_window_s_block_is_live(void **state)
+{
+	struct overlap_block grew = block(100, 300, 1);
+
+	assert_int_equal(dead_of_two(block(200, 50, 5), grew), 100);
+	grew.held |= MT_HELD_GREW;
+	assert_int_equal(mt_held_size(grew.held), 300);
+	assert_int_equal(mt_held_weight(grew.held), 16);
+	assert_int_equal(dead_of_two(block(200, 50, 5), grew), 200);
+	assert_int_equal(dead_of_two(block(200, 50, 9), grew), 100);
+	assert_int_equal(dead_of_two(block(50, 150, 5), grew), 50);
 	(void)state;
 }
 
@@ -74,7 +97,7 @@ static void what_is_not_mapped_is_dead(void **state)
 				     block(200, 10, 1), block(350, 10, 1), block(400, 10, 1),
 				     block(500, 10, 8) };
 
-	overlap_find(b, 7);
+	overlap_find(b, 7, 0);
 	assert_int_equal(overlap_find_unmapped(b, 7, mapped, 2, 8), 3);
 	assert_true(at(b, 7, 50)->dead && at(b, 7, 200)->dead && at(b, 7, 400)->dead);
 	assert_false(at(b, 7, 500)->dead); /* younger than the map */
@@ -116,7 +139,7 @@ static void only_dead_blocks_are_found_and_in_the_end_all(void **state)
 					memset(owner + b[i].addr, 0, mt_held_size(b[i].held));
 				}
 		}
-		while (overlap_find(b, n))
+		while (overlap_find(b, n, 0))
 			for (size_t i = 0; i < n; i++)
 				assert_false(b[i].dead && live[b[i].site]);
 		for (size_t i = 0; i < n; i++)
@@ -135,6 +158,7 @@ int main(void)
 		cmocka_unit_test(neighbours_do_not_overlap),
 		cmocka_unit_test(of_the_same_age_none_is_older),
 		cmocka_unit_test(one_new_block_ends_many_and_odd_sizes_do_no_harm),
+		cmocka_unit_test(what_grew_over_an_older_window_s_block_is_live),
 		cmocka_unit_test(what_is_not_mapped_is_dead),
 		cmocka_unit_test(only_dead_blocks_are_found_and_in_the_end_all),
 	};
