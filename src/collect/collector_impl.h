@@ -97,9 +97,10 @@ struct collector {
 	uint32_t bucket_bits;
 	struct bpf_link **work; /* owned: of each CPU; NULL while work is not sampled */
 	int *work_event;	/* owned by those links; -1: that CPU is off */
-	enum collector_pace work_pace;
-	bool work_refused;		/* by the kernel: not tried again */
-	struct mt_usdt_spec *usdt_spec; /* owned: as they are in the map */
+	enum collector_pace work_wanted, work_pace; /* asked for; what the kernel allows of it */
+	uint64_t work_look_ns;			    /* when to look which CPUs are on */
+	bool work_refused;			    /* by the kernel: not tried again */
+	struct mt_usdt_spec *usdt_spec;		    /* owned: as they are in the map */
 	uint32_t usdt_spec_count;
 	bool multi;
 	bool sessions; /* entry and return of a function are one probe */

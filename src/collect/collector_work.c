@@ -7,7 +7,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "collect/collector_impl.h"
+#include "sys/cpus.h"
 #include "sys/perflimit.h"
 
 /* Not in step with anything that happens every millisecond or every tick. */
@@ -16,6 +20,8 @@
 
 /* What the kernel counts per tick varies by one or two. */
 #define ROOM 1.25
+
+#define CPUS_NS 1000000000ull /* from one look at which CPUs are on to the next */
 
 static uint64_t period_of(enum collector_pace pace)
 {
@@ -71,15 +77,22 @@ static int attach_cpu(struct collector *c, int cpu, enum collector_pace pace)
 	return 0;
 }
 
+static void detach_cpu(struct collector *c, int cpu)
+{
+	bpf_link__destroy(c->work[cpu]);
+	c->work[cpu] = NULL;
+	c->work_event[cpu] = -1;
+}
+
 void collector_work_done(struct collector *c)
 {
-	for (int cpu = 0; c->work && cpu < c->cpus; cpu++)
-		bpf_link__destroy(c->work[cpu]);
+	for (int cpu = 0; c->work && c->work_event && cpu < c->cpus; cpu++)
+		detach_cpu(c, cpu);
 	free(c->work);
 	free(c->work_event);
 	c->work = NULL;
 	c->work_event = NULL;
-	c->work_pace = WORK_OFF;
+	c->work_pace = c->work_wanted = WORK_OFF;
 }
 
 static int start(struct collector *c, enum collector_pace pace)
@@ -99,15 +112,44 @@ static int start(struct collector *c, enum collector_pace pace)
 	return r;
 }
 
+/* The timer of a CPU that went off is gone for good. */
 static int set_period(struct collector *c, uint64_t period)
 {
 	int r = 0;
 
-	for (int cpu = 0; cpu < c->cpus; cpu++)
-		if (c->work_event[cpu] >= 0 &&
-		    ioctl(c->work_event[cpu], PERF_EVENT_IOC_PERIOD, &period))
+	for (int cpu = 0; cpu < c->cpus; cpu++) {
+		if (c->work_event[cpu] < 0 ||
+		    !ioctl(c->work_event[cpu], PERF_EVENT_IOC_PERIOD, &period))
+			continue;
+		if (errno == ENODEV)
+			detach_cpu(c, cpu);
+		else
 			r = -errno;
+	}
 	return r;
+}
+
+/* A CPU that came gets a timer; what is left of one whose CPU went is given up. */
+static void follow_cpus(struct collector *c)
+{
+	auto_free bool *on = calloc(c->cpus, sizeof(*on));
+	uint64_t now_ns = clock_monotonic_ns();
+
+	if (!c->work || now_ns < c->work_look_ns)
+		return;
+	c->work_look_ns = now_ns + CPUS_NS;
+	if (!on || cpus_read_online("/sys", on, c->cpus))
+		return;
+	for (int cpu = 0; cpu < c->cpus; cpu++) {
+		if (on[cpu] == (c->work_event[cpu] >= 0))
+			continue;
+		if (on[cpu])
+			attach_cpu(c, cpu, c->work_pace);
+		else
+			detach_cpu(c, cpu);
+		log_debug("work on CPU %d is %s", cpu,
+			  c->work_event[cpu] >= 0 ? "sampled" : "not sampled");
+	}
 }
 
 int collector_set_work(struct collector *c, enum collector_pace wanted)
@@ -116,8 +158,12 @@ int collector_set_work(struct collector *c, enum collector_pace wanted)
 	uint64_t period;
 	int r;
 
-	if (wanted == c->work_pace || c->work_refused)
+	if (c->work_refused)
 		return 0;
+	follow_cpus(c);
+	if (wanted == c->work_wanted)
+		return 0;
+	c->work_wanted = wanted;
 	pace = allowed(wanted);
 	period = period_of(pace);
 	if (pace == c->work_pace)
