@@ -246,6 +246,7 @@ static void finish(struct app *a)
 	a->finishing = true;
 	for (size_t i = 0; i < a->tracee_count; i++)
 		holding_pause(a->tracee[i]);
+	holding_rest(&a->holding);
 	collector_poll(a->collector);
 	app_account(a, now_ns);
 	app_read_cost(a, now_ns);

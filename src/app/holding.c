@@ -350,6 +350,12 @@ void holding_pace(const struct holding *h, bool windows, bool open)
 		log_debug("work is not sampled (%s)", strerror(-r));
 }
 
+void holding_rest(struct holding *h)
+{
+	holding_hurry(h, false);
+	holding_pace(h, false, false);
+}
+
 void holding_pause(struct tracee *t)
 {
 	if (!t->governor || governor_plan(t->governor)->step != GOVERN_WINDOWS || !t->held.in)

@@ -52,6 +52,9 @@ void holding_pace(const struct holding *h, bool windows, bool open);
 /* Whether its probes are in for a share of the time, of which its work has to be known. */
 bool holding_has_windows(const struct tracee *t);
 
+/* No window opens any more: nobody hurries, and no work is sampled. */
+void holding_rest(struct holding *h);
+
 /* Takes probes out that are in for a window: nobody will look for a while. */
 void holding_pause(struct tracee *t);
 
