@@ -20,6 +20,7 @@
 #define SEARCHED_MAX                                                                 \
 	(64ull << 20) /* bytes of them in which a chain is looked for: 16 to a place \
 		       */
+#define REGIONS_MAX 16384 /* of which up to 8192 are heaps of threads */
 #define PLAUSIBLE_HOPS 24
 #define PLAUSIBLE_PROVEN \
 	4 /* hops are enough when one was over a free chunk: its size is told twice */
@@ -352,9 +353,14 @@ static int walk_chain(struct malloc_walk *w, struct malloc_region *r, struct tra
 static int keep_region(struct malloc_walk *w, const struct malloc_region *r)
 {
 	size_t i = w->region_count;
+	int e = vec_reserve(&w->region, sizeof(*r), i, &w->region_cap, REGIONS_MAX);
 
-	if (vec_reserve(&w->region, sizeof(*r), w->region_count, &w->region_cap, SIZE_MAX))
-		return -ENOMEM;
+	if (e == -ENOSPC) {
+		w->cut = true;
+		return 0;
+	}
+	if (e)
+		return e;
 	while (i && w->region[i - 1].start > r->start)
 		i--;
 	vec_open(&w->region, sizeof(*r), w->region_count, i);
