@@ -17,9 +17,9 @@
 #define RESYNCS_MAX 1024
 #define WALKED_MAX (4ull << 30) /* bytes read at one look: 0.8 s */
 #define WINDOWS_MAX (1u << 20)	/* in so many pieces at most: 0.5 s */
-#define SEARCHED_MAX                                                                 \
-	(64ull << 20) /* bytes of them in which a chain is looked for: 16 to a place \
-		       */
+#define SEARCHED_MAX                                                                     \
+	(64ull << 20)	  /* bytes of them in which a chain is looked for: 16 to a place \
+			   */
 #define REGIONS_MAX 16384 /* of which up to 8192 are heaps of threads */
 #define PLAUSIBLE_HOPS 24
 #define PLAUSIBLE_PROVEN \
