@@ -38,6 +38,18 @@ static void take_all(const struct elf_bytes *symbols, const struct elf_bytes *te
 	}
 }
 
+/* What is exported the file's hash table tells without a search; true: it did. */
+static bool find_exported(const struct elf_file *f, const struct wanted *w, struct symbol *ret)
+{
+	struct elf_symbol s[SYMBOLS_NAMES_MAX];
+
+	if (elf_find_exported(f, w->names, w->n, s))
+		return false;
+	for (size_t i = 0; i < w->n; i++)
+		ret[i] = (struct symbol){ s[i].vaddr, s[i].size };
+	return true;
+}
+
 int symbols_find(const struct elf_file *f, bool all, size_t bytes_max, const char *const *names,
 		 size_t n, struct symbol *ret)
 {
@@ -49,6 +61,8 @@ int symbols_find(const struct elf_file *f, bool all, size_t bytes_max, const cha
 		return -E2BIG;
 	for (size_t i = 0; i < n; i++)
 		w.len[i] = strlen(names[i]);
+	if (!all && find_exported(f, &w, ret))
+		return 0;
 	r = elf_section(f, all ? ".symtab" : ".dynsym", bytes_max, &symbols);
 	if (!r)
 		r = elf_section(f, all ? ".strtab" : ".dynstr", bytes_max, &texts);

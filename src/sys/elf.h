@@ -64,6 +64,15 @@ int elf_each_address(const struct elf_file *f, int (*fn)(void *ctx, const struct
 int elf_read_name(const struct elf_file *f, bool dynamic, uint32_t name_ref, char *ret,
 		  size_t size);
 
+/*
+ * Symbols of any kind that the file exports, by name, through its hash table: some tens of small
+ * reads, whatever the size of its tables. What is not there is all zero. -ENOENT when it has no such
+ * table (DT_GNU_HASH of a 64-bit file), -EBADMSG when that is damaged, -EINVAL for a long name; *ret
+ * is undefined then.
+ */
+int elf_find_exported(const struct elf_file *f, const char *const *names, size_t n,
+		      struct elf_symbol *ret);
+
 /* -ENOENT when no load segment holds it. */
 int elf_vaddr_to_offset(const struct elf_file *f, uint64_t vaddr, uint64_t *ret);
 int elf_offset_to_vaddr(const struct elf_file *f, uint64_t offset, uint64_t *ret);
