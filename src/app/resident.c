@@ -9,7 +9,7 @@ int resident_scan(const char *proc, uint32_t pid, const struct vma_table *maps,
 		  struct resident *ret)
 {
 	auto_clean(resident_done) struct resident all = { .count = maps->count };
-	struct residency_cfg cfg = { .root = proc, .present = &all.present };
+	struct residency_cfg cfg = { .root = proc, .whole = true, .present = &all.present };
 	int r;
 
 	all.range = calloc(maps->count + 1, sizeof(*all.range));

@@ -130,10 +130,16 @@ static void credit_region(struct todo *t, const struct scan_region *region)
 	}
 }
 
+/* What is asked about together, and how much of it with the first call. */
+struct scan_span {
+	uint64_t start, end, step;
+};
+
 static int scan_span(int fd, uint64_t exclude, struct scan_region *regions, struct todo *t,
-		     uint64_t start, uint64_t end)
+		     const struct scan_span *what)
 {
-	uint64_t page = sysconf(_SC_PAGESIZE), span = SPAN_BYTES;
+	uint64_t page = sysconf(_SC_PAGESIZE), span = what->step, start = what->start & -page,
+		 end = (what->end + page - 1) & -page;
 
 	while (start < end) {
 		struct scan_arg arg = {
@@ -165,15 +171,38 @@ static int scan_span(int fd, uint64_t exclude, struct scan_region *regions, stru
 		if (reached <= start)
 			return -EIO;
 		start = reached;
-		span = n ? SPAN_BYTES : span < SPAN_MAX ? 2 * span : span;
+		span = n ? what->step : span < SPAN_MAX ? 2 * span : span;
 	}
 	return 0;
+}
+
+/*
+ * The ranges from `first` on that are asked about together; the first that is not. Where nothing
+ * lies between them it is their bytes that count, however far apart they are: a process may have
+ * thousands of small mappings all over its address space.
+ */
+static size_t next_span(const struct residency_cfg *cfg, const struct residency *ranges,
+			size_t first, size_t count, struct scan_span *ret)
+{
+	struct scan_span s = { ranges[first].start, ranges[first].end, SPAN_BYTES };
+	uint64_t bytes = s.end - s.start;
+	size_t i;
+
+	for (i = first + 1; i < count && in_reach(&ranges[i]); i++) {
+		bytes += ranges[i].end - ranges[i].start;
+		if (cfg->whole ? bytes > SPAN_BYTES : ranges[i].start - s.end > SPAN_GAP)
+			break;
+		s.end = ranges[i].end;
+	}
+	if (cfg->whole && i > first + 1)
+		s.step = s.end - s.start;
+	*ret = s;
+	return i;
 }
 
 static int scan_ranges(const struct residency_cfg *cfg, int fd, uint64_t exclude,
 		       struct residency *ranges, size_t count)
 {
-	uint64_t page = sysconf(_SC_PAGESIZE);
 	struct todo t = { ranges, count, 0, cfg->present };
 	auto_free struct scan_region *regions = NULL;
 	size_t next;
@@ -184,15 +213,10 @@ static int scan_ranges(const struct residency_cfg *cfg, int fd, uint64_t exclude
 		return -ENOMEM;
 	reset_ranges(ranges, count, true);
 	for (size_t i = 0; i < count && in_reach(&ranges[i]); i = next) {
-		uint64_t end = ranges[i].end;
+		struct scan_span span;
 
-		for (next = i + 1; next < count && in_reach(&ranges[next]); next++) {
-			if (ranges[next].start - end > SPAN_GAP)
-				break;
-			end = ranges[next].end;
-		}
-		r = scan_span(fd, exclude, regions, &t, ranges[i].start & -page,
-			      (end + page - 1) & -page);
+		next = next_span(cfg, ranges, i, count, &span);
+		r = scan_span(fd, exclude, regions, &t, &span);
 		if (r < 0)
 			return r;
 	}

@@ -20,6 +20,7 @@ enum residency_source {
 struct residency_cfg {
 	const char *root; /* where proc is mounted */
 	bool no_scan;	  /* read the entries even where PAGEMAP_SCAN is there */
+	bool whole;	  /* the ranges are all that the process maps: fewer calls will do */
 	/*
 	 * Address space to cover at most in one call when entries are read, 0: 64 GiB. A runtime
 	 * reserves terabytes that are empty, and an entry costs its time all the same.

@@ -54,6 +54,15 @@ static void read_code(const struct elf_file *f, uint64_t vaddr)
 	CLAIM(sum <= 255 * 256);
 }
 
+static void find_exported(const struct elf_file *f)
+{
+	static const char *const names[] = { "getpid", "malloc", "no_such_function" };
+	struct elf_symbol found[3];
+
+	if (!elf_find_exported(f, names, 3, found))
+		CLAIM(!found[0].vaddr || found[0].dynamic);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct elf_file *f = NULL;
@@ -69,6 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	elf_each_function(f, visit, &names);
 	naming.f = f;
 	elf_each_address(f, read_name, &naming);
+	find_exported(f);
 	read_code(f, elf_entry(f));
 	read_code(f, elf_entry(f) + 4096);
 	elf_close(f);

@@ -6,6 +6,7 @@
  * One look without --every-line; with it one for each line of standard input, so that what readers
  * keep between looks is used: a test drives it with its target. With --ranges each range is told;
  * with --all each look does what readers do only from time to time.
+ * "begun_ns" and "done_ns" of a reader are of the monotonic clock.
  * "cpu_ms" is of this process and thread: "present" is the scan of which pages are in memory.
  */
 #include <errno.h>
@@ -186,6 +187,7 @@ static json_t *read_one(const struct look *l, struct reader *r, struct process_v
 	struct inner_ranges ranges = { .count = 0 };
 	struct peek before = *v->peek;
 	json_t *o = json_object();
+	uint64_t begun_ns = clock_monotonic_ns();
 	double begun = cpu_ms();
 	int e = r->runtime ? r->runtime->read(r->state, v, &runtime, &ranges)
 			   : r->walk->read(r->state, v, &allocator, &ranges);
@@ -193,6 +195,8 @@ static json_t *read_one(const struct look *l, struct reader *r, struct process_v
 
 	json_put_string(o, "reader", r->runtime ? r->runtime->name : r->walk->name);
 	json_put(o, "cpu_ms", json_real(spent));
+	json_put(o, "begun_ns", json_integer(begun_ns));
+	json_put(o, "done_ns", json_integer(clock_monotonic_ns()));
 	json_put(o, "calls", json_integer(v->peek->calls - before.calls));
 	json_put(o, "bytes", json_integer(v->peek->bytes - before.bytes));
 	json_put(o, "failed", json_integer(v->peek->failed - before.failed));
@@ -234,7 +238,7 @@ static json_t *read_all(struct look *l, struct process_view *v)
 /* Every page of the process; 0 or negative errno. */
 static int read_present(uint32_t pid, const struct vma_table *maps, struct present *ret)
 {
-	struct residency_cfg cfg = { .root = "/proc", .present = ret };
+	struct residency_cfg cfg = { .root = "/proc", .whole = true, .present = ret };
 	struct residency *r = calloc(maps->count + 1, sizeof(*r));
 	struct residency_info info;
 	int e;

@@ -279,6 +279,36 @@ static void without_section_headers_the_old_hash_table_tells_them_too(void **sta
 	expect_same_dynamic_symbols(DT_GNU_HASH, DT_HASH);
 }
 
+/* Each function that a search through all of them tells; and what is there and what is not. */
+static void exported_symbols_are_found_by_their_hash(void **state)
+{
+	static const char *const names[] = { "getpid", "no_such_function", "stdout", "qsort_r" };
+	struct search getpid_ = { .name = "getpid", .only_dynamic = true };
+	struct search qsort_r_ = { .name = "qsort_r", .only_dynamic = true };
+	struct elf_symbol found[4];
+	struct elf_file *f;
+	off_t size;
+	int fd = copy_libc(&size);
+
+	(void)state;
+	f = open_fd(fd);
+	assert_int_equal(elf_each_function(f, look, &getpid_), 0);
+	assert_int_equal(elf_each_function(f, look, &qsort_r_), 0);
+	assert_int_equal(elf_find_exported(f, names, 4, found), 0);
+	assert_int_equal(found[0].vaddr, getpid_.found.vaddr);
+	assert_int_equal(found[0].size, getpid_.found.size);
+	assert_int_equal(found[1].vaddr, 0);
+	assert_true(found[2].vaddr && found[2].size == sizeof(stdout));
+	assert_int_equal(found[3].vaddr, qsort_r_.found.vaddr);
+	elf_close(f);
+	if (strip_headers(fd, DT_GNU_HASH, DT_HASH)) {
+		f = open_fd(fd);
+		assert_int_equal(elf_find_exported(f, names, 4, found), -ENOENT);
+		elf_close(f);
+	}
+	close(fd);
+}
+
 static void only_defined_functions_with_a_name_are_told(void **state)
 {
 	static const struct made_symbol symbols[] = {
@@ -416,6 +446,7 @@ int main(void)
 		cmocka_unit_test(go_is_recognised_by_its_section),
 		cmocka_unit_test(without_section_headers_the_gnu_hash_table_tells_the_symbols),
 		cmocka_unit_test(without_section_headers_the_old_hash_table_tells_them_too),
+		cmocka_unit_test(exported_symbols_are_found_by_their_hash),
 		cmocka_unit_test(only_defined_functions_with_a_name_are_told),
 		cmocka_unit_test(a_walk_stops_when_told_to),
 		cmocka_unit_test(single_names_can_be_read_without_the_table),

@@ -167,6 +167,8 @@ static void a_file_that_shrinks_while_open_gives_errors(void **state)
 /* Calls everything; results do not matter, surviving does. */
 static void use_everything(int fd)
 {
+	static const char *const names[] = { "getpid", "no_such_function", "environ" };
+	struct elf_symbol found[3];
 	struct elf_file *f = NULL;
 	struct module_fact fact;
 	struct search q = {};
@@ -180,6 +182,7 @@ static void use_everything(int fd)
 	elf_describe(f, &fact);
 	elf_each_function(f, look, &q);
 	elf_each_address(f, look, &q);
+	elf_find_exported(f, names, 3, found);
 	for (uint32_t i = 0; i < fact.segment_count; i++) {
 		elf_vaddr_to_offset(f, fact.segment[i].vaddr, &at);
 		elf_offset_to_vaddr(f, fact.segment[i].file_offset, &at);

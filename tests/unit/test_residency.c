@@ -17,6 +17,7 @@
 #define GUARD (UINT64_C(1) << 58)
 
 static const struct residency_cfg scan = { .root = "/proc" };
+static const struct residency_cfg whole = { .root = "/proc", .whole = true };
 static const struct residency_cfg entries = { .root = "/proc", .no_scan = true };
 
 static char *map_pages(size_t pages)
@@ -147,10 +148,23 @@ static uint64_t sum_of_child(const struct residency_cfg *cfg, pid_t child, uint6
 	return sum;
 }
 
+/* Some far apart, as V8's are, and one that is more than a call asks about. */
+static void touch_here_and_there(void)
+{
+	for (uint64_t i = 1; i < 40; i++) {
+		char *at = mmap((void *)(i << 39), 64 * PAGE, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (at != MAP_FAILED)
+			memset(at + 3 * PAGE, 1, i * PAGE);
+	}
+	memset(map_pages(600000) + (size_t)590000 * PAGE, 1, (size_t)300 * PAGE);
+}
+
 static void the_sum_over_all_mappings_is_rss(void **state)
 {
 	char *at = map_pages(5000);
-	uint64_t sum, rss;
+	uint64_t sum, again, rss;
 	int ready[2];
 	pid_t child;
 	char c;
@@ -160,6 +174,7 @@ static void the_sum_over_all_mappings_is_rss(void **state)
 	child = fork();
 	if (child == 0) {
 		memset(at, 1, (size_t)5000 * PAGE);
+		touch_here_and_there();
 		if (write(ready[1], "x", 1) != 1)
 			_exit(1);
 		for (;;)
@@ -167,9 +182,11 @@ static void the_sum_over_all_mappings_is_rss(void **state)
 	}
 	assert_int_equal(read(ready[0], &c, 1), 1);
 	sum = sum_of_child(&scan, child, &rss);
+	again = sum_of_child(&whole, child, &rss);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
-	assert_true(rss >= (uint64_t)5000 * PAGE);
+	assert_int_equal(sum, again);
+	assert_true(rss >= (uint64_t)(5000 + 300 + 39 * 40 / 2) * PAGE);
 	assert_true(sum + (1 << 20) > rss && sum < rss + (1 << 20));
 	munmap(at, (size_t)5000 * PAGE);
 	close(ready[0]);
