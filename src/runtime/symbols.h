@@ -14,8 +14,8 @@ struct symbol {
 #define SYMBOLS_BYTES_MAX (64u << 20) /* of a section, where nothing smaller will do */
 
 /*
- * In .dynsym, or in .symtab (`all`). Where the file has a hash table for it, little is read, else at
- * most bytes_max of a section. -ENOENT: there is no such section; others of elf_section().
+ * In .dynsym, or in .symtab (`all`). Where the file has a hash table for it, little is read, else
+ * at most bytes_max of a section. -ENOENT: there is no such section; others of elf_section().
  */
 int symbols_find(const struct elf_file *f, bool all, size_t bytes_max, const char *const *names,
 		 size_t n, struct symbol *ret);

@@ -66,9 +66,9 @@ int elf_read_name(const struct elf_file *f, bool dynamic, uint32_t name_ref, cha
 
 /*
  * Symbols of any kind that the file exports, by name, through its hash table: some tens of small
- * reads, whatever the size of its tables. What is not there is all zero. -ENOENT when it has no such
- * table (DT_GNU_HASH of a 64-bit file), -EBADMSG when that is damaged, -EINVAL for a long name; *ret
- * is undefined then.
+ * reads, whatever the size of its tables. What is not there is all zero. -ENOENT when it has no
+ * such table (DT_GNU_HASH of a 64-bit file), -EBADMSG when that is damaged, -EINVAL for a long
+ * name; *ret is undefined then.
  */
 int elf_find_exported(const struct elf_file *f, const char *const *names, size_t n,
 		      struct elf_symbol *ret);
