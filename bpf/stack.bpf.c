@@ -110,6 +110,18 @@ static __noinline int walk_begin(__u32 slot)
 	return 0;
 }
 
+/*
+ * Where the hash of a stack begins. As plain numbers these two would meet the first address of the
+ * stack bit by bit: places of one function, in processes whose numbers differ as their addresses
+ * do, would be one site.
+ */
+static __always_inline __u64 hash_begin(__u32 asid, __u32 kind)
+{
+	__u64 h = ((asid & 0xffff) | kind << 16) * 0x9e3779b97f4a7c15ull;
+
+	return h ^ h >> 32;
+}
+
 static __always_inline int site_find(__u32 slot, __u32 asid)
 {
 	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
@@ -119,7 +131,7 @@ static __always_inline int site_find(__u32 slot, __u32 asid)
 	if (!s)
 		return MT_SITE_NONE;
 	s->asid = asid;
-	s->hash = (asid & 0xffff) | s->ev.site_kind << 16;
+	s->hash = hash_begin(asid, s->ev.site_kind);
 	mt_unwind(slot);
 	key = s->hash;
 	site = bpf_map_lookup_elem(&site_index, &key);

@@ -50,6 +50,22 @@ static void the_same_stack_is_the_same_site_and_sent_once(void **state)
 	assert_int_equal(fake.sent, 2);
 }
 
+static void sites_of_processes_and_kinds_are_apart_whatever_their_numbers(void **state)
+{
+	const uint64_t at = CODE & ~0xffffull;
+
+	(void)state;
+	begin();
+	for (uint32_t i = 0; i < 16; i++) {
+		const uint32_t bit = 1u << i;
+
+		assert_int_not_equal(mt_site_of(at, SP, 0, 0x5555, MT_SITE_HEAP),
+				     mt_site_of(at ^ bit, SP, 0, 0x5555 ^ bit, MT_SITE_HEAP));
+	}
+	assert_int_not_equal(mt_site_of(at, SP, 0, 1, MT_SITE_HEAP),
+			     mt_site_of(at ^ 0x30000, SP, 0, 1, MT_SITE_MMAP));
+}
+
 static void an_incomplete_stack_is_another_site_than_the_whole_one(void **state)
 {
 	uint32_t whole, cut;
@@ -113,6 +129,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frame_pointers_are_followed_to_the_start),
 		cmocka_unit_test(the_same_stack_is_the_same_site_and_sent_once),
+		cmocka_unit_test(sites_of_processes_and_kinds_are_apart_whatever_their_numbers),
 		cmocka_unit_test(an_incomplete_stack_is_another_site_than_the_whole_one),
 		cmocka_unit_test(a_full_ring_is_counted_and_the_site_is_made_later),
 		cmocka_unit_test(a_full_site_table_refuses_and_counts),
