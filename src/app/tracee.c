@@ -44,7 +44,8 @@ void tracee_free(struct tracee *t)
 {
 	if (!t)
 		return;
-	collector_remove_process(t->run->collector, t->pid);
+	if (t->pid) /* else it was refused before anything was done */
+		collector_remove_process(t->run->collector, t->pid);
 	if (!t->ended && t->allocator_count) /* it went while it was attached */
 		collector_purge(t->run->collector, t->asid);
 	judging_clear(t);

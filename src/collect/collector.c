@@ -325,6 +325,8 @@ void collector_remove_process(struct collector *c, uint32_t tgid)
 {
 	struct mt_proc p;
 
+	if (!tgid) /* nobody: those links are of all who share a file's probes */
+		return;
 	if (!bpf_map__lookup_elem(c->skel->maps.procs, &tgid, sizeof(tgid), &p, sizeof(p), 0) &&
 	    !(p.flags & MT_PROCF_BORROWED))
 		collector_end_asid(c, p.asid);

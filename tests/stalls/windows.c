@@ -504,6 +504,9 @@ static void many_share_probes_until_a_stranger_comes(void)
 	}
 	collector_sync(w.collector);
 	check_all_are_seen(&w);
+	collector_remove_process(w.collector, 0); /* nobody goes */
+	collector_sync(w.collector);
+	check_all_are_seen(&w);
 	collector_detach(w.collector, w.pid[0]); /* it is no member any more, but traps */
 	seen = hits_of(&w, 0);
 	crowd_start(&w, MANY); /* nor is this one */
