@@ -85,6 +85,7 @@ static void on_child_exec(struct app *a, const struct mt_ev_task *e)
 {
 	for (size_t i = 0; i < a->born_count; i++)
 		if (a->born[i].pid == e->hdr.tgid) {
+			collector_purge(a->collector, a->born[i].asid);
 			a->born[i].asid = e->child_asid;
 			return;
 		}
@@ -115,8 +116,10 @@ int app_on_record(void *ctx, void *bytes, size_t len)
 		on_fork(a, &ev.task);
 	if (!t && ev.kind == MT_KIND_exec && a->opts->follow)
 		on_child_exec(a, &ev.task);
-	if (!t && ev.kind == MT_KIND_exit) /* a child that was too quick to be attached */
+	if (!t && ev.kind == MT_KIND_exit) { /* a child that was too quick to be attached */
 		model_remove_process(a->model, ev.hdr.tgid);
+		collector_purge(a->collector, ev.task.asid); /* common probes were in it */
+	}
 	if (t && ev.kind == MT_KIND_exec && !ev.task.child_asid) {
 		log_warn("process %u is no longer followed: more than 65535 programs were executed",
 			 t->pid);
@@ -233,6 +236,7 @@ static void attach_born(struct app *a)
 		else
 			log_warn("child %u is not traced: %s", a->born[i].pid, err.text);
 		collector_remove_process(a->collector, a->born[i].pid);
+		collector_purge(a->collector, a->born[i].asid);
 		model_remove_process(a->model, a->born[i].pid);
 	}
 	a->born_count = 0;

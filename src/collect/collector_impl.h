@@ -139,6 +139,8 @@ uint32_t collector_new_asid(struct collector *c, uint32_t tgid);
 void collector_note_inner(struct collector *c, uint32_t asid);
 /* Its probes do nothing from now on. */
 void collector_end_asid(struct collector *c, uint32_t asid);
+/* Whether blocks of an address space may have come into the live set, also when it has ended. */
+bool collector_has_recorded(const struct collector *c, uint32_t asid);
 /* Entries and returns of all address spaces that have or had a slot which nobody took since. */
 uint64_t collector_all_hits(const struct collector *c);
 void collector_links_clear(struct collector *c, uint32_t tgid, bool all);

@@ -144,7 +144,7 @@ void collector_purge(struct collector *c, uint32_t asid)
 	struct walk w = { .c = c, .asid = asid };
 	const bool was_mapped = c->buckets;
 
-	if (!asid)
+	if (!asid || !collector_has_recorded(c, asid))
 		return;
 	if (collector_map_buckets(c)) {
 		log_warn("out of memory: blocks of a process that is gone are kept");

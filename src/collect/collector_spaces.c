@@ -106,6 +106,16 @@ int collector_counts(const struct collector *c, uint32_t asid, struct collector_
 	return 0;
 }
 
+bool collector_has_recorded(const struct collector *c, uint32_t asid)
+{
+	uint32_t now = __atomic_load_n(&slot_of(c, asid)->asid, __ATOMIC_RELAXED);
+	struct collector_counts n = { .samples = 0 };
+
+	if (now && now != asid)
+		return true; /* another one counts there by now */
+	return collector_counts(c, asid, &n) == 0 && n.samples;
+}
+
 uint64_t collector_all_hits(const struct collector *c)
 {
 	uint32_t used = __atomic_load_n(&c->skel->data->next_asid, __ATOMIC_RELAXED);
