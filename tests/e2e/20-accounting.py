@@ -147,6 +147,26 @@ def test_frees_of_blocks_from_before_the_trace_are_no_leak():
     check(not trace.leaks(), f"reported: {trace.leaks()}")
 
 
+def test_children_that_are_gone_at_once_take_nothing_from_those_who_share_their_probes():
+    """Their blocks go with them, and their parent's go on being seen, under its own call sites."""
+    with Target("brood-static", 20, 300) as target:
+        pids = [target.pid, *json.loads(target.line())["workers"]]
+        target.expect("ready")
+        named = [a for pid in pids for a in ("-p", pid)]
+        with Trace(*named, "--follow", *FULL, "--live-max", 4096) as trace:
+            trace.await_record(lambda r: r["type"] == "start" and len(
+                {s["pid"] for s in trace.of_type("start")}) == len(pids))
+            target.go()
+            truth = target.truth()
+            settle(trace)
+            finish(trace)
+            kept = [s for s in trace.final_sites(target.pid) if "keep_one" in symbols(s)]
+            check(len(kept) == 1 and kept[0]["live_count"] == kept[0]["allocated_count"] == truth["kept"],
+                  f"kept {truth['kept']}, told {[(s['live_count'], s['allocated_count']) for s in kept]}")
+            lost = {k: v for k, v in trace.last_sample(target.pid)["lost"].items() if v}
+            check(not lost, f"{truth['left']} blocks of children that are gone: {lost}")
+
+
 def test_a_full_live_set_refuses_and_counts():
     with Target("rules", "full") as target:
         target.expect("ready")
