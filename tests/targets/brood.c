@@ -38,7 +38,8 @@ int main(int argc, char **argv)
 
 		if (child == 0)
 			stay();
-		printf("%s%d%s", i ? "," : "{\"workers\": [", child, i + 1 == workers ? "]}\n" : "");
+		printf("%s%d%s", i ? "," : "{\"workers\": [", child,
+		       i + 1 == workers ? "]}\n" : "");
 		fflush(stdout);
 	}
 	await_line("ready");
