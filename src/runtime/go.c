@@ -19,14 +19,17 @@
 #define ARENAS_ARM 0x4000000000ull
 #define ARENAS_BYTES (256ull << 30)
 #define NOT_FOUND SIZE_MAX
+#define SEARCHES_MAX 8
+#define SEARCH_BYTES_MAX (4ull << 20)
 
 struct go {
 	char version[32];
-	uint64_t arenas;   /* where they begin */
-	uint64_t counters; /* runtime.gcController in the process; 0: no symbols */
-	size_t words;	   /* of it */
-	size_t at;	   /* of the counters in it, or NOT_FOUND */
-	const char *why;   /* without counters */
+	uint64_t dev, inode; /* of the program's file */
+	uint64_t arenas;     /* where they begin */
+	uint64_t counters;   /* runtime.gcController in the process; 0: no symbols, not found yet */
+	size_t words;	     /* of it */
+	size_t at;	     /* of the counters in it, or NOT_FOUND */
+	uint32_t searches;   /* of the program's data, for counters without a name */
 };
 
 /* --- which process */
@@ -60,7 +63,8 @@ static int look_into(const struct process_view *v, const struct vma *m, struct g
 	if (r || !elf_is_go(f))
 		return -ENOENT; /* nothing says that it is Go */
 	g->arenas = elf_machine(f) == EM_AARCH64 ? ARENAS_ARM : ARENAS_X86;
-	g->why = "no symbol table: the runtime's counters cannot be found";
+	g->dev = m->dev;
+	g->inode = m->inode;
 	r = symbols_find(f, true, SYMBOLS_BYTES_MAX, names, 2, s);
 	if (r == -ENOMEM)
 		return r;
@@ -117,14 +121,84 @@ static int add_arenas(const struct go *g, const struct process_view *v, struct i
 	return r;
 }
 
+static bool is_of_program(const struct go *g, const struct vma *m)
+{
+	return m->inode && m->inode == g->inode && m->dev == g->dev;
+}
+
+/* Data of the program: a writable mapping of its file, or the memory that follows on one (.bss). */
+static bool is_data(const struct go *g, const struct vma_table *maps, size_t i)
+{
+	const struct vma *m = &maps->vma[i];
+
+	if (!m->readable || !m->writable || m->shared)
+		return false;
+	return is_of_program(g, m) || (i && m->kind == VMA_ANON && m[-1].end == m->start &&
+				       m[-1].writable && is_of_program(g, &m[-1]));
+}
+
+/* The counters without their name, in a run of pages that are in memory. */
+static int search_run(struct go *g, const struct process_view *v, uint64_t start, uint64_t len,
+		      uint64_t mapped)
+{
+	uint64_t *words = malloc(len);
+	struct go_counters c;
+	size_t at;
+	int r = words ? peek_read(v->peek, start, words, len) : -ENOMEM;
+
+	if (!r)
+		r = go_counters_find(words, len / 8, mapped, &at);
+	if (!r)
+		r = go_counters_check(words + at, mapped, &c);
+	free(words);
+	if (r)
+		return r;
+	if (c.in_use + c.released + c.free < mapped / 2)
+		return -ENOENT; /* stacks are the rest: without a name that is not believed */
+	if (g->counters)
+		return -EEXIST;
+	g->counters = start + at * 8;
+	g->words = GO_COUNTERS;
+	g->at = 0;
+	return 0;
+}
+
+/* The program has no symbols: what adds up in only one place of its data are the counters. */
+static int search_counters(struct go *g, const struct process_view *v, uint64_t mapped)
+{
+	uint64_t budget = SEARCH_BYTES_MAX;
+	int r = -ENOENT;
+
+	if (g->searches++ >= SEARCHES_MAX)
+		return -ENOENT;
+	for (size_t i = 0; i < v->maps->count && r != -EEXIST; i++) {
+		const struct vma *m = &v->maps->vma[i];
+		const struct present_run *run;
+		uint64_t at = m->start, end;
+
+		while (is_data(g, v->maps, i) && r != -EEXIST && budget && at < m->end &&
+		       (run = present_from(&v->present->in, at)) && run->start < m->end) {
+			at = run->start > at ? run->start : at;
+			end = run->end < m->end ? run->end : m->end;
+			end = end - at > budget ? at + budget : end;
+			budget -= end - at;
+			r = search_run(g, v, at, end - at, mapped);
+			at = end;
+		}
+	}
+	if (r == -EEXIST)
+		g->counters = 0;
+	return g->counters ? 0 : -ENOENT;
+}
+
 /* NULL, or why they are not known. */
 static const char *read_counters(struct go *g, const struct process_view *v, uint64_t mapped,
 				 struct go_counters *ret)
 {
 	uint64_t words[GO_WORDS_MAX];
 
-	if (!g->counters)
-		return g->why;
+	if (!g->counters && search_counters(g, v, mapped))
+		return "no symbol table: the runtime's counters cannot be found";
 	if (view_read(v, g->counters, words, g->words * 8) < 0)
 		return "the runtime's counters are not in memory";
 	if (g->at == NOT_FOUND && go_counters_find(words, g->words, mapped, &g->at) < 0)
@@ -134,6 +208,52 @@ static const char *read_counters(struct go *g, const struct process_view *v, uin
 		return "the runtime's counters do not agree with what is mapped";
 	}
 	return NULL;
+}
+
+/* Nothing but Go is in the process: no library, and no break that an allocator would grow. */
+static bool is_alone(const struct go *g, const struct vma_table *maps)
+{
+	for (size_t i = 0; i < maps->count; i++) {
+		const struct vma *m = &maps->vma[i];
+
+		if (m->kind == VMA_HEAP || (m->executable && m->inode && !is_of_program(g, m)))
+			return false;
+	}
+	return true;
+}
+
+static bool may_be_own(const struct go *g, const struct vma_table *maps, size_t i)
+{
+	const struct vma *m = &maps->vma[i];
+
+	return m->kind == VMA_ANON && m->writable && !m->shared && !m->executable &&
+	       (m->start < g->arenas || m->start >= g->arenas + ARENAS_BYTES) &&
+	       !is_data(g, maps, i);
+}
+
+/*
+ * What the runtime works with lies in anonymous mappings beside the arenas, and it counts what it
+ * made ready there. Where more than that is resident some of it is the program's own, and nothing
+ * tells which.
+ */
+static int add_own(const struct go *g, const struct process_view *v, const struct go_counters *c,
+		   uint64_t mapped, struct inner_ranges *ranges)
+{
+	uint64_t ready = c->ready - (mapped - c->released), there = 0;
+	const struct vma_table *maps = v->maps;
+	int r = 0;
+
+	if (!is_alone(g, maps))
+		return 0;
+	for (size_t i = 0; i < maps->count; i++)
+		if (may_be_own(g, maps, i))
+			there += present_bytes(&v->present->in, maps->vma[i].start,
+					       maps->vma[i].end);
+	for (size_t i = 0; i < maps->count && there <= ready && !r; i++)
+		if (may_be_own(g, maps, i))
+			r = inner_ranges_add(ranges, maps->vma[i].start, maps->vma[i].end,
+					     INNER_RUNTIME);
+	return r;
 }
 
 static int go_read(void *state, const struct process_view *v, struct inner_runtime *ret,
@@ -175,7 +295,7 @@ static int go_read(void *state, const struct process_view *v, struct inner_runti
 	h->committed_bytes = mapped - c.released;
 	h->used_bytes = c.allocated - c.freed;
 	h->used_as_of = "when threads last filled their caches";
-	return 0;
+	return add_own(g, v, &c, mapped, ranges);
 }
 
 const struct runtime_ops runtime_go = { "go", go_open, go_read, free };
