@@ -305,6 +305,7 @@ int model_set_in_allocator(struct model *m, uint32_t pid, uint32_t site)
 		return -ENOENT;
 	s->in_allocator = true;
 	mappings_give_up(p->space.mappings, s);
+	ranges_give_up(p->space.ranges, site);
 	s->alloc_bytes = s->alloc_count = s->free_bytes = s->free_count = 0;
 	memset(s->live_by_age, 0, sizeof(s->live_by_age));
 	memset(s->freed_by_age, 0, sizeof(s->freed_by_age));

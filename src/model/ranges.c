@@ -311,8 +311,9 @@ static int line_add(struct ranges *t, const struct map_line *l, const struct map
 	struct map_line piece = *l;
 	int refused = 0, r = 0;
 
-	if (l->kind == VMA_SPECIAL)
-		return 0; /* the kernel's own pages: never part of the resident set */
+	if (l->kind == VMA_SPECIAL && !l->executable)
+		return 0; /* the kernel's own pages: no part of the resident set, but for its code
+			   */
 	for (piece.end = l->start; piece.end < l->end && r >= 0; refused += r > 0 ? r : 0) {
 		const struct inner_range *in, *said = NULL;
 
@@ -437,6 +438,17 @@ int ranges_set_residency(struct ranges *t, const struct residency *r, size_t n)
 	t->measured = true;
 	attach_prove(t);
 	return 0;
+}
+
+void ranges_give_up(struct ranges *t, uint32_t site)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		if (t->range[i].use != RANGE_SITE || t->range[i].site != site)
+			continue;
+		t->range[i].use = RANGE_ALLOCATOR;
+		t->range[i].site = MT_SITE_NONE;
+	}
+	attach_prove(t);
 }
 
 bool ranges_measured(const struct ranges *t)

@@ -48,6 +48,9 @@ struct residency *ranges_asked(const struct ranges *t, size_t *ret_n);
  */
 int ranges_set_residency(struct ranges *t, const struct residency *r, size_t n);
 
+/* What a site mapped proved to be an allocator's: its ranges are, from now on. */
+void ranges_give_up(struct ranges *t, uint32_t site);
+
 bool ranges_measured(const struct ranges *t);
 size_t ranges_count(const struct ranges *t);
 const struct snap_range *ranges_all(const struct ranges *t);

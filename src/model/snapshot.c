@@ -384,8 +384,8 @@ static void build_process(struct build *b)
 	s->seq = p->seq;
 	s->alive = p->alive;
 	s->proc = p->fact;
-	/* of the moment at which the heap was read: what it grew by since is not external */
-	if (p->managed_bytes && p->sized_rss_bytes != FACT_UNKNOWN) {
+	/* of the moment at which its pages were looked at: what it grew by since is in no range */
+	if (ranges_measured(p->space.ranges) && p->sized_rss_bytes != FACT_UNKNOWN) {
 		s->proc.rss_bytes = p->sized_rss_bytes;
 		s->proc.swap_bytes = p->sized_swap_bytes;
 	}

@@ -49,17 +49,18 @@ static void one_vma(struct world *w, uint64_t start, uint64_t end, enum vma_kind
 static void kinds_of_lines_decide_first(void **state)
 {
 	struct world *w = *state;
-	struct vma v[6] = {
+	struct vma v[7] = {
 		world_vma(CODE, CODE + P, VMA_FILE, "/bin/prog"),
 		world_vma(CODE + P, CODE + 2 * P, VMA_FILE, ""),
 		world_vma(BASE, BASE + P, VMA_SHM, ""),
 		world_vma(BASE + P, BASE + 2 * P, VMA_STACK, ""),
 		world_vma(BASE + 2 * P, BASE + 3 * P, VMA_ANON, ""),
-		world_vma(BASE + 3 * P, BASE + 4 * P, VMA_SPECIAL, ""),
+		world_vma(BASE + 3 * P, BASE + 4 * P, VMA_SPECIAL, "[vvar]"),
+		world_vma(BASE + 4 * P, BASE + 5 * P, VMA_SPECIAL, "[vdso]"),
 	};
 
-	v[4].executable = true;
-	world_vmas(w, v, 6);
+	v[4].executable = v[6].executable = true;
+	world_vmas(w, v, 7);
 	measure(w);
 	assert_int_equal(use_of(w, CODE), RANGE_CODE);
 	assert_int_equal(use_of(w, CODE + P), RANGE_FILE);
@@ -67,6 +68,7 @@ static void kinds_of_lines_decide_first(void **state)
 	assert_int_equal(use_of(w, BASE + P), RANGE_STACK);
 	assert_int_equal(use_of(w, BASE + 2 * P), RANGE_CODE);
 	assert_int_equal(use_of(w, BASE + 3 * P), 0);
+	assert_int_equal(use_of(w, BASE + 4 * P), RANGE_CODE);
 }
 
 static void lines_are_split_at_mappings(void **state)
@@ -156,6 +158,8 @@ static void a_mapping_that_turns_out_an_allocators_is_no_sites(void **state)
 	assert_int_equal(use_of(w, BASE), RANGE_SITE);
 	assert_int_equal(model_set_in_allocator(w->m, PID, 99), -ENOENT);
 	assert_int_equal(model_set_in_allocator(w->m, PID, 4), 0);
+	assert_int_equal(use_of(w, BASE), RANGE_ALLOCATOR); /* at once, before the next reading */
+	assert_int_equal(use_of(w, BASE + 2 * P), RANGE_SITE);
 	assert_int_equal(model_set_heap_traced(w->m, PID, true), 0);
 	world_mmap(w, 4, 0, BASE + 3 * P, P);
 	measure(w);
