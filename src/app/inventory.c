@@ -7,6 +7,7 @@
 #include "app/java.h"
 #include "app/memory.h"
 #include "app/modules_scan.h"
+#include "app/resident.h"
 #include "app/tracee.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -20,7 +21,8 @@
 #define INVENTORY_SHARE 50	      /* an inventory may take 1/50 of a CPU between two */
 #define SCAN_SHARE 20		      /* the same of a scan for new code, ... */
 #define SCAN_WAIT_MAX_NS 800000000ull /* ... which new libraries do not wait longer for */
-#define THREAD_SP_MAX 1024	      /* stacks looked up per inventory; each costs a file */
+#define LOOKS_MAX 3	   /* at mappings and their pages, until they are of one moment */
+#define THREAD_SP_MAX 1024 /* stacks looked up per inventory; each costs a file */
 
 static void read_threads(struct tracee *t, uint64_t now_ns)
 {
@@ -112,15 +114,15 @@ void tracee_tell_code(struct tracee *t)
 	collector_set_code(t->run->collector, t->pid, t->asid, &code);
 }
 
-/* Of what is mapped as code. */
-static uint64_t hash_code(const struct vma_table *maps)
+/* Of all that is mapped, or of code alone. */
+static uint64_t hash_maps(const struct vma_table *maps, bool code)
 {
 	uint64_t h = 1;
 
 	for (size_t i = 0; i < maps->count; i++) {
 		const struct vma *v = &maps->vma[i];
 
-		if (!v->executable)
+		if (code && !v->executable)
 			continue;
 		h = (h ^ v->start) * 0x9e3779b97f4a7c15u;
 		h = (h ^ v->end ^ v->inode) * 0x9e3779b97f4a7c15u;
@@ -143,7 +145,7 @@ static int read_maps(struct tracee *t, struct vma_table *maps, uint32_t *ret_tex
 	r = maps_read(t->run->proc, t->pid, maps);
 	if (r)
 		return r;
-	t->code_hash = hash_code(maps);
+	t->code_hash = hash_maps(maps, true);
 	if (t->code_hash == before || collector_has_hooks(t->run->collector))
 		return 0;
 	collector_note_code(t->run->collector, t->pid);
@@ -182,17 +184,28 @@ int tracee_scan(struct tracee *t)
 	return scan(t, &maps);
 }
 
-/* Once more, of the same moment as its pages are read. */
-static void read_sizes(struct tracee *t)
+/*
+ * The mappings and their pages. What is mapped after the map was read and before its pages are
+ * looked at is in the process's size and in no range: then both are read again, a few times at
+ * most.
+ */
+static int read_pages(struct tracee *t, struct vma_table *maps, struct resident *pages)
 {
-	uint64_t now_ns = clock_monotonic_ns();
-	struct proc_fact fact;
+	uint64_t before, missed;
+	int r = scan(t, maps);
 
-	if (procfs_read_fact(t->run->proc, t->pid, &fact) || fact.start_ticks != t->start_ticks)
-		return;
-	fact.cpu_ns = t->fact.cpu_ns;
-	t->fact = fact;
-	t->fact_ns = now_ns;
+	for (int looks = 1;; looks++) {
+		if (!r)
+			r = memory_look(t, maps, pages, &missed);
+		if (r || !missed || looks == LOOKS_MAX)
+			return r;
+		before = hash_maps(maps, false);
+		maps_done(maps);
+		r = scan(t, maps);
+		if (r || hash_maps(maps, false) == before)
+			return r;
+		resident_done(pages);
+	}
 }
 
 /*
@@ -201,13 +214,13 @@ static void read_sizes(struct tracee *t)
  */
 void inventory_take(struct tracee *t, bool final)
 {
+	auto_clean(resident_done) struct resident pages = { .count = 0 };
 	auto_clean(maps_done) struct vma_table maps = { 0 };
 	uint64_t start = clock_monotonic_ns(), cpu = clock_cpu_ns();
 
-	scan(t, &maps);
 	read_threads(t, start);
-	read_sizes(t);
-	memory_read(t, &maps, final);
+	if (read_pages(t, &maps, &pages) == 0)
+		memory_read(t, &maps, &pages, final);
 	read_fds(t);
 	cpu = clock_cpu_ns() - cpu;
 	/* walks have their own pace */

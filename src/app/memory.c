@@ -1,5 +1,6 @@
 #include "app/memory.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "app/inner.h"
@@ -8,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "sys/procfs.h"
 
 /* In two parts where there are too many pieces to remember. */
 static void set_residency(struct tracee *t, const struct resident *all)
@@ -106,24 +108,42 @@ static void give_up_inner(struct tracee *t)
 	model_set_inner(t->run->model, t->pid, NULL, 0, NULL, NULL, 0);
 }
 
-void memory_read(struct tracee *t, const struct vma_table *maps, bool whole)
+int memory_look(struct tracee *t, const struct vma_table *maps, struct resident *ret,
+		uint64_t *ret_missed)
 {
-	auto_clean(resident_done) struct resident all = { .count = 0 };
 	uint64_t now_ns = clock_monotonic_ns();
-	int r;
+	struct proc_fact before, after;
+	int r = procfs_read_fact(t->run->proc, t->pid, &before);
 
-	t->found.walk_cpu_ns = 0;
-	r = resident_scan(t->run->proc, t->pid, maps, &all);
-
+	if (!r)
+		r = resident_scan(t->run->proc, t->pid, maps, ret);
+	if (!r)
+		r = procfs_read_fact(t->run->proc, t->pid, &after);
+	if (!r && (before.start_ticks != t->start_ticks || after.start_ticks != t->start_ticks))
+		r = -ESRCH;
 	if (r) {
 		log_debug("process %u: resident pages: %s", t->pid, strerror(-r));
-		return;
+		resident_done(ret);
+		return r;
 	}
-	if (resident_is_whole(&all))
-		read_inner(t, maps, &all, whole, clock_monotonic_ns());
+	after.cpu_ns = t->fact.cpu_ns;
+	t->fact = after;
+	t->fact_ns = now_ns;
+	*ret_missed = resident_settle(ret, &before, &t->fact);
+	return 0;
+}
+
+void memory_read(struct tracee *t, const struct vma_table *maps, const struct resident *pages,
+		 bool whole)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+
+	t->found.walk_cpu_ns = 0;
+	if (resident_is_whole(pages))
+		read_inner(t, maps, pages, whole, now_ns);
 	else
 		give_up_inner(t);
-	set_residency(t, &all);
+	set_residency(t, pages);
 	read_pages(t, now_ns);
 }
 

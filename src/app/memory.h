@@ -3,15 +3,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct resident;
 struct tracee;
 struct vma_table;
 
 /*
- * Reads it and tells the model, by the memory map that was told to it just now. whole: the
- * allocator is walked through whatever that costs. Before it t->fact is read again, to be of the
- * same moment.
+ * Looks at the pages of what is mapped and sets t->fact to the process's size at the same moment.
+ * *ret_missed: bytes of it that were in no page of the map, 0 for a few: something was mapped
+ * meanwhile. resident_done() releases *ret, which is empty after an error.
  */
-void memory_read(struct tracee *t, const struct vma_table *maps, bool whole);
+int memory_look(struct tracee *t, const struct vma_table *maps, struct resident *ret,
+		uint64_t *ret_missed);
+
+/*
+ * Reads what the pages are and tells the model, by the memory map that was told to it just now.
+ * whole: the allocator is walked through whatever that costs.
+ */
+void memory_read(struct tracee *t, const struct vma_table *maps, const struct resident *pages,
+		 bool whole);
 
 /* Notes for the user what could not be read, and the runtime that was found. */
 void memory_note_missing(struct tracee *t);

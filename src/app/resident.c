@@ -5,6 +5,9 @@
 
 #include "base/cleanup.h"
 
+#define MISSED_BYTES (64u << 10) /* less is not worth a second look, ... */
+#define MISSED_SHARE 256	 /* ... nor less than such a share of the size */
+
 int resident_scan(const char *proc, uint32_t pid, const struct vma_table *maps,
 		  struct resident *ret)
 {
@@ -21,9 +24,48 @@ int resident_scan(const char *proc, uint32_t pid, const struct vma_table *maps,
 	r = residency_read(&cfg, pid, all.range, all.count, &all.info);
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < maps->count; i++)
+		if (maps->vma[i].kind == VMA_SPECIAL && !maps->vma[i].executable)
+			all.range[i].resident_bytes = all.range[i].swapped_bytes = 0;
 	*ret = all;
 	all = (struct resident){ .count = 0 };
 	return 0;
+}
+
+/* What lies in [low, high] next to v. */
+static uint64_t nearest(uint64_t v, uint64_t low, uint64_t high)
+{
+	return v < low ? low : v > high ? high : v;
+}
+
+/* Of two readings and a sum; what is not known changes nothing. */
+static void settle(uint64_t before, uint64_t sum, uint64_t *size)
+{
+	if (before == FACT_UNKNOWN || *size == FACT_UNKNOWN || sum == FACT_UNKNOWN)
+		return;
+	*size = before < *size ? nearest(sum, before, *size) : nearest(sum, *size, before);
+}
+
+static void add_known(uint64_t *sum, uint64_t bytes)
+{
+	*sum = bytes == FACT_UNKNOWN || *sum == FACT_UNKNOWN ? FACT_UNKNOWN : *sum + bytes;
+}
+
+uint64_t resident_settle(const struct resident *r, const struct proc_fact *before,
+			 struct proc_fact *size)
+{
+	uint64_t in = 0, swapped = 0, missed;
+
+	for (size_t i = 0; i < r->count; i++) {
+		add_known(&in, r->range[i].resident_bytes);
+		add_known(&swapped, r->range[i].swapped_bytes);
+	}
+	settle(before->rss_bytes, in, &size->rss_bytes);
+	settle(before->swap_bytes, swapped, &size->swap_bytes);
+	if (in == FACT_UNKNOWN || size->rss_bytes == FACT_UNKNOWN || in >= size->rss_bytes)
+		return 0;
+	missed = size->rss_bytes - in;
+	return missed > MISSED_BYTES && missed > size->rss_bytes / MISSED_SHARE ? missed : 0;
 }
 
 void resident_done(struct resident *r)
