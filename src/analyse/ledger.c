@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyse/ledger_split.h"
 #include "analyse/ledger_sums.h"
 #include "analyse/peers.h"
 #include "base/cleanup.h"
@@ -41,17 +42,27 @@ static struct class_row owned_row(const struct snapshot *s, const struct ledger_
 		return unavailable("no language runtime was read");
 	if (!c->weight && !s->heap_traced)
 		return unavailable("allocations are not traced");
+	if (class == CLASS_application && t->unowned_bytes >= c->bytes / 2 && t->unowned_bytes)
+		return estimate(c->bytes, confidence,
+				"most of it is native memory that came since, and nobody saw who "
+				"asked for it");
 	if (t->unseen_given_bytes && c->weight)
 		return estimate(c->bytes,
 				confidence * (double)(t->seen_bytes + 1) /
 					((double)t->seen_bytes + 1 + (double)t->unseen_given_bytes),
 				"in proportion to what was seen: of some live memory nobody saw "
 				"who asked for it");
+	if (!s->heap_traced && c->from_heap)
+		return estimate(c->bytes, confidence,
+				"call sites hold what they did when allocations were traced last");
 	if (!s->heap_traced)
 		return estimate(c->bytes, confidence,
 				t->touched_bytes ? "mappings, and pages touched since: allocations "
 						   "are not traced"
 						 : "mappings only: allocations are not traced");
+	if (class == CLASS_application && t->unowned_bytes)
+		return estimate(c->bytes, confidence,
+				"with native memory of which nobody saw who asked for it");
 	if (!c->from_heap)
 		return known(c->bytes, confidence);
 	if (t->estimated) {
@@ -115,6 +126,9 @@ static struct class_row preexisting_row(const struct snapshot *s, const struct l
 	if (s->heap_traced && !t->rest_split)
 		return estimate(c->bytes, 0.5,
 				"mappings only: what allocators held at attach is not known");
+	if (t->filled_bytes)
+		return estimate(c->bytes, 0.7,
+				"with pages that were touched since in mappings from before");
 	if (!c->from_heap)
 		return known(c->bytes, 1);
 	if (t->walked && t->walk_exact && !t->live_bytes &&
@@ -142,6 +156,9 @@ static struct class_row slack_row(const struct snapshot *s, const struct ledger_
 				s->allocator->known.why
 					? s->allocator->known.why
 					: "not live when the allocator was walked through last");
+	if (!s->heap_traced && t->slack_then_bytes != FACT_UNKNOWN)
+		return estimate(t->class[CLASS_allocator_slack].bytes, 0.5,
+				"what was not live when allocations were traced last");
 	if (!s->heap_traced)
 		return unavailable(s->allocator && s->allocator->known.why
 					   ? s->allocator->known.why
@@ -304,6 +321,7 @@ int ledger_build(const struct snapshot *s, const struct owner *owners, struct le
 	auto_free struct module_sum *modules = NULL;
 	struct ledger_sums t = { .gone_bytes = st->gone_bytes,
 				 .before_bytes = st->before_bytes,
+				 .slack_then_bytes = st->slack_then_bytes,
 				 .buffers_walked_bytes = FACT_UNKNOWN };
 	int r;
 
@@ -317,7 +335,8 @@ int ledger_build(const struct snapshot *s, const struct owner *owners, struct le
 		r = ledger_sums_ranges(s, owners, st, &t);
 		if (r < 0)
 			return r;
-		ledger_sums_touched(s, owners, l.external_bytes, &t);
+		ledger_split_allocator(s, owners, st, &t);
+		ledger_split_rest(s, owners, st, l.external_bytes, &t);
 		fill_resident(s, &t, &l);
 		r = ledger_sums_modules(s, &t, &l.modules, &l.module_count);
 		if (r < 0)
@@ -333,9 +352,11 @@ int ledger_build(const struct snapshot *s, const struct owner *owners, struct le
 	l.live_error_bytes = l.estimated ? hypot(sqrt(t.live_variance), t.live_common) : 0;
 	st->gone_bytes = t.gone_bytes;
 	st->before_bytes = t.before_bytes;
+	st->slack_then_bytes = t.slack_then_bytes;
 	if (t.walked) {
 		st->walked_s = s->walked_s;
 		st->walked_held_bytes = t.walked_held_bytes;
+		st->walked_unmapped_bytes = t.walked_unmapped_bytes;
 	}
 	st->buffers_walked_bytes = t.buffers_walked_bytes;
 	st->buffers_then_bytes = t.buffers_then_bytes;

@@ -13,6 +13,7 @@
 void ledger_state_init(struct ledger_state *st)
 {
 	*st = (struct ledger_state){ .before_bytes = FACT_UNKNOWN,
+				     .slack_then_bytes = FACT_UNKNOWN,
 				     .walked_s = NAN,
 				     .buffers_walked_bytes = FACT_UNKNOWN,
 				     .buffers_then_bytes = FACT_UNKNOWN,

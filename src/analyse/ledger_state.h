@@ -18,8 +18,12 @@ struct ledger_state {
 	/* Least that mappings from before the trace ever held, FACT_UNKNOWN before the first tick:
 	 * what they gain beyond it is not from before. */
 	uint64_t before_bytes;
-	double walked_s;	    /* snapshot.walked_s of the last tick; NAN before ... */
-	uint64_t walked_held_bytes; /* ... and what allocators held when it was new */
+	/* Of allocators, not live when allocations were traced last and no walk told; FACT_UNKNOWN.
+	 */
+	uint64_t slack_then_bytes;
+	double walked_s;		/* snapshot.walked_s of the last tick; NAN before ... */
+	uint64_t walked_held_bytes;	/* ... and what allocators held when it was new, ... */
+	uint64_t walked_unmapped_bytes; /* ... and ranges of which nobody knows who mapped them */
 	/* Buffers that were resident when their runtime's list was walked through, as told last,
 	 * and what the runtime counted when that was new; FACT_UNKNOWN before. */
 	uint64_t buffers_walked_bytes, buffers_then_bytes;

@@ -13,13 +13,6 @@
 #include "analyse/ledger_state.h"
 #include "base/cleanup.h"
 
-/*
- * Live memory that nobody saw being asked for is given to those who were seen, at most so many
- * times what was seen of them: probes in windows, and pages followed once growth was noticed, see a
- * share of it, not a trace.
- */
-#define UNSEEN_TIMES 4
-
 struct site_key {
 	uint32_t number;
 	uint32_t index; /* into snapshot.sites */
@@ -76,8 +69,7 @@ static uint64_t range_bytes(const struct snapshot *s, const struct snap_range *r
 	return r->end > r->start ? min_bytes(bytes, r->end - r->start) : 0;
 }
 
-/* Class that an owner may fill: not those that the ledger computes itself. */
-static enum resource_class site_class(const struct snapshot *s, const struct owner *o)
+enum resource_class ledger_sums_site_class(const struct snapshot *s, const struct owner *o)
 {
 	if (!ledger_sums_resident(o->class))
 		return CLASS_unexplained;
@@ -88,10 +80,10 @@ static enum resource_class site_class(const struct snapshot *s, const struct own
 	return o->class;
 }
 
-static void add_owned(const struct snapshot *s, struct ledger_sums *t, const struct owner *o,
-		      uint64_t bytes)
+void ledger_sums_add_owned(const struct snapshot *s, struct ledger_sums *t, const struct owner *o,
+			   uint64_t bytes)
 {
-	struct class_sum *c = &t->class[site_class(s, o)];
+	struct class_sum *c = &t->class[ledger_sums_site_class(s, o)];
 	double weight = (double)bytes + 1;
 	struct module_sum *m;
 
@@ -137,7 +129,9 @@ static void add_site_range(const struct snapshot *s, const struct owner *owners,
 
 	k = bsearch(&wanted, keys, s->site_count, sizeof(*keys), compare_keys);
 	if (k)
-		add_owned(s, t, &owners[k->index], range_bytes(s, r));
+		ledger_sums_add_owned(s, t, &owners[k->index], range_bytes(s, r));
+	else
+		t->unmapped_bytes = ledger_sums_plus(t->unmapped_bytes, range_bytes(s, r));
 }
 
 /* Class of the ranges that need nobody's opinion; CLASS_unexplained for the others. */
@@ -175,6 +169,8 @@ static int add_ranges(const struct snapshot *s, const struct owner *owners, stru
 			add_site_range(s, owners, keys, range, t);
 		else if (range->use == RANGE_MANAGED || range->use == RANGE_POOLED)
 			continue; /* external memory is without it */
+		else if (range->use == RANGE_OTHER)
+			t->unmapped_bytes = ledger_sums_plus(t->unmapped_bytes, bytes);
 		else
 			c->bytes = ledger_sums_plus(c->bytes, bytes);
 	}
@@ -228,7 +224,7 @@ void ledger_sums_sites(const struct snapshot *s, const struct owner *owners, str
 
 	for (i = 0; i < s->site_count; i++) {
 		const struct snap_site *site = &s->sites[i];
-		enum resource_class class = site_class(s, &owners[i]);
+		enum resource_class class = ledger_sums_site_class(s, &owners[i]);
 
 		if (site->touched)
 			continue; /* the ranges hold it; see ledger_sums_touched() */
@@ -251,240 +247,34 @@ void ledger_sums_sites(const struct snapshot *s, const struct owner *owners, str
 	}
 }
 
-enum sharing {
-	SHARE_HEAP,    /* by what heap sites hold */
-	SHARE_UNSEEN,  /* the same, but for buffers that the runtime counts itself */
-	SHARE_TOUCHED, /* by what was touched first and nobody else accounts for, but for those */
-	SHARE_MAPPED,  /* by what allocators asked the kernel for on behalf of a site */
-};
-
-static uint64_t share_weight(const struct snapshot *s, const struct owner *o, size_t site,
-			     enum sharing how)
-{
-	const struct snap_site *x = &s->sites[site];
-	bool counted = o->class == CLASS_buffers && s->runtime && s->runtime->buffers.known.how;
-
-	if (how != SHARE_HEAP && counted)
-		return 0;
-	if (how == SHARE_MAPPED)
-		return !x->touched && (x->kind == MT_SITE_BRK || attrib_is_through_allocator(s, x))
-			       ? ledger_sums_plus(0, x->live_bytes)
-			       : 0;
-	if (how == SHARE_TOUCHED)
-		return x->touched ? ledger_sums_plus(0, x->unplaced_bytes) : 0;
-	return x->kind == MT_SITE_HEAP && !x->touched ? ledger_sums_plus(0, x->live_bytes) : 0;
-}
-
-static uint64_t share_total(const struct snapshot *s, const struct owner *owners, enum sharing how)
-{
-	uint64_t total = 0;
-
-	for (size_t i = 0; i < s->site_count; i++)
-		total = ledger_sums_plus(total, share_weight(s, &owners[i], i, how));
-	return total;
-}
-
-/* Gives `bytes` to the owners of sites, in proportion. Returns what was given: all, or nothing. */
-static uint64_t share(const struct snapshot *s, const struct owner *owners, uint64_t bytes,
-		      enum sharing how, struct ledger_sums *t)
-{
-	uint64_t total = share_total(s, owners, how), seen = 0, given = 0, upto, weight;
-
-	/* who made the break grow is known, be it with nothing */
-	for (size_t i = 0; (bytes || how == SHARE_MAPPED) && total && i < s->site_count; i++) {
-		weight = share_weight(s, &owners[i], i, how);
-		seen = ledger_sums_plus(seen, weight);
-		upto = ledger_sums_share(bytes, min_bytes(seen, total), total);
-		if (weight)
-			add_owned(s, t, &owners[i], upto - given);
-		if (weight && how != SHARE_TOUCHED && how != SHARE_MAPPED)
-			t->class[site_class(s, &owners[i])].from_heap = true;
-		given = upto;
-	}
-	return given;
-}
-
-/* A mapping from before the trace may fill up since (a runtime's heap): that part is unexplained.
- */
+/* A mapping from before the trace may fill up since: that part is not from before. */
 static void keep_to_before(const struct ledger_state *st, struct ledger_sums *t)
 {
 	struct class_sum *before = &t->class[CLASS_preexisting];
 
-	before->bytes = min_bytes(before->bytes, st->before_bytes);
-	t->before_bytes = before->bytes;
-}
-
-/*
- * What of `held` a walk through the allocator says is not live. Memory that came since the walk
- * counts as live: it is walked again when there is much of it. So does what could not be walked.
- */
-static uint64_t walked_slack(const struct snapshot *s, const struct ledger_state *st, uint64_t held,
-			     struct ledger_sums *t)
-{
-	const struct inner_allocator *a = s->allocator;
-	bool fresh = s->walked_s != st->walked_s;
-	uint64_t live, free_bytes;
-
-	t->walked_held_bytes = fresh ? held : st->walked_held_bytes;
-	t->walked = true;
-	t->walk_exact =
-		a->known.exact && !a->unknown_bytes && (fresh || held == t->walked_held_bytes);
-	live = ledger_sums_plus(ledger_sums_plus(0, a->live_bytes), a->unknown_bytes);
-	live = ledger_sums_plus(live,
-				held > t->walked_held_bytes ? held - t->walked_held_bytes : 0);
-	free_bytes = ledger_sums_plus(ledger_sums_plus(0, a->free_resident_bytes), a->cached_bytes);
-	/* what was never written is live and not resident: free memory is better known then */
-	live = min_bytes(live, held - min_bytes(free_bytes, held));
-	return held - live;
-}
-
-static bool is_walked(const struct snapshot *s)
-{
-	const struct inner_allocator *a = s->allocator;
-
-	return a && a->known.how && a->live_bytes != FACT_UNKNOWN && isfinite(s->walked_s);
-}
-
-/*
- * What the runtime's buffers hold. How many are resident is found out by a walk now and then; what
- * was counted more since is taken as resident.
- */
-static uint64_t buffer_bytes(const struct inner_buffers *b, const struct ledger_state *st,
-			     struct ledger_sums *t)
-{
-	uint64_t bytes = ledger_sums_plus(0, b->bytes), then = bytes;
-
-	t->buffers_walked_bytes = b->resident_bytes;
-	t->buffers_then_bytes = bytes;
-	if (b->resident_bytes == FACT_UNKNOWN)
-		return bytes;
-	if (b->resident_bytes == st->buffers_walked_bytes)
-		then = t->buffers_then_bytes = ledger_sums_plus(0, st->buffers_then_bytes);
-	t->buffers_exact = b->known.exact && bytes == then;
-	if (bytes > then)
-		return ledger_sums_plus(b->resident_bytes, bytes - then);
-	return b->resident_bytes - min_bytes(b->resident_bytes, then - bytes);
-}
-
-/*
- * Buffers that the runtime knows, lie in allocators' memory and belong to no site there: at most
- * what nobody has.
- */
-static uint64_t take_buffers(const struct snapshot *s, const struct ledger_state *st, uint64_t rest,
-			     struct ledger_sums *t)
-{
-	const struct inner_buffers *b = s->runtime ? &s->runtime->buffers : NULL;
-	struct class_sum *class = &t->class[CLASS_buffers];
-	uint64_t bytes;
-
-	if (!b || !b->known.how)
-		return 0;
-	bytes = buffer_bytes(b, st, t);
-	bytes -= min_bytes(bytes, class->bytes); /* ranges of their own, and sites' */
-	bytes = min_bytes(bytes, rest);
-	class->bytes = ledger_sums_plus(class->bytes, bytes);
-	t->inner_buffer_bytes = bytes;
-	return bytes;
-}
-
-/*
- * Splits what no site has, buffers of the runtime included: what was there before, as far as it can
- * be, and what came since.
- */
-static void split_rest(const struct snapshot *s, uint64_t rest, uint64_t buffers,
-		       struct ledger_sums *t)
-{
-	uint64_t at_attach = s->allocator_at_attach_bytes, kept;
-	struct class_sum *before = &t->class[CLASS_preexisting];
-	double gone;
-
-	if (at_attach == FACT_UNKNOWN)
-		at_attach = t->allocator_bytes;
-	/*
-	 * A grows while more of the old ranges prove to be allocators', so what is remembered is
-	 * not the smallest remainder but the largest part of A that was seen to be gone. What is
-	 * live may be less than samples say.
-	 */
-	gone = (double)at_attach - (double)rest - hypot(sqrt(t->live_variance), t->live_common);
-	if (at_attach > rest && gone > (double)t->gone_bytes)
-		t->gone_bytes = t->live_variance > 0 ? (uint64_t)gone : at_attach - rest;
-	kept = at_attach > t->gone_bytes ? at_attach - t->gone_bytes : 0;
-	kept = min_bytes(kept, rest - buffers);
-	before->bytes = ledger_sums_plus(before->bytes, kept);
-	before->from_heap = s->heap_traced || kept;
-	if (t->walked) {
-		t->unseen_bytes = rest - buffers - kept;
-	} else if (s->heap_traced) { /* else it is whose pages it is, or unexplained */
-		t->class[CLASS_allocator_slack].bytes = rest - buffers - kept;
-		t->rest_split = true;
-	}
-}
-
-/* Of what nobody saw, to those of whom so much was seen. */
-static void give_unseen(const struct snapshot *s, const struct owner *owners, uint64_t seen,
-			enum sharing how, struct ledger_sums *t)
-{
-	uint64_t most = (uint64_t)fmin((double)seen * UNSEEN_TIMES, 0x1p62), given;
-
-	given = share(s, owners, min_bytes(t->unseen_bytes, most), how, t);
-	t->unseen_bytes -= given;
-	t->unseen_given_bytes += given;
-	t->seen_bytes += seen;
-}
-
-/* Splits what allocators hold, see ledger.h. */
-static void split_allocator(const struct snapshot *s, const struct owner *owners,
-			    const struct ledger_state *st, struct ledger_sums *t)
-{
-	uint64_t held = t->allocator_bytes, rest, given = 0, buffers;
-
-	t->gone_bytes = st->gone_bytes;
-	if (is_walked(s)) {
-		t->class[CLASS_allocator_slack].bytes = walked_slack(s, st, held, t);
-		held -= t->class[CLASS_allocator_slack].bytes;
-		t->rest_split = true;
-	}
-	if (s->heap_traced) /* else nobody knows what is live */
-		given = share(s, owners, min_bytes(t->live_bytes, held), SHARE_HEAP, t);
-	rest = held - given;
-	buffers = take_buffers(s, st, rest, t);
-	if (s->allocator_at_attach_bytes != FACT_UNKNOWN || !s->heap_traced)
-		split_rest(s, rest, buffers, t);
-	if (s->heap_traced)
-		give_unseen(s, owners, given, SHARE_UNSEEN, t);
+	t->before_bytes = min_bytes(before->bytes, st->before_bytes);
+	t->filled_bytes = before->bytes - t->before_bytes;
+	before->bytes = t->before_bytes;
 }
 
 int ledger_sums_ranges(const struct snapshot *s, const struct owner *owners,
 		       const struct ledger_state *st, struct ledger_sums *t)
 {
-	int r;
+	int r = add_ranges(s, owners, t);
 
-	r = add_ranges(s, owners, t);
 	if (r < 0)
 		return r;
 	keep_to_before(st, t);
-	split_allocator(s, owners, st, t);
 	return 0;
 }
 
-void ledger_sums_touched(const struct snapshot *s, const struct owner *owners,
-			 uint64_t external_bytes, struct ledger_sums *t)
+uint64_t ledger_sums_parts(const struct ledger_sums *t)
 {
-	uint64_t total = share_total(s, owners, SHARE_TOUCHED), parts = 0, room;
+	uint64_t parts = 0;
 
 	for (size_t i = 0; i < sizeof(cut_order) / sizeof(cut_order[0]); i++)
 		parts = ledger_sums_plus(parts, t->class[cut_order[i]].bytes);
-	room = external_bytes > parts ? external_bytes - parts : 0;
-	t->touched_bytes = share(s, owners, min_bytes(room, total), SHARE_TOUCHED, t);
-	if (s->heap_traced)
-		return;
-	/* what is still to be given: neither more than there is room for, nor what they have */
-	t->unseen_bytes -= min_bytes(t->unseen_bytes, t->touched_bytes);
-	t->unseen_bytes = min_bytes(t->unseen_bytes, room - t->touched_bytes);
-	give_unseen(s, owners, t->touched_bytes, SHARE_TOUCHED, t);
-	/* whoever made the break grow was not the only one to ask, but one of them */
-	give_unseen(s, owners, share_total(s, owners, SHARE_MAPPED) / UNSEEN_TIMES, SHARE_MAPPED,
-		    t);
+	return parts;
 }
 
 uint64_t ledger_sums_close(uint64_t external_bytes, struct ledger_sums *t)

@@ -37,11 +37,16 @@ struct ledger_sums {
 	uint64_t gone_bytes;		 /* the next ledger_state.gone_bytes */
 	uint64_t before_bytes;		 /* the next ledger_state.before_bytes */
 	uint64_t touched_bytes;		 /* given to owners by who touched the pages first */
-	bool rest_split;		 /* what is not live was split: preexisting and slack */
+	uint64_t filled_bytes;		 /* what mappings from before the trace gained since */
+	uint64_t unmapped_bytes;   /* in anonymous ranges that nobody is known to have mapped */
+	uint64_t unowned_bytes;	   /* the application's by where it lies: nobody was seen to ask */
+	uint64_t slack_then_bytes; /* the next ledger_state.slack_then_bytes */
+	bool rest_split;	   /* what is not live was split: preexisting and slack */
 	/* Where the allocator was walked through: */
-	bool walked, walk_exact;     /* exact: as of this tick, and nothing was estimated */
-	uint64_t walked_held_bytes;  /* the next ledger_state.walked_held_bytes */
-	uint64_t inner_buffer_bytes; /* of the runtime's count, in allocators and no site's */
+	bool walked, walk_exact;	/* exact: as of this tick, and nothing was estimated */
+	uint64_t walked_unmapped_bytes; /* the next of ledger_state */
+	uint64_t walked_held_bytes;	/* the next ledger_state.walked_held_bytes */
+	uint64_t inner_buffer_bytes;	/* of the runtime's count, in allocators and no site's */
 	uint64_t buffers_walked_bytes, buffers_then_bytes; /* the next of ledger_state */
 	bool buffers_exact;				   /* resident ones, as of this tick */
 	uint64_t unseen_bytes;	     /* live, came since, and nobody saw who asked for it ... */
@@ -61,19 +66,21 @@ uint64_t ledger_sums_share(uint64_t whole, uint64_t part, uint64_t total);
 /* Weighted mean of owners' confidences; 1 when nobody's was used. */
 double ledger_sums_confidence(double weight, double weighted_confidence);
 
+/* Class that an owner may fill: not those that the ledger computes itself. */
+enum resource_class ledger_sums_site_class(const struct snapshot *s, const struct owner *o);
+/* Gives the owner bytes of the class that it may fill. */
+void ledger_sums_add_owned(const struct snapshot *s, struct ledger_sums *t, const struct owner *o,
+			   uint64_t bytes);
+
 /* Totals of the sites, whatever is resident. */
 void ledger_sums_sites(const struct snapshot *s, const struct owner *owners, struct ledger_sums *t);
 
-/* Adds what the ranges hold; after ledger_sums_sites(). -ENOMEM. */
+/* Adds what the ranges hold, but for allocators'; after ledger_sums_sites(). -ENOMEM. */
 int ledger_sums_ranges(const struct snapshot *s, const struct owner *owners,
 		       const struct ledger_state *st, struct ledger_sums *t);
 
-/*
- * Gives what nobody accounts for to the owners of sites that touched it first, in proportion, and
- * at most what they touched; after ledger_sums_ranges().
- */
-void ledger_sums_touched(const struct snapshot *s, const struct owner *owners,
-			 uint64_t external_bytes, struct ledger_sums *t);
+/* All classes together, but for what is unexplained. */
+uint64_t ledger_sums_parts(const struct ledger_sums *t);
 
 /* Makes the parts fit into external and returns what they leave, which is unexplained. */
 uint64_t ledger_sums_close(uint64_t external_bytes, struct ledger_sums *t);

@@ -118,7 +118,9 @@ static void growth_since_the_walk_is_live_until_it_is_walked_again(void **state)
 	w->snap.proc.rss_bytes = w->ranges[0].resident_bytes = 42 * MB;
 	tick(w);
 	assert_int_equal(bytes_of(w, CLASS_allocator_slack), 10 * MB);
-	assert_int_equal(bytes_of(w, CLASS_unexplained), 2 * MB); /* whose is not known */
+	assert_int_equal(bytes_of(w, CLASS_application), 2 * MB); /* nobody saw who asked */
+	assert_int_equal(w->ledger.rows[CLASS_application].how, HOW_ESTIMATE);
+	assert_int_equal(bytes_of(w, CLASS_unexplained), 0);
 	assert_int_equal(w->ledger.rows[CLASS_allocator_slack].how, HOW_ESTIMATE);
 	assert_non_null(w->ledger.rows[CLASS_allocator_slack].why);
 	w->snap.walked_s = w->snap.elapsed_s;
@@ -147,14 +149,19 @@ static void with_a_walk_owners_share_what_is_live_and_the_rest_was_there(void **
 	assert_int_equal(bytes_of(w, CLASS_allocator_slack), 10 * MB);
 	assert_int_equal(w->ledger.rows[CLASS_preexisting].how, HOW_ESTIMATE);
 	assert_int_equal(bytes_of(w, CLASS_unexplained), 0);
-	/* what was there can only become less; of what nobody saw, four times what was seen */
+	/* what was there can only become less; of what nobody saw, four times what was seen, and
+	 * the rest is nobody's but the program's */
 	w->sites[0].live_bytes = 1 * MB;
+	w->owners[0].class = CLASS_native_modules;
+	w->owners[0].module = LIBZ;
 	tick(w);
 	assert_int_equal(bytes_of(w, CLASS_preexisting), 18 * MB);
-	assert_int_equal(bytes_of(w, CLASS_application), 5 * MB);
+	assert_int_equal(bytes_of(w, CLASS_native_modules), 5 * MB);
+	assert_int_equal(w->ledger.rows[CLASS_native_modules].how, HOW_ESTIMATE);
+	assert_true(w->ledger.rows[CLASS_native_modules].confidence < 0.8 / 4);
+	assert_int_equal(bytes_of(w, CLASS_application), 7 * MB);
 	assert_int_equal(w->ledger.rows[CLASS_application].how, HOW_ESTIMATE);
-	assert_true(w->ledger.rows[CLASS_application].confidence < 0.8 / 4);
-	assert_int_equal(bytes_of(w, CLASS_unexplained), 7 * MB);
+	assert_int_equal(bytes_of(w, CLASS_unexplained), 0);
 	assert_sum_closes(w);
 }
 
@@ -268,9 +275,66 @@ static void live_memory_that_came_unseen_is_whose_call_made_the_break_grow(void 
 	add_site(w, MT_SITE_BRK, EXE, 15 * MB);
 	tick(w);
 	assert_int_equal(bytes_of(w, CLASS_preexisting), 40 * MB);
-	assert_int_equal(bytes_of(w, CLASS_application), 15 * MB);
-	assert_int_equal(bytes_of(w, CLASS_unexplained), 5 * MB);
+	assert_int_equal(bytes_of(w, CLASS_application),
+			 20 * MB); /* with 5 that nobody asked for */
+	assert_int_equal(bytes_of(w, CLASS_unexplained), 0);
 	assert_int_equal(w->ledger.rows[CLASS_application].how, HOW_ESTIMATE);
+	assert_sum_closes(w);
+}
+
+/* The governor took the probes out, or a verdict stood: what was known is not forgotten. */
+static void what_call_sites_held_stays_theirs_when_probes_are_out(void **state)
+{
+	struct world *w = *state;
+
+	watch(w, 40 * MB);
+	w->snap.heap_traced = true;
+	w->snap.allocator_at_attach_bytes = 5 * MB;
+	add_site(w, MT_SITE_HEAP, EXE, 20 * MB);
+	add_site(w, MT_SITE_HEAP, LIBZ, 10 * MB);
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_allocator_slack), 5 * MB);
+	w->snap.heap_traced = false;
+	w->snap.proc.rss_bytes = w->ranges[0].resident_bytes = 41 * MB;
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_application), 20 * MB + 2 * MB / 3);
+	assert_int_equal(bytes_of(w, CLASS_native_modules), 10 * MB + MB / 3 + 1);
+	assert_int_equal(w->ledger.rows[CLASS_native_modules].how, HOW_ESTIMATE);
+	assert_int_equal(bytes_of(w, CLASS_preexisting), 5 * MB);
+	assert_int_equal(bytes_of(w, CLASS_allocator_slack), 5 * MB);
+	assert_int_equal(w->ledger.rows[CLASS_allocator_slack].how, HOW_ESTIMATE);
+	assert_int_equal(bytes_of(w, CLASS_unexplained), 0);
+	assert_sum_closes(w);
+}
+
+/* jemalloc's extents, which nobody was seen to map. */
+static void anonymous_memory_may_be_of_an_allocator_that_is_not_read(void **state)
+{
+	struct inner_allocator a = { .name = "jemalloc",
+				     .known.why = "its structures are not read",
+				     .live_bytes = FACT_UNKNOWN };
+	struct world *w = *state;
+
+	watch(w, 0);
+	add_range(w, RANGE_OTHER, 8 * MB);
+	w->snap.proc.rss_bytes = 8 * MB;
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_unexplained), 8 * MB);
+	w->snap.allocator = &a;
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_application), 8 * MB);
+	assert_true(w->ledger.rows[CLASS_application].confidence < 0.5);
+	assert_int_equal(bytes_of(w, CLASS_unexplained), 0);
+	/* one that was walked through has no memory that came before and was not found */
+	a = glibc(1 * MB, 0);
+	w->snap.walked_s = w->snap.elapsed_s;
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_unexplained), 8 * MB);
+	add_range(w, RANGE_OTHER, 1 * MB);
+	w->snap.proc.rss_bytes += 1 * MB;
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_application), 1 * MB);
+	assert_int_equal(bytes_of(w, CLASS_unexplained), 8 * MB);
 	assert_sum_closes(w);
 }
 
@@ -367,6 +431,8 @@ int main(void)
 		TEST(buffers_counted_since_their_walk_are_taken_as_resident),
 		TEST(live_memory_that_came_unseen_is_shared_by_who_was_seen),
 		TEST(live_memory_that_came_unseen_is_whose_call_made_the_break_grow),
+		TEST(what_call_sites_held_stays_theirs_when_probes_are_out),
+		TEST(anonymous_memory_may_be_of_an_allocator_that_is_not_read),
 		TEST(buffers_that_call_sites_own_count_once),
 		TEST(buffers_that_were_only_counted_are_an_estimate_and_never_more_than_there_is),
 		TEST(what_could_not_be_read_inside_says_why),

@@ -228,23 +228,45 @@ static void noise_of_samples_ends_nothing_for_good(void **state)
 	assert_sum_closes(w);
 }
 
-static void what_an_old_mapping_gains_since_is_not_from_before(void **state)
+/* It is the mapping's all the same, where nobody is known to have touched it. */
+static void what_an_old_mapping_gains_since_is_an_estimate(void **state)
 {
 	struct world *w = *state;
 	struct snap_range *heap = add_range(w, RANGE_BEFORE, 20 * MB);
+	struct snap_site *site;
 
+	w->snap.heap_traced = false;
 	w->snap.proc.rss_bytes = 50 * MB;
 	tick(w);
 	assert_int_equal(bytes_of(w, CLASS_preexisting), 20 * MB);
+	assert_int_equal(w->ledger.rows[CLASS_preexisting].how, HOW_EXACT);
 	heap->resident_bytes = 35 * MB;
 	tick(w);
-	assert_int_equal(bytes_of(w, CLASS_preexisting), 20 * MB);
-	assert_int_equal(bytes_of(w, CLASS_unexplained), 30 * MB);
+	assert_int_equal(bytes_of(w, CLASS_preexisting), 35 * MB);
+	assert_int_equal(w->ledger.rows[CLASS_preexisting].how, HOW_ESTIMATE);
+	assert_int_equal(bytes_of(w, CLASS_unexplained), 15 * MB);
 	heap->resident_bytes = 5 * MB;
 	tick(w);
+	assert_int_equal(w->ledger.rows[CLASS_preexisting].how, HOW_EXACT);
 	heap->resident_bytes = 20 * MB;
+	site = add_site(w, MT_SITE_HEAP, EXE, 12 * MB);
+	site->touched = TOUCHED_HEAP;
+	site->unplaced_bytes = 12 * MB;
+	w->snap.proc.rss_bytes = 20 * MB;
 	tick(w);
-	assert_int_equal(bytes_of(w, CLASS_preexisting), 5 * MB);
+	assert_int_equal(bytes_of(w, CLASS_application), 12 * MB);
+	assert_int_equal(bytes_of(w, CLASS_preexisting), 8 * MB);
+	assert_sum_closes(w);
+}
+
+static void a_mapping_of_a_site_that_is_not_told_is_unexplained(void **state)
+{
+	struct world *w = *state;
+
+	add_range(w, RANGE_SITE, 5 * MB)->site = 33;
+	w->snap.proc.rss_bytes = 5 * MB;
+	tick(w);
+	assert_int_equal(bytes_of(w, CLASS_unexplained), 5 * MB);
 	assert_sum_closes(w);
 }
 
@@ -427,7 +449,8 @@ int main(void)
 		TEST(the_rest_of_allocators_is_preexisting_then_slack),
 		TEST(what_existed_before_never_comes_back),
 		TEST(noise_of_samples_ends_nothing_for_good),
-		TEST(what_an_old_mapping_gains_since_is_not_from_before),
+		TEST(what_an_old_mapping_gains_since_is_an_estimate),
+		TEST(a_mapping_of_a_site_that_is_not_told_is_unexplained),
 		TEST(a_range_that_later_proves_to_be_an_allocators_keeps_its_past),
 		TEST(without_the_past_of_allocators_their_rest_is_unexplained),
 		TEST(estimates_give_way_before_what_was_measured),
