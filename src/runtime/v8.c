@@ -11,6 +11,8 @@
 #include "runtime/v8_impl.h"
 
 #define WAIT_LOG2_MAX 6 /* looks between two tries to learn: each looks at thousands of places */
+#define LOOKS_MAX 6	   /* in one reading, while collections change what is looked at ... */
+#define CHUNKS_ENOUGH 6000 /* ... and none after so many were looked at: 15 ms */
 #define EMPTY_MAX 4	/* looks in a row that find no heap: then what was learnt is in doubt */
 
 /* 0, also when there is nothing to be learnt yet; peek's errors. */
@@ -96,11 +98,15 @@ static void fill_committed(const struct v8 *s, struct inner_heap *h)
 	for (size_t i = 0; i < p->spaces; i++) {
 		const struct v8_space *space = &p->space[i];
 
-		if (!space->verified || !space->chunk_bytes)
+		if (!space->counts)
 			continue;
 		chunks += space->live_bytes;
 		committed += s->committed ? space->word[s->committed] : 0;
 		missing += s->committed && space->word[s->committed] > space->live_bytes;
+	}
+	if (!s->counts_agree) {
+		h->known.why = "it changed all the time while it was read";
+		return;
 	}
 	h->committed_bytes = s->committed ? committed : chunks;
 	h->known.exact = s->committed && !missing && !p->swapped && !p->refused;
@@ -118,24 +124,53 @@ static void fill_committed(const struct v8 *s, struct inner_heap *h)
 		h->known.why = NULL;
 }
 
-static int read_heap(struct v8 *s, const struct process_view *v, struct inner_heap *h,
-		     struct inner_ranges *ranges)
+static int look_once(struct v8 *s, const struct process_view *v, bool again)
 {
 	struct v8_pages pages;
-	int r = v8_read_pages(v, &s->layout, &s->pages, &pages);
+	uint64_t begun;
+	int r = v8_begin_counts(s, v, again, &begun);
 
+	if (!r)
+		r = v8_read_pages(v, &s->layout, &s->pages, &pages);
 	if (r)
 		return r;
 	v8_pages_done(&s->pages);
 	s->pages = pages;
-	s->empty = pages.heaps ? 0 : s->empty + 1;
-	if (s->empty == EMPTY_MAX)
-		forget(s);
 	if (!pages.heaps)
 		return 0;
 	v8_judge_spaces(s);
+	return v8_end_counts(s, v, begun);
+}
+
+/* Until it was not changed meanwhile by a collection, but at most for a few milliseconds. */
+static int look(struct v8 *s, const struct process_view *v)
+{
+	size_t chunks = 0;
+	int r = 0;
+
+	for (int i = 0; i < LOOKS_MAX && chunks < CHUNKS_ENOUGH; i++) {
+		r = look_once(s, v, i > 0);
+		if (r || !s->pages.heaps || s->counts_agree)
+			break;
+		chunks += s->pages.chunks;
+	}
+	return r;
+}
+
+static int read_heap(struct v8 *s, const struct process_view *v, struct inner_heap *h,
+		     struct inner_ranges *ranges)
+{
+	int r = look(s, v);
+
+	if (r)
+		return r;
+	s->empty = s->pages.heaps ? 0 : s->empty + 1;
+	if (s->empty == EMPTY_MAX)
+		forget(s);
+	if (!s->pages.heaps)
+		return 0;
 	h->resident_bytes = h->swapped_bytes = h->pooled_bytes = 0;
-	h->heaps = pages.heaps;
+	h->heaps = s->pages.heaps;
 	fill_committed(s, h);
 	return v8_add_ranges(s, v, h, ranges);
 }

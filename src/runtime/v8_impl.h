@@ -42,6 +42,9 @@ struct v8_space {
 	uint64_t chunk_bytes;	       /* sum of what names it as owner */
 	uint64_t live_bytes;	       /* of these, not pooled */
 	bool verified;
+	bool counts;	/* it is one, of an isolate that is there */
+	uint8_t seen;	/* looks that found chunks of it, up to 2 */
+	uint8_t absent; /* looks in a row that found no chunk of what it counts */
 };
 
 /* What a look at the process found; v8_pages_done(). */
@@ -114,6 +117,8 @@ struct v8 {
 	uint32_t empty;	    /* looks in a row that found no heap */
 	struct v8_layout layout;
 	uint8_t committed; /* word of a space: its committed bytes; 0: not known yet */
+	bool counts_agree; /* these were read at a moment at which nothing moved */
+	uint64_t excess;   /* bytes of chunks that no space counted at the last look */
 	uint8_t pooled_word;
 	uint64_t pooled_bit;   /* of that word of a chunk: it is pooled; 0: not known */
 	struct v8_pages pages; /* of the last look */
@@ -140,13 +145,24 @@ bool v8_next_place(struct v8_places *p, uint64_t *ret);
 /* v8_layout.c. 0, -ENOENT: nothing that could be verified, or what peek says. */
 int v8_learn(const struct process_view *v, struct v8_layout *ret);
 
-/* v8_pages.c. The last look's chunks, `known`, stand for those whose page is in swap now. */
+/*
+ * v8_pages.c. The last look's chunks, `known`, stand for those whose page is in swap now, and its
+ * spaces are looked at again whether or not they have a chunk now.
+ */
 int v8_read_pages(const struct process_view *v, const struct v8_layout *l,
 		  const struct v8_pages *known, struct v8_pages *ret);
 void v8_pages_done(struct v8_pages *p);
 
 /* v8_spaces.c: sums; what of the chunks is pooled. */
 void v8_judge_spaces(struct v8 *s);
+
+/*
+ * v8_counts.c: what spaces count, before and after the chunks are looked at; the sum before, 0: not
+ * known, is to be given to the second one, which says in counts_agree whether they are the same.
+ * With `wait` until they have come to rest, at most 10 ms. -ENOMEM, -ESRCH.
+ */
+int v8_begin_counts(struct v8 *s, const struct process_view *v, bool wait, uint64_t *ret);
+int v8_end_counts(struct v8 *s, const struct process_view *v, uint64_t begun);
 
 /* v8_ranges.c. Adds all ranges and fills what follows from them. -ENOMEM. */
 int v8_add_ranges(const struct v8 *s, const struct process_view *v, struct inner_heap *ret,

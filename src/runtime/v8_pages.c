@@ -7,12 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/vec.h"
 #include "runtime/v8_impl.h"
 #include "runtime/view.h"
 
 #define MARGIN 0x4000
 #define MAPPINGS_MAX 1024 /* of one chunk */
+#define ASKED_MAX 32	  /* spaces that may be new, in one look */
+#define SEEN_NEEDED 2	  /* looks that found chunks of a space: it is none of a moment */
+#define ABSENT_MAX 2	  /* looks: a space without chunks that counts some is none any more */
 
 struct batch {
 	uint64_t place[V8_BATCH];
@@ -251,60 +255,117 @@ static size_t place_of(const struct v8_pages *p, const struct order *o, const st
 	return lo;
 }
 
-/* Each chunk's space by its number. */
-static int find_spaces(struct v8_pages *p)
+/* The chunk's space by its number. */
+static int find_space(struct v8_pages *p, struct order *o, struct v8_chunk *c)
 {
-	struct order o;
-	int r = 0;
+	size_t before = p->spaces, at;
+	bool there;
+	int r;
 
-	for (size_t i = 0; !r && i < p->chunks; i++) {
-		struct v8_chunk *c = &p->chunk[i];
-		size_t before = p->spaces, at;
-		bool there;
+	at = place_of(p, o, c, &there);
+	if (there) {
+		c->space = o->space[at];
+		return 0;
+	}
+	r = add_space(p, c);
+	if (p->spaces == before)
+		return r;
+	memmove(o->space + at + 1, o->space + at, (before - at) * sizeof(o->space[0]));
+	o->space[at] = c->space;
+	return 0;
+}
 
-		if (!c->heap)
-			continue;
-		at = place_of(p, &o, c, &there);
-		if (there) {
-			c->space = o.space[at];
-			continue;
-		}
-		r = add_space(p, c);
-		if (p->spaces == before)
-			continue;
-		memmove(o.space + at + 1, o.space + at, (before - at) * sizeof(o.space[0]));
-		o.space[at] = c->space;
+/*
+ * A space that had chunks before may have some again by now. Not one that was there for a moment:
+ * what is left of it in memory that was freed can look as if it still counted something.
+ */
+static int add_known(struct v8_pages *p, struct order *o, const struct v8_space *s)
+{
+	struct v8_chunk none = { .heap = s->heap, .owner = s->owner };
+	size_t before = p->spaces, at;
+	bool there;
+	int r;
+
+	at = place_of(p, o, &none, &there);
+	if (there)
+		p->space[o->space[at]].seen = s->seen;
+	if (there || !s->counts || s->seen < SEEN_NEEDED || s->absent == ABSENT_MAX)
+		return 0;
+	r = find_space(p, o, &none);
+	if (p->spaces > before) {
+		p->space[before] = *s;
+		p->space[before].verified = p->space[before].counts = false;
+		p->space[before].chunk_bytes = p->space[before].live_bytes = 0;
 	}
 	return r;
 }
 
+/* Of all chunks, and those that are known. */
+static int find_spaces(const struct v8_pages *known, struct v8_pages *p)
+{
+	struct order o;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < p->chunks; i++)
+		if (p->chunk[i].heap)
+			r = find_space(p, &o, &p->chunk[i]);
+	for (size_t i = 0; !r && i < known->spaces; i++)
+		r = add_known(p, &o, &known->space[i]);
+	return r;
+}
+
+/* Whether what is at the place of the space is one; of a known one, with its table and number. */
+static bool is_space(const struct process_view *v, const struct v8_space *s,
+		     const uint64_t word[V8_SPACE_WORDS])
+{
+	const struct vma *table = maps_find(v->maps, word[0]);
+
+	if (s->word[0] && (s->word[0] != word[0] || (uint32_t)s->word[2] != (uint32_t)word[2]))
+		return false;
+	return table && table->kind == VMA_FILE && word[1] == s->heap;
+}
+
+/*
+ * A space can be younger than what is known of the pages: a scavenge makes some of its own. Of these
+ * few are asked about.
+ */
+static bool can_read_space(const struct process_view *v, uint64_t at, int *asked)
+{
+	const size_t len = sizeof(((struct v8_space *)0)->word);
+
+	if (v8_can_read(v, at, len))
+		return true;
+	return at % 8 == 0 && at >= 4096 && at < 1ull << 47 &&
+	       !present_has(&v->present->swapped, at) && *asked < ASKED_MAX && (*asked)++ >= 0 &&
+	       view_has_now(v, at, len);
+}
+
 static int read_spaces(const struct process_view *v, struct v8_pages *p)
 {
-	struct peek_at *at = calloc(p->spaces + 1, sizeof(*at));
+	auto_free uint64_t(*word)[V8_SPACE_WORDS] = calloc(p->spaces + 1, sizeof(*word));
+	auto_free struct peek_at *at = calloc(p->spaces + 1, sizeof(*at));
+	int r, asked = 0;
 	size_t n = 0;
-	int r;
 
-	if (!at)
+	if (!at || !word)
 		return -ENOMEM;
 	for (size_t i = 0; i < p->spaces; i++) {
 		struct v8_space *s = &p->space[i];
 
-		if (v8_can_read(v, s->owner, sizeof(s->word)))
-			at[n++] = (struct peek_at){ s->owner, s->word, sizeof(s->word), false };
+		if (can_read_space(v, s->owner, &asked))
+			at[n++] = (struct peek_at){ s->owner, word[i], sizeof(word[i]), false };
 		else
 			p->swapped += present_has(&v->present->swapped, s->owner);
 	}
 	r = peek_read_many(v->peek, at, n);
 	for (size_t i = 0, k = 0; !r && i < p->spaces && k < n; i++) {
 		struct v8_space *s = &p->space[i];
-		const struct vma *table;
 
-		if (at[k].into != s->word || !at[k++].ok)
+		if (at[k].into != word[i] || !at[k++].ok)
 			continue;
-		table = maps_find(v->maps, s->word[0]);
-		s->verified = table && table->kind == VMA_FILE && s->word[1] == s->heap;
+		s->verified = is_space(v, s, word[i]);
+		memcpy(s->word, word[i], sizeof(s->word));
 	}
-	free(at);
 	return r;
 }
 
@@ -330,11 +391,18 @@ static bool counts(const struct process_view *v, const struct v8_pages *p, const
 			    is_mapped(v->maps, c->address, c->address + c->size));
 }
 
-static void note_heap(struct v8_pages *p, uint64_t heap)
+static bool has_heap(const struct v8_pages *p, uint64_t heap)
 {
 	for (size_t i = 0; i < p->heaps; i++)
 		if (p->heap[i] == heap)
-			return;
+			return true;
+	return false;
+}
+
+static void note_heap(struct v8_pages *p, uint64_t heap)
+{
+	if (has_heap(p, heap))
+		return;
 	if (p->heaps == V8_ISOLATES_MAX)
 		p->refused++;
 	else
@@ -359,9 +427,16 @@ static void settle(const struct process_view *v, struct v8_pages *p)
 		p->chunk[n++] = c;
 	}
 	p->chunks = n;
+	for (size_t i = 0; i < p->spaces; i++) {
+		struct v8_space *s = &p->space[i];
+
+		if (!s->verified || !s->chunk_bytes)
+			continue;
+		note_heap(p, s->heap);
+		s->seen += s->seen < SEEN_NEEDED;
+	}
 	for (size_t i = 0; i < p->spaces; i++)
-		if (p->space[i].verified && p->space[i].chunk_bytes)
-			note_heap(p, p->space[i].heap);
+		p->space[i].counts = p->space[i].verified && has_heap(p, p->space[i].heap);
 	for (size_t i = 0; i < p->strays; i++) {
 		while (at < n && p->chunk[at].address + p->chunk[at].size <= p->stray[i])
 			at++;
@@ -380,7 +455,7 @@ int v8_read_pages(const struct process_view *v, const struct v8_layout *l,
 	if (!r)
 		r = add_swapped(v, known, &p);
 	if (!r)
-		r = find_spaces(&p);
+		r = find_spaces(known, &p);
 	if (!r)
 		r = read_spaces(v, &p);
 	if (r) {

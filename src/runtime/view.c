@@ -2,10 +2,31 @@
 
 #include <errno.h>
 
+#include "sys/residency.h"
+
+#define PAGE 4096
+
 bool view_has(const struct process_view *v, uint64_t address, size_t len)
 {
 	return address + len > address &&
 	       present_bytes(&v->present->in, address, address + len) == len;
+}
+
+bool view_has_now(const struct process_view *v, uint64_t address, size_t len)
+{
+	struct present now = { .in.count = 0 };
+	struct residency_cfg cfg = { .root = v->proc, .present = &now };
+	struct residency range = { .start = address & ~(uint64_t)(PAGE - 1) };
+	struct residency_info info;
+	bool has;
+
+	if (address + len <= address)
+		return false;
+	range.end = (address + len + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+	has = !residency_read(&cfg, v->pid, &range, 1, &info) &&
+	      present_bytes(&now.in, address, address + len) == len;
+	present_done(&now);
+	return has;
 }
 
 int view_read(const struct process_view *v, uint64_t address, void *ret, size_t len)

@@ -12,6 +12,9 @@
 /* Every page of [address, address + len), len > 0, is in memory. */
 bool view_has(const struct process_view *v, uint64_t address, size_t len);
 
+/* The same as the kernel says now: for what may be newer than the view. Some 10 us. */
+bool view_has_now(const struct process_view *v, uint64_t address, size_t len);
+
 /* All or nothing. -EAGAIN: a page is not in memory now; others as of peek_read(). */
 int view_read(const struct process_view *v, uint64_t address, void *ret, size_t len);
 int view_u64(const struct process_view *v, uint64_t address, uint64_t *ret);
