@@ -408,7 +408,7 @@ static __always_inline int alloc_done(struct pt_regs *regs, struct mt_thread *t,
 			realloc_in_place(t, asid);
 			if (cfg.send_events)
 				mt_alloc_send(addr, t->size, t->ptr, asid,
-					      t->fn | t->kept.site << 4);
+					      t->fn | mt_block_site(t->kept.site) << 4);
 			return 0;
 		}
 		realloc_gave_up(t); /* moved; or size 0 and freed */
@@ -608,7 +608,7 @@ static __noinline int free_send(struct pt_regs *regs, __u64 held, __u32 site)
 	__u64 cookie = bpf_get_attach_cookie(regs);
 
 	return mt_alloc_send(call_arg(regs, MT_COOKIE_PTR(cookie)), mt_held_size(held), 0,
-			     asid_of(cookie), MT_FN_FREE | site << 4);
+			     asid_of(cookie), MT_FN_FREE | mt_block_site(site) << 4);
 }
 
 /* Where blocks are sampled, one that is not known is most likely one that was not taken. */

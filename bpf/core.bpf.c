@@ -23,6 +23,8 @@ struct mt_syscalls_map syscalls SEC(".maps");
 struct mt_plumbing_map plumbing SEC(".maps");
 struct mt_memo_texts_map memo_texts SEC(".maps");
 struct mt_faults_map faults SEC(".maps");
+struct mt_conns_map conns SEC(".maps");
+struct mt_contexts_map contexts SEC(".maps");
 
 const volatile struct mt_config cfg = { .wire_version = MT_WIRE_VERSION };
 const volatile __u8 followed[MT_SYSCALLS] = { 0 };
@@ -36,6 +38,7 @@ __u64 strangers = 0;
 /* All CPUs read it at every event and one writes it, some hundred times a second. */
 __u64 clock_seen __attribute__((aligned(128))) = 0;
 __u32 hooks_in = 0;
+__u32 contexts_on = 0;
 
 #define ASID_TRIES 64 /* slots in use that are passed over in a row */
 

@@ -229,6 +229,21 @@ struct mt_faults_map {
 	__type(value, struct mt_faults);
 };
 
+struct mt_conns_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MT_CONN_BUCKETS);
+	__type(key, __u32);
+	__type(value, struct mt_conn_bucket);
+};
+struct mt_contexts_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MT_CONTEXTS);
+	__type(key, __u32);   /* thread id, modulo */
+	__type(value, __u64); /* thread id << 32 | connection << MT_SITE_BITS */
+};
+
 struct mt_memo_texts_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, MT_SPACES);
@@ -254,6 +269,8 @@ extern struct mt_syscalls_map syscalls SEC(".maps");
 extern struct mt_plumbing_map plumbing SEC(".maps");
 extern struct mt_memo_texts_map memo_texts SEC(".maps");
 extern struct mt_faults_map faults SEC(".maps");
+extern struct mt_conns_map conns SEC(".maps");
+extern struct mt_contexts_map contexts SEC(".maps");
 
 extern const volatile struct mt_config cfg;
 extern const volatile __u8 followed[MT_SYSCALLS];
@@ -262,6 +279,8 @@ extern const volatile __u8 followed[MT_SYSCALLS];
 extern __u32 next_text;
 /* System calls are followed: changes of code are noted as they happen. */
 extern __u32 hooks_in;
+/* It is followed which connection a thread serves. */
+extern __u32 contexts_on;
 /* The code of the current process changes in [start, end); all of another process's. */
 int mt_text_changed(__u64 start, __u64 end);
 int mt_text_all_changed(__u32 tgid);
@@ -324,6 +343,13 @@ int mt_live_take(__u64 key, struct mt_block *ret);
 int mt_site_born(__u32 site, __u64 held, __u32 born_ds);
 int mt_site_died(__u32 site, __u64 held, __u32 born_ds);
 int mt_site_resized(__u32 site, __u64 was, __u64 held); /* of the same weight */
+/* The connection that the current thread serves, where a block keeps it; 0: none. */
+__u32 mt_context(__u32 unused);
+/* A block of a connection came or went. */
+int mt_conn_born(__u32 conn, __u64 held);
+int mt_conn_died(__u32 conn, __u64 held);
+/* A block that was made lately to be read into belongs to the connection that was read from. */
+int mt_block_adopt(__u64 key, __u32 context);
 /* --events only; fn: enum mt_fn. */
 int mt_alloc_send(__u64 addr, __u64 size, __u64 old, __u32 asid, __u32 fn_site);
 

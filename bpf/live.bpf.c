@@ -6,23 +6,27 @@
  */
 #include "live.bpf.h"
 
-int mt_site_born(__u32 site, __u64 held, __u32 born_ds)
+int mt_site_born(__u32 whose, __u64 held, __u32 born_ds)
 {
-	return site_born(site, held, born_ds);
+	return site_born(whose, held, born_ds);
 }
 
-int mt_site_died(__u32 site, __u64 held, __u32 born_ds)
+int mt_site_died(__u32 whose, __u64 held, __u32 born_ds)
 {
-	return site_died(site, held, born_ds);
+	return site_died(whose, held, born_ds);
 }
 
-int mt_site_resized(__u32 site, __u64 was, __u64 held)
+int mt_site_resized(__u32 whose, __u64 was, __u64 held)
 {
 	__u64 weight = mt_held_weight(held), old = mt_held_size(was), size = mt_held_size(held);
-	struct mt_site *s = site_at(site);
+	struct mt_site *s = site_at(mt_block_site(whose));
 
 	if (!s)
 		return 0;
+	if (mt_block_conn(whose)) {
+		mt_conn_born(mt_block_conn(whose), held);
+		mt_conn_died(mt_block_conn(whose), was);
+	}
 	if (size > old)
 		__sync_fetch_and_add(&s->alloc_bytes, (size - old) * weight);
 	else
@@ -78,6 +82,88 @@ int mt_alloc_send(__u64 addr, __u64 size, __u64 old, __u32 asid, __u32 fn_site)
 	bpf_ringbuf_submit(e, wakeup_flags());
 	return 0;
 }
+
+/* --- connections --- */
+
+__u32 mt_context(__u32 unused)
+{
+	__u32 tid = bpf_get_current_pid_tgid(), slot = tid & (MT_CONTEXTS - 1);
+	__u64 *at = bpf_map_lookup_elem(&contexts, &slot), v;
+
+	if (!at)
+		return 0;
+	v = *(volatile __u64 *)at;
+	return v >> 32 == tid ? v : 0;
+}
+
+static __always_inline struct mt_conn *conn_at(__u32 conn)
+{
+	__u32 bucket = conn / MT_CONN_SLOTS & (MT_CONN_BUCKETS - 1);
+	struct mt_conn_bucket *b = bpf_map_lookup_elem(&conns, &bucket);
+
+	return b ? &b->conn[conn & (MT_CONN_SLOTS - 1)] : NULL;
+}
+
+int mt_conn_born(__u32 conn, __u64 held)
+{
+	__u64 weight = mt_held_weight(held);
+	struct mt_conn *c = conn_at(conn);
+
+	if (!c)
+		return 0;
+	__sync_fetch_and_add(&c->born_records, 1);
+	__sync_fetch_and_add(&c->born_count, weight);
+	__sync_fetch_and_add(&c->born_bytes, mt_held_size(held) * weight);
+	if (weight > 1)
+		__sync_fetch_and_add(&c->born_var, mt_held_var(held));
+	return 0;
+}
+
+int mt_conn_died(__u32 conn, __u64 held)
+{
+	__u64 weight = mt_held_weight(held);
+	struct mt_conn *c = conn_at(conn);
+
+	if (!c)
+		return 0;
+	__sync_fetch_and_add(&c->died_records, 1);
+	__sync_fetch_and_add(&c->died_count, weight);
+	__sync_fetch_and_add(&c->died_bytes, mt_held_size(held) * weight);
+	if (weight > 1)
+		__sync_fetch_and_add(&c->died_var, mt_held_var(held));
+	return 0;
+}
+
+/*
+ * libuv makes a buffer and then reads into it: it was made in the context of what was read before.
+ * A buffer that is there for longer serves many. Nobody frees what is just being read into.
+ */
+#define ADOPTED_DS 1
+int mt_block_adopt(__u64 key, __u32 context)
+{
+	struct mt_bucket *b = bucket_at(mt_bucket_of(key, cfg.bucket_bits));
+	struct mt_block *block;
+	__u32 i, was, whose;
+
+	if (!b)
+		return 0;
+	i = slot_find(b, key);
+	if (!i)
+		return 0;
+	block = &b->block[i & (MT_BUCKET_SLOTS - 1)];
+	was = *(volatile __u32 *)&block->site;
+	whose = mt_block_site(was) | context;
+	if (was == whose || now_ds() - block->born_ds > ADOPTED_DS ||
+	    __sync_val_compare_and_swap(&block->site, was, whose) != was)
+		return 0;
+	if (mt_block_conn(was))
+		mt_conn_died(mt_block_conn(was), block->held);
+	if (mt_block_conn(whose))
+		mt_conn_born(mt_block_conn(whose), block->held);
+	return 1;
+}
+
+/* --- the live set --- */
 
 /* Of those whose keys found their bucket full. */
 static __noinline int spill_take(struct mt_bucket *home, __u64 key, struct mt_block *ret)
@@ -183,7 +269,8 @@ int mt_spilled_died(__u64 addr, __u32 asid)
 		return 0;
 	mt_site_died(b.site, b.held, b.born_ds);
 	if (cfg.send_events)
-		mt_alloc_send(addr, mt_held_size(b.held), 0, asid, MT_FN_FREE | b.site << 4);
+		mt_alloc_send(addr, mt_held_size(b.held), 0, asid,
+			      MT_FN_FREE | mt_block_site(b.site) << 4);
 	return 1;
 }
 
@@ -195,7 +282,8 @@ int mt_block_died(__u64 addr, __u32 asid)
 	if (r <= 0)
 		return r ? mt_spilled_died(addr, asid) : 0;
 	if (cfg.send_events)
-		mt_alloc_send(addr, mt_held_size(held), 0, asid, MT_FN_FREE | (__u32)whence << 4);
+		mt_alloc_send(addr, mt_held_size(held), 0, asid,
+			      MT_FN_FREE | mt_block_site(whence) << 4);
 	site_died(whence, held, whence >> 32);
 	return 1;
 }
@@ -242,6 +330,6 @@ int mt_end_block(struct mt_end_block *arg)
 	mt_site_died(b.site, b.held, b.born_ds);
 	if (cfg.send_events)
 		mt_alloc_send(arg->addr, mt_held_size(b.held), 0, arg->asid,
-			      MT_FN_FREE | b.site << 4);
+			      MT_FN_FREE | mt_block_site(b.site) << 4);
 	return 1;
 }

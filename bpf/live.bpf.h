@@ -63,13 +63,16 @@ static __always_inline void fine_add(struct mt_site *s, __u32 fine, __u64 n)
 		coarse_add(s, was >> 32, (__u64)(__u32)was - MT_RING_ZERO);
 }
 
-static __always_inline int site_born(__u32 site, __u64 held, __u32 born_ds)
+/* whose: as a block has it. */
+static __always_inline int site_born(__u32 whose, __u64 held, __u32 born_ds)
 {
 	__u64 size = mt_held_size(held), weight = mt_held_weight(held);
-	struct mt_site *s = site_at(site);
+	struct mt_site *s = site_at(mt_block_site(whose));
 
 	if (!s)
 		return 0;
+	if (mt_block_conn(whose))
+		mt_conn_born(mt_block_conn(whose), held);
 	__sync_fetch_and_add(&s->alloc_bytes, size * weight);
 	__sync_fetch_and_add(&s->alloc_count, weight);
 	if (weight > 1) {
@@ -100,14 +103,16 @@ static __always_inline void site_unring(struct mt_site *s, __u64 weight, __u32 b
 		coarse_add(s, fine, -weight);
 }
 
-static __always_inline int site_died(__u32 site, __u64 held, __u32 born_ds)
+static __always_inline int site_died(__u32 whose, __u64 held, __u32 born_ds)
 {
 	__u64 size = mt_held_size(held), weight = mt_held_weight(held), b;
-	struct mt_site *s = site_at(site);
+	struct mt_site *s = site_at(mt_block_site(whose));
 	__u32 now = now_ds();
 
 	if (!s)
 		return 0;
+	if (mt_block_conn(whose))
+		mt_conn_died(mt_block_conn(whose), held);
 	__sync_fetch_and_add(&s->free_bytes, size * weight);
 	if (weight > 1) {
 		__sync_fetch_and_add(&s->died_records, weight - 1);
@@ -233,7 +238,11 @@ static __always_inline void sample_count(__u32 asid)
 
 static __always_inline int block_born(__u64 key, __u64 held, __u32 site)
 {
-	__u64 whence = whence_of(site, now_ds());
+	__u64 whence;
+
+	if (*(volatile __u32 *)&contexts_on)
+		site |= mt_context(0);
+	whence = whence_of(site, now_ds());
 
 	if (live_put(key, held, whence))
 		return -1;

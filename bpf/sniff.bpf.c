@@ -10,11 +10,8 @@
  */
 #include "core.bpf.h"
 #include "compat.bpf.h"
+#include "files.bpf.h"
 
-#define S_IFMT_MASK 0170000
-#define S_IFSOCK 0140000
-#define STREAM \
-	1 /* enum sock_type: protocols of datagrams are not known, and netlink's look like some */
 #define SNIFF_IOVS 4
 #define WORKERS 0x204010 /* PF_KTHREAD, PF_USER_WORKER, PF_IO_WORKER: no system call of theirs */
 #define MSG_IOV 16	 /* offsets in struct msghdr */
@@ -62,16 +59,6 @@ struct sniff_call {
 	__u32 how;
 };
 
-static __noinline int is_stream(struct file *file)
-{
-	struct socket *s;
-
-	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT_MASK) != S_IFSOCK)
-		return 0;
-	s = BPF_CORE_READ(file, private_data);
-	return s && BPF_CORE_READ(s, type) == STREAM;
-}
-
 /* The same, where the socket itself is known: its inode is beside it in memory. */
 static __always_inline __u64 socket_inode(const struct sock *sk)
 {
@@ -87,15 +74,9 @@ static __always_inline __u64 socket_inode(const struct sock *sk)
 /* The inode number of a stream socket, 0: it is none. */
 static __noinline __u64 socket_of(__u32 fd)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file *file = NULL;
+	struct file *file = file_of(fd);
 
-	if (!table || fd >= BPF_CORE_READ(table, max_fds))
-		return 0;
-	if (bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + fd) || !file)
-		return 0;
-	return is_stream(file) ? BPF_CORE_READ(file, f_inode, i_ino) : 0;
+	return file && is_stream(file) ? inode_of(file) : 0;
 }
 
 /* Whether another message is to be looked at, which counts it. */

@@ -7,6 +7,7 @@
  */
 #include "core.bpf.h"
 #include "compat.bpf.h"
+#include "context.bpf.h"
 
 #define PROT_EXEC 4
 #define MAP_FIXED 16
@@ -276,6 +277,7 @@ int BPF_PROG(mt_sys_exit, struct pt_regs *regs, long ret)
 	struct mt_proc *p;
 
 	count_call();
+	context_follow(regs, ret, followed[nr & (MT_SYSCALLS - 1)]);
 	if (!is_followed(nr, MT_FOLLOW_EXIT))
 		return 0;
 	row = row_of(nr);

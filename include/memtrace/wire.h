@@ -16,7 +16,7 @@
 #include "memtrace/unwind.h"
 #include "memtrace/weight.h"
 
-#define MT_WIRE_VERSION 3
+#define MT_WIRE_VERSION 4
 
 #define MT_PROCS_MAX 2048  /* traced processes, with children that are not attached yet */
 #define MT_MAX_FRAMES 127  /* program counters in one stack */
@@ -307,13 +307,57 @@ struct mt_site {
 #define MT_KEY_EMPTY 0ull
 #define MT_KEY_CLAIMED 1ull
 struct mt_block {
-	__u64 held; /* weight.h */
-	__u32 site;
+	__u64 held;    /* weight.h */
+	__u32 site;    /* of a connection's: with its number above, mt_block_conn() */
 	__u32 born_ds; /* tenths of a second since mt_config.boot_ns */
 };
 struct mt_bucket {
 	__u64 key[MT_BUCKET_SLOTS]; /* address | asid << 48; [0]: this bucket's keys in `live` */
 	struct mt_block block[MT_BUCKET_SLOTS];
+};
+
+/*
+ * Native memory of connections. What a thread allocates after it read from a socket, or accepted
+ * it, is that connection's until the thread waits for events or reads elsewhere: its context. A
+ * block keeps the number of its connection, whoever frees it. Numbers are places in `conns`, found
+ * by hashing the socket's inode number; user space gives one back (key 0) when the socket is closed
+ * and none of its blocks is left. In place while mt_contexts_on.
+ */
+#define MT_SITE_BITS 20
+#define MT_SITE_MASK ((1u << MT_SITE_BITS) - 1)
+#define MT_CONN_BUCKETS_LOG2 9u
+#define MT_CONN_BUCKETS (1u << MT_CONN_BUCKETS_LOG2)
+#define MT_CONN_SLOTS 8u /* of a bucket; slot 0 is none, so that number 0 is */
+#define MT_CONNS (MT_CONN_BUCKETS * MT_CONN_SLOTS)
+#define MT_CONTEXTS 8192u /* threads, by id modulo this: one of two gives way */
+struct mt_conn {
+	__u64 born_bytes, died_bytes; /* all are weighted but the next two */
+	__u64 born_records, died_records;
+	__u64 born_var, died_var; /* mt_held_var() */
+	__u64 born_count, died_count;
+	__u32 since_ds;	  /* when it was entered */
+	__u32 from_start; /* it was entered when it came to be */
+};
+struct mt_conn_bucket {
+	__u64 key[MT_CONN_SLOTS]; /* mt_talk_key(); 0: nobody's */
+	struct mt_conn conn[MT_CONN_SLOTS];
+};
+static inline __u32 mt_block_site(__u32 site)
+{
+	return site & MT_SITE_MASK;
+}
+static inline __u32 mt_block_conn(__u32 site)
+{
+	return site >> MT_SITE_BITS;
+}
+/* By system call, what it does to the context of its thread. */
+enum mt_context {
+	MT_CONTEXT_READ = 1,   /* (fd, ...): the connection that was read from */
+	MT_CONTEXT_BUFFER = 2, /* (fd, buffer, ...): the same, and the buffer is its memory */
+	MT_CONTEXT_ACCEPT = 3, /* the connection that it returned */
+	MT_CONTEXT_CONNECT = 4,
+	MT_CONTEXT_END = 5,  /* a wait for events of any kind */
+	MT_CONTEXT_WAIT = 6, /* futex: the same, where it waits for a condition */
 };
 
 /* What user space asks mt_end_block for. */
@@ -468,6 +512,7 @@ struct mt_layout {
 #define MT_SYSCALLS 512u
 #define MT_FOLLOW_ENTRY 1
 #define MT_FOLLOW_EXIT 2
+#define MT_FOLLOW_CONTEXT_SHIFT 2 /* above: enum mt_context */
 
 /* What to do at a system call; indexed by its number, filled from syscalls.def. */
 struct mt_syscall {
@@ -577,6 +622,8 @@ _Static_assert(sizeof(struct mt_control) == 16, "wire");
 _Static_assert(sizeof(struct mt_site) == 704, "wire");
 _Static_assert(sizeof(struct mt_config) == 48, "wire");
 _Static_assert(sizeof(struct mt_bucket) == 192, "wire");
+_Static_assert(sizeof(struct mt_conn_bucket) == 64 + 72 * MT_CONN_SLOTS, "wire");
+_Static_assert(MT_CONNS <= 1u << (32 - MT_SITE_BITS), "wire");
 _Static_assert(sizeof(struct mt_space) == 40, "wire");
 _Static_assert(sizeof(struct mt_usdt_spec) == 16 * MT_USDT_ARGS, "wire");
 _Static_assert(sizeof(struct mt_space_cpu) == 64, "wire");

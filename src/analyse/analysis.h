@@ -105,7 +105,7 @@ enum leak_type {
 	LEAK_HEAP,
 };
 
-#define FINDING_EVIDENCE_MAX 6
+#define FINDING_EVIDENCE_MAX 7
 #define FINDING_PEER_BYTES 160
 
 #define FINDING_PATHS_MAX 4
@@ -117,6 +117,12 @@ struct finding_path {
 };
 
 /* One leak. leak_id is derived from the site id (or the class) and is stable over runs. */
+/* Native memory of connections: what is known of how many. */
+struct native_sum {
+	uint64_t bytes, measured, whole; /* connections: seen at all; since they were opened */
+	double variance;		 /* of bytes: squares of bytes */
+};
+
 struct finding {
 	uint64_t leak_id;
 	uint64_t site_id; /* 0: no single site */
@@ -138,6 +144,7 @@ struct finding {
 	double confidence;
 	double first_seen_s;
 	char peer[FINDING_PEER_BYTES]; /* of most of its open connections; "" when not known */
+	struct native_sum native;      /* of its open connections */
 	char *evidence[FINDING_EVIDENCE_MAX]; /* owned sentences with their figures */
 	size_t evidence_count;
 	char *recommendation; /* owned */

@@ -30,6 +30,49 @@ static int compare_rows(const void *a, const void *b)
 	return strcmp(x->kind, y->kind);
 }
 
+#define HALF_WIDTH_SDS 1.96
+
+static void native_add(struct native_sum *n, const struct native_fact *f)
+{
+	double sd = f->error_bytes / HALF_WIDTH_SDS;
+
+	if (!f->how)
+		return;
+	n->bytes += f->bytes;
+	n->measured++;
+	n->whole += f->how == NATIVE_WHOLE;
+	n->variance += sd * sd;
+}
+
+static void native_join(struct native_sum *n, const struct native_sum *with)
+{
+	n->bytes += with->bytes;
+	n->measured += with->measured;
+	n->whole += with->whole;
+	n->variance += with->variance;
+}
+
+double descriptors_native_error(const struct native_sum *n)
+{
+	return HALF_WIDTH_SDS * sqrt(n->variance);
+}
+
+#define NATIVE_CLOSED_LEAST 3 /* closed connections that say something */
+#define NATIVE_SURE 0.6	      /* before they do */
+#define NATIVE_SURE_LEAST 0.3
+#define NATIVE_SURE_MOST 0.95
+
+double descriptors_native_confidence(const struct snapshot *s)
+{
+	const struct native_left *l = &s->native_left;
+	double stayed;
+
+	if (l->closed < NATIVE_CLOSED_LEAST || !l->closed_bytes)
+		return NATIVE_SURE;
+	stayed = fmin((double)l->bytes / (double)l->closed_bytes, 1);
+	return NATIVE_SURE_MOST - (NATIVE_SURE_MOST - NATIVE_SURE_LEAST) * stayed;
+}
+
 static void row_add(struct descriptors_row *row, const struct peer *p, const struct fd_fact *f)
 {
 	row->count++;
@@ -38,6 +81,7 @@ static void row_add(struct descriptors_row *row, const struct peer *p, const str
 		row->least = p->confidence;
 		row->evidence = p->evidence;
 	}
+	native_add(&row->native, &f->native);
 	if (f->kernel_bytes != FACT_UNKNOWN)
 		row->kernel_bytes = f->kernel_bytes +
 				    (row->kernel_bytes == FACT_UNKNOWN ? 0 : row->kernel_bytes);
@@ -57,6 +101,44 @@ size_t descriptors_count(const struct snapshot *s,
 	}
 	qsort(ret, count, sizeof(*ret), compare_rows);
 	return count;
+}
+
+static bool is_connection(const struct fd_fact *f)
+{
+	return f->kind == FD_SOCKET && !f->listening && !f->datagram;
+}
+
+size_t descriptors_largest(const struct snapshot *s, size_t ret[static DESCRIPTORS_LARGEST_MAX])
+{
+	size_t n = 0, at;
+
+	for (size_t i = 0; i < s->fd_count; i++) {
+		const struct native_fact *f = &s->fds[i].fact.native;
+
+		if (!f->how || !f->bytes || !is_connection(&s->fds[i].fact))
+			continue;
+		for (at = n; at > 0 && s->fds[ret[at - 1]].fact.native.bytes < f->bytes; at--)
+			if (at < DESCRIPTORS_LARGEST_MAX)
+				ret[at] = ret[at - 1];
+		if (at < DESCRIPTORS_LARGEST_MAX)
+			ret[at] = i;
+		n += n < DESCRIPTORS_LARGEST_MAX;
+	}
+	return n;
+}
+
+struct native_sum descriptors_native_sum(const struct snapshot *s, uint64_t *ret_count)
+{
+	struct native_sum sum = {};
+
+	*ret_count = 0;
+	for (size_t i = 0; i < s->fd_count; i++) {
+		if (!is_connection(&s->fds[i].fact))
+			continue;
+		++*ret_count;
+		native_add(&sum, &s->fds[i].fact.native);
+	}
+	return sum;
 }
 
 static bool is_of(const struct snap_fd *fd, const struct finding_path *path, size_t paths)
@@ -134,6 +216,8 @@ void descriptors_of_sites(const struct snapshot *s, const struct finding_path *p
 		h.oldest_s = fmax(h.oldest_s, s->elapsed_s - fd->opened_s);
 	}
 	qsort(row, rows, sizeof(*row), compare_rows);
+	for (size_t i = 0; i < rows; i++)
+		native_join(&h.native, &row[i].native);
 	for (size_t i = 0; i < rows; i++)
 		if (row[i].kernel_bytes != FACT_UNKNOWN)
 			h.kernel_bytes = row[i].kernel_bytes +

@@ -15,6 +15,7 @@ struct descriptors_row {
 	double confidence;     /* mean */
 	const char *evidence;  /* of the least certain one; static */
 	double least;	       /* its confidence */
+	struct native_sum native;
 };
 
 /* What of a leak of descriptors is open now. */
@@ -24,12 +25,27 @@ struct descriptors_held {
 	double oldest_s;       /* NAN: not known */
 	const char *kind;      /* of most of them; static; NULL without any */
 	uint64_t of_kind;
+	struct native_sum native;
 	char peer[FINDING_PEER_BYTES]; /* that more than half lead to; "" when there is none */
 };
 
 /* Those that these sites opened. */
 void descriptors_of_sites(const struct snapshot *s, const struct finding_path *path, size_t paths,
 			  struct descriptors_held *ret);
+
+/* Half width of the 95 % interval of its bytes; 0: exact. */
+double descriptors_native_error(const struct native_sum *n);
+/*
+ * How sure it is that what was allocated while a connection was served is its own, by those that
+ * were closed: what they held went with them, or stayed.
+ */
+double descriptors_native_confidence(const struct snapshot *s);
+/* The connections that hold most native memory, by place in s->fds, most first. Returns how many.
+ */
+#define DESCRIPTORS_LARGEST_MAX 10
+size_t descriptors_largest(const struct snapshot *s, size_t ret[static DESCRIPTORS_LARGEST_MAX]);
+/* Of all that are open; *ret_count: how many those are, measured or not. */
+struct native_sum descriptors_native_sum(const struct snapshot *s, uint64_t *ret_count);
 
 /* Fills rows, most numerous first; returns how many. */
 size_t descriptors_count(const struct snapshot *s,

@@ -190,6 +190,27 @@ static int add_held(const struct evidence *e, struct finding *f)
 			    oldest, kernel);
 }
 
+/* What those that are open hold in the process itself. */
+static int add_native(const struct evidence *e, struct finding *f)
+{
+	const struct native_sum *n = e->held ? &e->held->native : NULL;
+	const char *part = "";
+
+	if (!n || !n->measured || !n->bytes)
+		return 0;
+	if (n->whole < n->measured)
+		part = " at least";
+	if (n->measured < e->held->count)
+		return evidence_add(f,
+				    "each pins%s %s of native memory, in the mean of %s that were "
+				    "measured: allocated while it was served and not freed",
+				    part, bytes_text((double)n->bytes / (double)n->measured).s,
+				    count_text((double)n->measured).s);
+	return evidence_add(
+		f, "each pins%s %s of native memory: allocated while it was served and not freed",
+		part, bytes_text((double)n->bytes / (double)n->measured).s);
+}
+
 int evidence_write(const struct evidence *e, struct finding *f)
 {
 	int r = add_lifetimes(e, f);
@@ -198,6 +219,8 @@ int evidence_write(const struct evidence *e, struct finding *f)
 		r = add_growth(e, f);
 	if (r == 0)
 		r = add_held(e, f);
+	if (r == 0)
+		r = add_native(e, f);
 	if (r == 0 && isfinite(e->s->third_ratio))
 		r = evidence_add(f,
 				 "does not slow down: the last third grew %.2f times as much as "

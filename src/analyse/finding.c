@@ -171,6 +171,7 @@ int finding_write(const struct finding_input *in, struct finding *ret)
 		descriptors_of_sites(in->in->snap, f.path, f.path_count, &held);
 		e.held = &held;
 		memcpy(f.peer, held.peer, sizeof(f.peer));
+		f.native = held.native;
 		if (held.kernel_bytes != FACT_UNKNOWN) /* what they pin */
 			f.size_bytes = held.kernel_bytes;
 	}

@@ -90,6 +90,7 @@ static int start_user_side(struct app *a)
 			       .spec_count = a->opts->alloc_count,
 			       .judge_cfg = a->judge_cfg,
 			       .watching = &a->watching,
+			       .serving = &a->serving,
 			       .rules = a->rules,
 			       .boot_ns = a->started_ns,
 			       .proc = "/proc",

@@ -6,6 +6,7 @@
 #include "app/holding.h"
 #include "app/launch.h"
 #include "app/output.h"
+#include "app/serving.h"
 #include "app/sniffing.h"
 #include "app/tracee.h"
 #include "app/watching.h"
@@ -31,6 +32,7 @@ struct app {
 	struct cost cost;
 	struct watching watching;
 	struct sniffing sniffing;
+	struct serving serving;
 	struct holding holding;
 	struct loop_source *hold_timer; /* the loop's */
 

@@ -294,6 +294,8 @@ static void tick_all(struct app *a, uint64_t now_ns, bool report)
 					"the process that holds memtrace's probes was killed");
 	}
 	watch(a, now_ns);
+	serving_look(&a->serving, &a->run, a->tracee, a->tracee_count,
+		     a->counters.v[MT_CNT_contexts], now_ns);
 }
 
 /* Runs that follow children last long: nothing of a process is kept when it was reported. */

@@ -57,10 +57,13 @@ static void read_fds(struct tracee *t)
 
 	if (r == 0) {
 		model_set_fds(t->run->model, t->pid, facts, n, now_ns);
+		serving_read(t, facts, n, now_ns);
 		return;
 	}
-	if (fdtable_read(t->run->proc, t->pid, &table) == 0)
+	if (fdtable_read(t->run->proc, t->pid, &table) == 0) {
 		model_set_fds(t->run->model, t->pid, table.fd, table.count, now_ns);
+		serving_read(t, table.fd, table.count, now_ns);
+	}
 	fdtable_done(&table);
 }
 

@@ -303,6 +303,7 @@ void tracee_executed(struct tracee *t, uint32_t asid)
 	collector_detach(t->run->collector, t->pid);
 	collector_purge(t->run->collector, t->asid);
 	sweeping_drop(t);
+	t->served = (struct served){ 0 };
 	t->runtime = "none";
 	if (t->inner)
 		inner_drop(t->inner);

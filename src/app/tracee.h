@@ -13,6 +13,7 @@
 #include "analyse/ledger.h"
 #include "analyse/regroup.h"
 #include "app/inner.h"
+#include "app/serving.h"
 #include "app/sweeping.h"
 #include "base/err.h"
 #include "cli.h"
@@ -41,6 +42,7 @@ struct run {
 	const struct point_spec *specs;
 	size_t spec_count;
 	const struct watching *watching;
+	const struct serving *serving;
 	struct judge_cfg judge_cfg;
 	const struct rules *rules; /* the user's; NULL: none */
 	const char *proc;	   /* "/proc" */
@@ -94,6 +96,7 @@ struct tracee {
 	struct governor *governor; /* owned; NULL: nothing is held */
 	struct held held;
 	struct sweeping sweeping;
+	struct served served;
 
 	struct tracee_allocator allocator[TRACEE_ALLOCATORS_MAX];
 	size_t allocator_count;

@@ -29,6 +29,7 @@ void collector_free(struct collector *c)
 	unwind_free(c->unwind);
 	free(c->usdt_spec);
 	collector_unmap_tables(c);
+	collector_conns_done(c);
 	memtrace_bpf__destroy(c->skel);
 	free(c);
 }
@@ -151,6 +152,23 @@ static void choose_syscalls(struct memtrace_bpf *s)
 	}
 }
 
+static const struct {
+	uint32_t nr;
+	uint8_t what;
+} context_rows[] = {
+#define CONTEXT(name, what_) { SYS_##name, MT_CONTEXT_##what_ },
+#include "memtrace/contexts.def"
+#undef CONTEXT
+};
+
+static void choose_contexts(struct memtrace_bpf *s)
+{
+	for (size_t i = 0; i < sizeof(context_rows) / sizeof(context_rows[0]); i++)
+		if (context_rows[i].nr < MT_SYSCALLS)
+			s->rodata->followed[context_rows[i].nr] |= context_rows[i].what
+								   << MT_FOLLOW_CONTEXT_SHIFT;
+}
+
 static int fill_syscalls(struct collector *c)
 {
 	for (size_t i = 0; i < SYSCALL_ROWS; i++) {
@@ -180,6 +198,7 @@ static int load(struct collector *c, const struct collector_cfg *cfg, struct err
 	c->bucket_bits = c->skel->rodata->cfg.bucket_bits;
 	choose_programs(c->skel, cfg->features, !cfg->no_sniff);
 	choose_syscalls(c->skel);
+	choose_contexts(c->skel);
 	collector_choose_sniffed(c->skel);
 	r = memtrace_bpf__load(c->skel);
 	if (r)

@@ -66,6 +66,14 @@ struct collector_sniff {
 	} plain[SNIFF_THREADS];
 };
 
+/* Native memory of connections: the tables, mapped once they are needed. */
+struct collector_conns {
+	struct mt_conn_bucket *bucket; /* MT_CONN_BUCKETS of them */
+	__u64 *context;		       /* MT_CONTEXTS of them */
+	bool seen_closed[MT_CONNS];
+	uint64_t open_bytes[MT_CONNS];
+};
+
 struct collector {
 	struct memtrace_bpf *skel;	 /* owned */
 	struct keeper *keeper;		 /* borrowed */
@@ -76,6 +84,7 @@ struct collector {
 	uint32_t *faults_of;		 /* owned: processes whose faults are */
 	size_t faults_count, faults_room;
 	struct collector_sniff sniff;
+	struct collector_conns conns;
 	struct probe_link *links;    /* owned, newest first */
 	struct common_file *commons; /* owned */
 	const uint32_t *expected;    /* borrowed */
@@ -117,6 +126,9 @@ int collector_open_sniffers(struct collector *c);
 void collector_choose_sniffed(struct memtrace_bpf *skel);
 /* Everything that collector_watch.c attached. */
 void collector_watch_done(struct collector *c);
+/* What collector_conns.c mapped; and what it knows of an address space that is gone. */
+void collector_conns_done(struct collector *c);
+void collector_drop_conns(struct collector *c, uint32_t asid);
 
 /* Takes the probes of a process out, or all there are; returns before that is done. */
 /* How many blocks the live set holds where. */

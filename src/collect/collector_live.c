@@ -67,7 +67,7 @@ static int tell(const struct walk *w, uint64_t key, const struct mt_block *b)
 	const struct collector_block block = {
 		.addr = key & ((1ull << 48) - 1),
 		.held = b->held,
-		.site = b->site,
+		.site = mt_block_site(b->site),
 		.born_ds = b->born_ds,
 	};
 
@@ -160,6 +160,7 @@ void collector_purge(struct collector *c, uint32_t asid)
 							    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 		}
 	each_spilled(c, forget_spilled, &w);
+	collector_drop_conns(c, asid);
 	if (!was_mapped)
 		collector_unmap_buckets(c);
 }

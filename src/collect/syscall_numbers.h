@@ -31,3 +31,15 @@
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret SYSCALL_ABSENT
 #endif
+#ifndef SYS_epoll_wait
+#define SYS_epoll_wait SYSCALL_ABSENT
+#endif
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 SYSCALL_ABSENT
+#endif
+#ifndef SYS_poll
+#define SYS_poll SYSCALL_ABSENT
+#endif
+#ifndef SYS_select
+#define SYS_select SYSCALL_ABSENT
+#endif

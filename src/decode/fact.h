@@ -73,6 +73,30 @@ enum talk_how {
 	TALK_ALIKE,   /* as on others of the same server, or of the same listening socket */
 };
 
+/* How the native memory of a connection is known. */
+enum native_how {
+	NATIVE_UNKNOWN = 0, /* nothing was seen of it */
+	NATIVE_PART,	    /* since some time after it was opened: more may be its own */
+	NATIVE_WHOLE,	    /* since it was accepted or connected */
+};
+
+/*
+ * What threads of the process allocated while they served a connection and nobody freed yet: what
+ * they did after they read from it, until they waited or read elsewhere.
+ */
+struct native_fact {
+	uint64_t inode; /* of the socket */
+	uint64_t bytes, count;
+	double error_bytes; /* half width of the 95 % interval; 0: exact */
+	enum native_how how;
+};
+
+/* The same of connections that are closed: what was allocated for them and stayed. */
+struct native_left {
+	uint64_t bytes, count;	       /* live, and connections that they are of */
+	uint64_t closed_bytes, closed; /* held when last seen open, by all that were closed */
+};
+
 /* One open descriptor, from the task_file iterator or, without it, /proc/PID/fd. */
 struct fd_fact {
 	int32_t fd;
@@ -88,6 +112,7 @@ struct fd_fact {
 	char path[108];	       /* unix socket: its or its peer's path; "" otherwise */
 	struct protocol_verdict talk; /* what is spoken on a socket */
 	enum talk_how talk_how;
+	struct native_fact native; /* of a socket; how: whether it is known */
 };
 
 #define MODULE_SEGMENTS 8

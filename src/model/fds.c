@@ -61,6 +61,9 @@ struct fds {
 	struct talks *talks;  /* owned */
 	struct fd_fact *fact; /* owned, as last read */
 	size_t facts;
+	struct native_fact *native; /* owned, by inode number */
+	size_t natives;
+	struct native_left left;
 	uint64_t facts_ns;
 	bool complete;
 	struct closing *closing; /* owned */
@@ -103,6 +106,7 @@ void fds_free(struct fds *t)
 		closing_done(&t->closing[i]);
 	free(t->closing);
 	free(t->fact);
+	free(t->native);
 	talks_free(t->talks);
 	free(t);
 }
@@ -407,9 +411,49 @@ int fds_set_facts(struct fds *t, const struct fd_fact *fact, size_t n, uint64_t 
 	return r;
 }
 
+static int compare_natives(const void *a, const void *b)
+{
+	const struct native_fact *x = a, *y = b;
+
+	return (x->inode > y->inode) - (x->inode < y->inode);
+}
+
+int fds_set_native(struct fds *t, const struct native_fact *native, size_t n,
+		   const struct native_left *left)
+{
+	size_t most = t->page_limit * PAGE_FDS, kept = n < most ? n : most;
+	struct native_fact *copy = calloc(kept ? kept : 1, sizeof(*copy));
+
+	if (!copy)
+		return -ENOMEM;
+	if (kept)
+		memcpy(copy, native, kept * sizeof(*copy));
+	qsort(copy, kept, sizeof(*copy), compare_natives);
+	free(t->native);
+	t->native = copy;
+	t->natives = kept;
+	t->left = *left;
+	return 0;
+}
+
+struct native_left fds_left(const struct fds *t)
+{
+	return t->left;
+}
+
+static const struct native_fact *native_of(const struct fds *t, uint64_t inode)
+{
+	struct native_fact key = { .inode = inode };
+
+	return t->natives && inode
+		       ? bsearch(&key, t->native, t->natives, sizeof(*t->native), compare_natives)
+		       : NULL;
+}
+
 static void entry_describe(const struct fds *t, int fd, const struct entry *e, struct fd_entry *ret)
 {
 	const struct protocol_verdict *talk = talks_find(t->talks, e->inode);
+	const struct native_fact *native = native_of(t, e->inode);
 	struct fd_fact *f = &ret->fact;
 
 	if (e->fact)
@@ -430,6 +474,8 @@ static void entry_describe(const struct fds *t, int fd, const struct entry *e, s
 		f->talk = *talk;
 		f->talk_how = TALK_CONTENT;
 	}
+	if (native && f->kind == FD_SOCKET)
+		f->native = *native;
 	ret->site = e->site;
 	ret->opened_ns = e->opened_ns;
 }
@@ -465,6 +511,14 @@ bool fds_next(const struct fds *t, int *number, struct fd_entry *ret)
 		*number = fd + 1;
 		return true;
 	}
+	return false;
+}
+
+bool fds_has_streams(const struct fds *t)
+{
+	for (size_t i = 0; i < t->facts; i++)
+		if (t->fact[i].kind == FD_SOCKET && !t->fact[i].datagram)
+			return true;
 	return false;
 }
 

@@ -53,6 +53,11 @@ int fds_add_talk(struct fds *t, uint64_t inode, const struct protocol_verdict *v
 		 bool *ret_done);
 /* Of the last reading; see talks.h. */
 size_t fds_count_unknown(const struct fds *t, bool inside);
+bool fds_has_streams(const struct fds *t);
+/* Native memory of connections, of which those that are not open are left out. -ENOMEM. */
+int fds_set_native(struct fds *t, const struct native_fact *native, size_t n,
+		   const struct native_left *left);
+struct native_left fds_left(const struct fds *t);
 void fds_mark_incomplete(struct fds *t);
 bool fds_is_complete(const struct fds *t);
 

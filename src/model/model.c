@@ -424,6 +424,21 @@ int model_add_talk(struct model *m, uint32_t pid, uint64_t inode, const struct p
 	return p ? fds_add_talk(p->fds, inode, v, now_ns, ret_done) : -ESRCH;
 }
 
+int model_set_native(struct model *m, uint32_t pid, const struct native_fact *native, size_t n,
+		     const struct native_left *left)
+{
+	struct proc *p = procs_find(m, pid);
+
+	return p ? fds_set_native(p->fds, native, n, left) : -ESRCH;
+}
+
+bool model_has_streams(const struct model *m, uint32_t pid)
+{
+	const struct proc *p = procs_find(m, pid);
+
+	return p && fds_has_streams(p->fds);
+}
+
 size_t model_unknown_sockets(const struct model *m, uint32_t pid, bool inside)
 {
 	const struct proc *p = procs_find(m, pid);

@@ -131,6 +131,15 @@ int model_add_talk(struct model *m, uint32_t pid, uint64_t inode, const struct p
 size_t model_unknown_sockets(const struct model *m, uint32_t pid, bool inside);
 
 /*
+ * Native memory of connections, with the descriptors; and what connections left that are closed.
+ * What was said before is forgotten. -ESRCH, -ENOMEM.
+ */
+int model_set_native(struct model *m, uint32_t pid, const struct native_fact *native, size_t n,
+		     const struct native_left *left);
+/* Whether it has sockets of streams, connected or listening, as last read. */
+bool model_has_streams(const struct model *m, uint32_t pid);
+
+/*
  * Builds and classifies the ranges of the memory map as of now. *ret: the ranges to be measured,
  * sorted, for the caller to fill in and hand to model_set_residency(); owned by the model and
  * valid until the next call for this process.

@@ -369,6 +369,7 @@ static int build_fds(struct build *b)
 		fact[i] = &out[i].fact;
 	b->s->fds = out;
 	b->s->fd_count = n;
+	b->s->native_left = fds_left(t);
 	b->s->fds_known = fds_is_complete(t);
 	return talks_compare(fact, n);
 }

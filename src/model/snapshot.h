@@ -183,6 +183,7 @@ struct snapshot {
 	size_t range_count;
 	const struct snap_fd *fds;
 	size_t fd_count;
+	struct native_left native_left;
 	uint32_t thread_count;
 
 	struct snap_series external_series; /* rss + swap - managed heap */

@@ -225,6 +225,76 @@ static json_t *walk(const struct snapshot *s)
 	return r < 0 ? NULL : steal(o);
 }
 
+/* Native memory of connections; nothing where none of them was seen. */
+static int put_native(json_t *o, const struct native_sum *n)
+{
+	int r;
+
+	if (!n->measured)
+		return 0;
+	r = json_put_u64_if_known(o, "native_bytes", n->bytes);
+	r |= json_put_u64_if_known(o, "native_measured_count", n->measured);
+	r |= json_put_u64_if_known(o, "native_whole_count", n->whole);
+	return r |
+	       json_put_double_if_known(o, "native_error_ratio",
+					snap_error_ratio(descriptors_native_error(n), n->bytes));
+}
+
+static json_t *connection(const struct analysis *a, const struct snap_fd *fd)
+{
+	const struct fd_fact *f = &fd->fact;
+	struct peer p = peers_find(f);
+	char address[PEERS_ADDRESS_BYTES];
+	json_auto_t *o = json_object();
+	int r;
+
+	r = json_put_u64_if_known(o, "fd", (uint64_t)f->fd);
+	r |= json_put_string(o, "kind", p.kind);
+	r |= json_put_string(o, "class", names_class(p.class));
+	if (peers_format_address(f, address, sizeof(address)) == 0)
+		r |= json_put_string(o, "peer", address);
+	if (f->local_port)
+		r |= json_put_u64_if_known(o, "local_port", f->local_port);
+	r |= json_put_u64_if_known(o, "native_bytes", f->native.bytes);
+	r |= json_put_u64_if_known(o, "native_count", f->native.count);
+	r |= json_put(o, "native_whole", json_boolean(f->native.how == NATIVE_WHOLE));
+	r |= json_put_double_if_known(o, "native_error_ratio",
+				      snap_error_ratio(f->native.error_bytes, f->native.bytes));
+	r |= json_put_u64_if_known(o, "kernel_bytes", f->kernel_bytes);
+	r |= json_put_double_if_known(o, "age_s", a->snap->elapsed_s - fd->opened_s);
+	return r < 0 ? NULL : steal(o);
+}
+
+/* What connections hold in the process itself. NULL: nothing was seen of any. */
+static json_t *connections(const struct analysis *a)
+{
+	const struct native_left *left = &a->snap->native_left;
+	size_t largest[DESCRIPTORS_LARGEST_MAX], n = descriptors_largest(a->snap, largest);
+	uint64_t count;
+	struct native_sum sum = descriptors_native_sum(a->snap, &count);
+	json_auto_t *o = NULL, *list = NULL;
+	int r;
+
+	if (!sum.measured && !left->closed)
+		return NULL;
+	o = json_object();
+	list = json_array();
+	r = json_put_u64_if_known(o, "count", count);
+	r |= put_native(o, &sum);
+	r |= json_put_double_if_known(o, "native_confidence",
+				      descriptors_native_confidence(a->snap));
+	r |= json_put_string(o, "how",
+			     "allocated by threads that had read from it last, not freed");
+	r |= json_put_u64_if_known(o, "closed_count", left->closed);
+	r |= json_put_u64_if_known(o, "outlived_bytes", left->bytes);
+	r |= json_put_u64_if_known(o, "outlived_count", left->count);
+	for (size_t i = 0; i < n; i++)
+		if (json_array_append_new(list, connection(a, &a->snap->fds[largest[i]])))
+			return NULL;
+	r |= json_put(o, "largest", steal(list));
+	return r < 0 ? NULL : steal(o);
+}
+
 /* By kind and class: the connections of a database itself are other ones than those to it. */
 static json_t *descriptors(const struct analysis *a)
 {
@@ -242,6 +312,7 @@ static json_t *descriptors(const struct analysis *a)
 		r |= json_put_string(o, "class", names_class(row[i].class));
 		r |= json_put_u64_if_known(o, "count", row[i].count);
 		r |= json_put_u64_if_known(o, "kernel_bytes", row[i].kernel_bytes);
+		r |= put_native(o, &row[i].native);
 		r |= json_put_double_if_known(o, "confidence", row[i].confidence);
 		r |= json_put_string(o, "how", row[i].evidence);
 		if (r < 0)
@@ -303,6 +374,7 @@ int report_json_sample(const struct analysis *a, const struct overhead_info *ove
 {
 	double window_s, growth = rank_slope(&a->snap->external_series, &window_s);
 	json_auto_t *o = json_object();
+	json_t *served = connections(a);
 	int r;
 
 	r = json_put_u64_if_known(o, "seq", a->snap->seq);
@@ -315,6 +387,8 @@ int report_json_sample(const struct analysis *a, const struct overhead_info *ove
 	r |= json_put(o, "classes", classes(a));
 	if (a->snap->fd_count)
 		r |= json_put(o, "descriptors", descriptors(a));
+	if (served)
+		r |= json_put(o, "connections", served);
 	r |= json_put_double_or_null(o, "coverage_ratio", a->ledger->coverage_ratio);
 	if (a->limits && a->limits->used_bytes >= 0 && a->limits->used_bytes < 0x1p63)
 		r |= json_put_u64_if_known(o, "limit_used_bytes", (uint64_t)a->limits->used_bytes);

@@ -253,6 +253,10 @@ int report_json_leak(const struct analysis *a, const struct finding *f, json_t *
 	r |= json_put_u64_if_known(o, "count", f->count);
 	if (f->peer[0])
 		r |= json_put_string(o, "peer", f->peer);
+	if (f->native.measured) {
+		r |= json_put_u64_if_known(o, "native_bytes", f->native.bytes);
+		r |= json_put_u64_if_known(o, "native_measured_count", f->native.measured);
+	}
 	r |= json_put_double_or_null(o, "growth_bytes_per_s", f->growth_bytes_per_s);
 	r |= json_put_double_if_known(o, "growth_count_per_s", f->growth_count_per_s);
 	r |= put_pattern(o, f);

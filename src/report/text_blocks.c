@@ -253,6 +253,34 @@ static void descriptor_row(struct strbuf *b, const struct analysis *a)
 		text_add_labelled(b, "descriptors", strbuf_text(&t));
 }
 
+void text_add_connections(struct strbuf *b, const struct analysis *a)
+{
+	struct descriptors_row row[DESCRIPTORS_KINDS_MAX];
+	size_t count = descriptors_count(a->snap, row), told = 0;
+	const struct native_left *left = &a->snap->native_left;
+	auto_strbuf struct strbuf t = {};
+	char text[NUM_TEXT_BYTES];
+
+	for (size_t i = 0; i < count; i++) {
+		const struct native_sum *n = &row[i].native;
+
+		if (!n->bytes)
+			continue;
+		strbuf_printf(&t, "%s%s %s", told++ ? ", " : "",
+			      num_format_count(n->measured, text), row[i].kind);
+		strbuf_printf(&t, " %s", num_format_bytes(n->bytes, text));
+		strbuf_printf(&t, " (%s each%s)", num_format_bytes(n->bytes / n->measured, text),
+			      n->whole < n->measured ? " or more" : "");
+	}
+	if (left->bytes)
+		strbuf_printf(&t, "%s%s", told ? "; " : "", num_format_bytes(left->bytes, text));
+	if (left->bytes)
+		strbuf_printf(&t, " stayed after %s were closed",
+			      num_format_count(left->count, text));
+	if (t.len)
+		text_add_labelled(b, "connections", strbuf_text(&t));
+}
+
 /* Rows that could not be measured, those of one reason together. */
 static void unmeasured_rows(struct strbuf *b, const struct analysis *a)
 {
@@ -288,6 +316,7 @@ void text_add_classes(struct strbuf *b, const struct ink *ink, const struct anal
 	text_add_heap(b, a);
 	text_add_outside(b, a);
 	descriptor_row(b, a);
+	text_add_connections(b, a);
 	if (whole)
 		unmeasured_rows(b, a);
 }

@@ -17,6 +17,8 @@ const char *text_class_label(enum resource_class class, char buf[static NUM_TEXT
 void text_add_heap(struct strbuf *b, const struct analysis *a);
 /* Counted things that RSS does not hold: one line for all of them. */
 void text_add_outside(struct strbuf *b, const struct analysis *a);
+/* Native memory of connections by kind; nothing where none was seen. */
+void text_add_connections(struct strbuf *b, const struct analysis *a);
 /* What the memory of a process is: a table that adds up to RSS and swap, and how it is known. */
 void text_add_ledger(struct strbuf *b, const struct ink *ink, const struct sink_cfg *cfg,
 		     const struct record_head *head, const struct end_info *info);

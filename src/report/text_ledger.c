@@ -280,6 +280,7 @@ void text_add_ledger(struct strbuf *b, const struct ink *ink, const struct sink_
 	table(b, ink, a);
 	strbuf_add(b, "\n");
 	text_add_outside(b, a);
+	text_add_connections(b, a);
 	text_add_heap(b, a);
 	allocator_lines(b, a);
 	size_line(b, a);
