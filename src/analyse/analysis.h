@@ -119,8 +119,10 @@ struct finding_path {
 /* One leak. leak_id is derived from the site id (or the class) and is stable over runs. */
 /* Native memory of connections: what is known of how many. */
 struct native_sum {
-	uint64_t bytes, measured, whole; /* connections: seen at all; since they were opened */
-	double variance;		 /* of bytes: squares of bytes */
+	uint64_t bytes;
+	/* Connections: seen at all; since they were opened; by probes in windows. */
+	uint64_t measured, whole, windows;
+	double variance; /* of bytes: squares of bytes */
 };
 
 struct finding {

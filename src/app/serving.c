@@ -99,7 +99,7 @@ struct reading {
 	struct tracee *t;
 	const uint64_t *open; /* inode numbers, sorted */
 	size_t opens;
-	uint32_t read_ds, on_ds; /* when descriptors were read; since when all was followed */
+	uint32_t read_ds, on_ds;    /* when descriptors were read; since when all was followed */
 	struct native_fact *native; /* owned */
 	size_t count, room;
 	struct native_left left;
@@ -123,6 +123,13 @@ static bool is_open(const struct reading *r, const struct collector_conn *c)
 	       bsearch(&c->inode, r->open, r->opens, sizeof(*r->open), compare_inodes);
 }
 
+static enum native_how how_of(const struct reading *r, const struct collector_conn *c)
+{
+	if (!c->gapless)
+		return NATIVE_WINDOWS;
+	return c->from_start && r->on_ds && c->since_ds >= r->on_ds ? NATIVE_WHOLE : NATIVE_PART;
+}
+
 static bool on_conn(void *ctx, const struct collector_conn *c)
 {
 	struct reading *r = ctx;
@@ -142,8 +149,7 @@ static bool on_conn(void *ctx, const struct collector_conn *c)
 			.bytes = c->bytes,
 			.count = c->count,
 			.error_bytes = HALF_WIDTH_SDS * sqrt(c->variance),
-			.how = c->from_start && r->on_ds && c->since_ds >= r->on_ds ? NATIVE_WHOLE
-										    : NATIVE_PART,
+			.how = how_of(r, c),
 		};
 	return true;
 }

@@ -235,6 +235,7 @@ struct collector_conn {
 	double variance;     /* of bytes: squares of bytes; 0: exact */
 	uint32_t since_ds;   /* tenths of a second since boot_ns */
 	bool from_start;     /* since the socket was accepted or connected */
+	bool gapless;	     /* allocators were probed all the time since */
 	bool closed;	     /* it was said to be, before */
 	uint64_t open_bytes; /* when it was last said to be open */
 };

@@ -14,7 +14,7 @@
 
 #define CONNS_BYTES (MT_CONN_BUCKETS * sizeof(struct mt_conn_bucket))
 #define CONTEXTS_BYTES (MT_CONTEXTS * sizeof(uint64_t))
-#define INODE(key) ((key) & MT_TALK_INODE)
+#define INODE(key) ((key)&MT_TALK_INODE)
 
 static int map_table(struct bpf_map *map, size_t bytes, void **ret)
 {
@@ -120,6 +120,8 @@ static void end_contexts(struct collector *c, const bool *closed)
 int collector_each_conn(struct collector *c, uint32_t asid, collector_conn_fn fn, void *ctx)
 {
 	auto_free bool *closed = calloc(MT_CONNS, sizeof(*closed));
+	uint32_t out_ds = __atomic_load_n(&c->spaces[asid & (MT_SPACES - 1)].out_ds,
+					  __ATOMIC_RELAXED); /* MT_OUT_NOW is later than all */
 	bool any = false;
 
 	if (!closed)
@@ -133,6 +135,7 @@ int collector_each_conn(struct collector *c, uint32_t asid, collector_conn_fn fn
 		if (!key || key >> 48 != asid)
 			continue;
 		describe(key, from, &conn);
+		conn.gapless = conn.since_ds > out_ds;
 		conn.closed = c->conns.seen_closed[id];
 		conn.open_bytes = c->conns.open_bytes[id];
 		if (fn(ctx, &conn)) {

@@ -77,6 +77,7 @@ enum talk_how {
 enum native_how {
 	NATIVE_UNKNOWN = 0, /* nothing was seen of it */
 	NATIVE_PART,	    /* since some time after it was opened: more may be its own */
+	NATIVE_WINDOWS,	    /* allocators were probed in windows meanwhile: a rough estimate */
 	NATIVE_WHOLE,	    /* since it was accepted or connected */
 };
 

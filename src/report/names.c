@@ -144,6 +144,17 @@ const char *names_how(enum how_known how)
 	return LOOK_UP(how_names, how);
 }
 
+const char *names_native_how(enum native_how how)
+{
+	switch (how) {
+	case NATIVE_WHOLE: return "whole";
+	case NATIVE_PART: return "part";
+	case NATIVE_WINDOWS: return "windows";
+	case NATIVE_UNKNOWN: break;
+	}
+	return NULL;
+}
+
 const char *names_known(const struct inner_known *known)
 {
 	return names_how(!known->how ? HOW_UNAVAILABLE : known->exact ? HOW_EXACT : HOW_ESTIMATE);

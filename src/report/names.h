@@ -13,6 +13,7 @@ const char *names_module_kind(enum module_kind kind);
 /* How a figure from inside a process came to be known: one of the same words. */
 const char *names_known(const struct inner_known *known);
 const char *names_how(enum how_known how);
+const char *names_native_how(enum native_how how);
 const char *names_verdict(enum verdict verdict);
 const char *names_pattern(enum pattern pattern); /* NULL for PATTERN_NONE too */
 const char *names_growth_verdict(enum growth_verdict verdict);

@@ -235,6 +235,8 @@ static int put_native(json_t *o, const struct native_sum *n)
 	r = json_put_u64_if_known(o, "native_bytes", n->bytes);
 	r |= json_put_u64_if_known(o, "native_measured_count", n->measured);
 	r |= json_put_u64_if_known(o, "native_whole_count", n->whole);
+	if (n->windows)
+		r |= json_put_u64_if_known(o, "native_windows_count", n->windows);
 	return r |
 	       json_put_double_if_known(o, "native_error_ratio",
 					snap_error_ratio(descriptors_native_error(n), n->bytes));
@@ -251,15 +253,17 @@ static json_t *connection(const struct analysis *a, const struct snap_fd *fd)
 	r = json_put_u64_if_known(o, "fd", (uint64_t)f->fd);
 	r |= json_put_string(o, "kind", p.kind);
 	r |= json_put_string(o, "class", names_class(p.class));
-	if (peers_format_address(f, address, sizeof(address)) == 0)
+	if (peers_format_address(f, address, sizeof(address)) > 0)
 		r |= json_put_string(o, "peer", address);
 	if (f->local_port)
 		r |= json_put_u64_if_known(o, "local_port", f->local_port);
 	r |= json_put_u64_if_known(o, "native_bytes", f->native.bytes);
 	r |= json_put_u64_if_known(o, "native_count", f->native.count);
-	r |= json_put(o, "native_whole", json_boolean(f->native.how == NATIVE_WHOLE));
-	r |= json_put_double_if_known(o, "native_error_ratio",
-				      snap_error_ratio(f->native.error_bytes, f->native.bytes));
+	r |= json_put_string(o, "native_how", names_native_how(f->native.how));
+	if (f->native.how != NATIVE_WINDOWS)
+		r |= json_put_double_if_known(
+			o, "native_error_ratio",
+			snap_error_ratio(f->native.error_bytes, f->native.bytes));
 	r |= json_put_u64_if_known(o, "kernel_bytes", f->kernel_bytes);
 	r |= json_put_double_if_known(o, "age_s", a->snap->elapsed_s - fd->opened_s);
 	return r < 0 ? NULL : steal(o);
