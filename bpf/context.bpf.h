@@ -15,10 +15,17 @@
 #define FUTEX_WAIT_BITSET 9 /* glibc: conditions and semaphores; its locks use FUTEX_WAIT */
 #define EINPROGRESS 115
 
+static __always_inline __u64 *context_slot(__u32 tid)
+{
+	__u32 slot = tid & (MT_CONTEXTS - 1);
+
+	return bpf_map_lookup_elem(&contexts, &slot);
+}
+
 static __always_inline int context_set(__u32 conn)
 {
-	__u32 tid = bpf_get_current_pid_tgid(), slot = tid & (MT_CONTEXTS - 1);
-	__u64 *at = bpf_map_lookup_elem(&contexts, &slot), was;
+	__u32 tid = bpf_get_current_pid_tgid();
+	__u64 *at = context_slot(tid), was;
 
 	if (!at)
 		return 0;
@@ -26,6 +33,20 @@ static __always_inline int context_set(__u32 conn)
 	if (was >> 32 != tid && (__u32)was)
 		count(MT_CNT_contexts_displaced);
 	*(volatile __u64 *)at = (__u64)tid << 32 | conn << MT_SITE_BITS;
+	return 0;
+}
+
+/* Only threads that are traced have one. */
+static __noinline int context_end(void)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	__u64 *at = context_slot(tid), was;
+
+	if (!at)
+		return 0;
+	was = *(volatile __u64 *)at;
+	if (was >> 32 == tid && (__u32)was)
+		*(volatile __u64 *)at = 0;
 	return 0;
 }
 
@@ -65,7 +86,7 @@ static __noinline __u32 conn_of(__u64 key, __u32 from_start)
 	return conn_enter(key, from_start);
 }
 
-/* What wakes a thread, other than a connection. */
+/* What wakes a thread, or comes from anybody. */
 static __noinline int is_wakeup(struct file *file)
 {
 	__u32 type = BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT_MASK;
@@ -74,53 +95,88 @@ static __noinline int is_wakeup(struct file *file)
 	       BPF_CORE_READ(file, f_inode, i_sb, s_magic) == ANON_INODE_MAGIC;
 }
 
-/* The thread has read from a descriptor, or made a connection of it. */
-static __noinline __u32 context_turn(__u32 fd, __u32 asid, __u32 what)
+/* --- what is remembered of files: 28 bits of a hash, 16 of the generation, 8 of whose it is, 12
+ * of the number --- */
+
+static __always_inline __u64 file_word(__u64 hash, __u32 asid)
 {
-	struct file *file = file_of(fd);
+	__u32 generation = *(volatile __u32 *)&conn_generation;
+
+	return hash >> 24 << 36 | (__u64)(generation & 0xffff) << 20 | (asid & 0xff) << 12;
+}
+
+static __always_inline __u64 *file_slot(__u64 hash)
+{
+	__u32 slot = hash >> (64 - MT_CONN_FILES_LOG2);
+
+	return bpf_map_lookup_elem(&conn_files, &slot);
+}
+
+/* The connection that an open file is, 0: none. */
+static __noinline __u32 conn_of_file(struct file *file, __u32 asid, __u32 from_start)
+{
+	__u64 hash = (__u64)file * 0x9e3779b97f4a7c15ull, word = file_word(hash, asid);
+	__u64 *at = file_slot(hash), known;
 	__u32 conn;
 
-	if (!file)
+	if (!at)
 		return 0;
+	known = *(volatile __u64 *)at;
+	conn = known & (MT_CONNS - 1);
+	if (conn && known - conn == word)
+		return conn;
 	if (!is_stream(file)) {
 		if (is_wakeup(file))
-			context_set(0);
+			context_end();
 		return 0;
 	}
-	conn = conn_of(mt_talk_key(inode_of(file), asid),
-		       what == MT_CONTEXT_ACCEPT || what == MT_CONTEXT_CONNECT);
-	context_set(conn);
+	conn = conn_of(mt_talk_key(inode_of(file), asid), from_start);
+	if (!conn)
+		context_end();
+	*(volatile __u64 *)at = word | conn;
 	return conn;
 }
 
-static __noinline int context_note(struct pt_regs *regs, long ret, __u32 what)
+static __always_inline int is_new(__u32 what)
+{
+	return what == MT_CONTEXT_ACCEPT || what == MT_CONTEXT_CONNECT;
+}
+
+/* The thread has read from a descriptor, or made a connection of it. */
+static __noinline int context_turn(struct pt_regs *regs, long ret, __u32 what)
 {
 	struct mt_proc *p = proc_find(bpf_get_current_pid_tgid() >> 32);
 	__u32 fd = PT_REGS_PARM1_CORE_SYSCALL(regs), conn;
+	struct file *file;
 
 	if (!p)
 		return 0;
 	count(MT_CNT_contexts);
-	if (what == MT_CONTEXT_WAIT) {
-		__u32 op = PT_REGS_PARM2_CORE_SYSCALL(regs);
-
-		if ((op & FUTEX_COMMAND) != FUTEX_WAIT_BITSET)
-			return 0;
-		what = MT_CONTEXT_END;
-	}
-	if (what == MT_CONTEXT_END)
-		return context_set(0);
-	if (what == MT_CONTEXT_ACCEPT)
-		fd = ret;
-	if (what == MT_CONTEXT_CONNECT && ret == -EINPROGRESS)
-		ret = 0;
-	if (ret < 0)
+	if (is_new(what) || what == MT_CONTEXT_PAIR)
+		__sync_fetch_and_add(&conn_generation, 1);
+	if (what == MT_CONTEXT_PAIR)
 		return 0;
-	conn = context_turn(fd, p->asid, what);
-	if (conn && what == MT_CONTEXT_BUFFER && ret > 0)
+	file = file_of(what == MT_CONTEXT_ACCEPT ? ret : fd);
+	conn = file ? conn_of_file(file, p->asid, is_new(what)) : 0;
+	if (!conn)
+		return 0;
+	context_set(conn);
+	if (what == MT_CONTEXT_BUFFER && ret > 0)
 		mt_block_adopt(block_key(PT_REGS_PARM2_CORE_SYSCALL(regs), p->asid),
 			       conn << MT_SITE_BITS);
 	return 0;
+}
+
+static __always_inline int context_note(struct pt_regs *regs, long ret, __u32 what)
+{
+	if (what == MT_CONTEXT_WAIT &&
+	    (PT_REGS_PARM2_CORE_SYSCALL(regs) & FUTEX_COMMAND) != FUTEX_WAIT_BITSET)
+		return 0;
+	if (what >= MT_CONTEXT_END)
+		return context_end();
+	if (ret < 0 && (what != MT_CONTEXT_CONNECT || ret != -EINPROGRESS))
+		return 0;
+	return context_turn(regs, ret, what);
 }
 
 /* Asked at every system call of the machine, of a word that is loaded anyway. */

@@ -25,6 +25,7 @@ struct mt_memo_texts_map memo_texts SEC(".maps");
 struct mt_faults_map faults SEC(".maps");
 struct mt_conns_map conns SEC(".maps");
 struct mt_contexts_map contexts SEC(".maps");
+struct mt_conn_files_map conn_files SEC(".maps");
 
 const volatile struct mt_config cfg = { .wire_version = MT_WIRE_VERSION };
 const volatile __u8 followed[MT_SYSCALLS] = { 0 };
@@ -39,6 +40,7 @@ __u64 strangers = 0;
 __u64 clock_seen __attribute__((aligned(128))) = 0;
 __u32 hooks_in = 0;
 __u32 contexts_on = 0;
+__u32 conn_generation = 0;
 
 #define ASID_TRIES 64 /* slots in use that are passed over in a row */
 

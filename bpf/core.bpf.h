@@ -244,6 +244,13 @@ struct mt_contexts_map {
 	__type(value, __u64); /* thread id << 32 | connection << MT_SITE_BITS */
 };
 
+struct mt_conn_files_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MT_CONN_FILES);
+	__type(key, __u32);
+	__type(value, __u64);
+};
+
 struct mt_memo_texts_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, MT_SPACES);
@@ -271,6 +278,7 @@ extern struct mt_memo_texts_map memo_texts SEC(".maps");
 extern struct mt_faults_map faults SEC(".maps");
 extern struct mt_conns_map conns SEC(".maps");
 extern struct mt_contexts_map contexts SEC(".maps");
+extern struct mt_conn_files_map conn_files SEC(".maps");
 
 extern const volatile struct mt_config cfg;
 extern const volatile __u8 followed[MT_SYSCALLS];
@@ -281,6 +289,8 @@ extern __u32 next_text;
 extern __u32 hooks_in;
 /* It is followed which connection a thread serves. */
 extern __u32 contexts_on;
+/* Of what is remembered of files: see wire.h. */
+extern __u32 conn_generation;
 /* The code of the current process changes in [start, end); all of another process's. */
 int mt_text_changed(__u64 start, __u64 end);
 int mt_text_all_changed(__u32 tgid);

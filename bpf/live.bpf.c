@@ -85,7 +85,7 @@ int mt_alloc_send(__u64 addr, __u64 size, __u64 old, __u32 asid, __u32 fn_site)
 
 /* --- connections --- */
 
-__u32 mt_context(__u32 unused)
+__noinline __u32 mt_context(__u32 unused)
 {
 	__u32 tid = bpf_get_current_pid_tgid(), slot = tid & (MT_CONTEXTS - 1);
 	__u64 *at = bpf_map_lookup_elem(&contexts, &slot), v;
@@ -104,7 +104,7 @@ static __always_inline struct mt_conn *conn_at(__u32 conn)
 	return b ? &b->conn[conn & (MT_CONN_SLOTS - 1)] : NULL;
 }
 
-int mt_conn_born(__u32 conn, __u64 held)
+__noinline int mt_conn_born(__u32 conn, __u64 held)
 {
 	__u64 weight = mt_held_weight(held);
 	struct mt_conn *c = conn_at(conn);
@@ -112,14 +112,15 @@ int mt_conn_born(__u32 conn, __u64 held)
 	if (!c)
 		return 0;
 	__sync_fetch_and_add(&c->born_records, 1);
-	__sync_fetch_and_add(&c->born_count, weight);
 	__sync_fetch_and_add(&c->born_bytes, mt_held_size(held) * weight);
-	if (weight > 1)
+	if (weight > 1) {
+		__sync_fetch_and_add(&c->born_more, weight - 1);
 		__sync_fetch_and_add(&c->born_var, mt_held_var(held));
+	}
 	return 0;
 }
 
-int mt_conn_died(__u32 conn, __u64 held)
+__noinline int mt_conn_died(__u32 conn, __u64 held)
 {
 	__u64 weight = mt_held_weight(held);
 	struct mt_conn *c = conn_at(conn);
@@ -127,10 +128,11 @@ int mt_conn_died(__u32 conn, __u64 held)
 	if (!c)
 		return 0;
 	__sync_fetch_and_add(&c->died_records, 1);
-	__sync_fetch_and_add(&c->died_count, weight);
 	__sync_fetch_and_add(&c->died_bytes, mt_held_size(held) * weight);
-	if (weight > 1)
+	if (weight > 1) {
+		__sync_fetch_and_add(&c->died_more, weight - 1);
 		__sync_fetch_and_add(&c->died_var, mt_held_var(held));
+	}
 	return 0;
 }
 
@@ -139,7 +141,7 @@ int mt_conn_died(__u32 conn, __u64 held)
  * A buffer that is there for longer serves many. Nobody frees what is just being read into.
  */
 #define ADOPTED_DS 1
-int mt_block_adopt(__u64 key, __u32 context)
+__noinline int mt_block_adopt(__u64 key, __u32 context)
 {
 	struct mt_bucket *b = bucket_at(mt_bucket_of(key, cfg.bucket_bits));
 	struct mt_block *block;

@@ -331,13 +331,20 @@ struct mt_bucket {
 #define MT_CONNS (MT_CONN_BUCKETS * MT_CONN_SLOTS)
 #define MT_CONTEXTS 8192u /* threads, by id modulo this: one of two gives way */
 struct mt_conn {
-	__u64 born_bytes, died_bytes; /* all are weighted but the next two */
+	__u64 born_bytes, died_bytes; /* weighted, as in struct mt_site */
 	__u64 born_records, died_records;
-	__u64 born_var, died_var; /* mt_held_var() */
-	__u64 born_count, died_count;
-	__u32 since_ds;	  /* when it was entered */
-	__u32 from_start; /* it was entered when it came to be */
+	__u64 born_more, died_more; /* blocks that records stand for beside themselves */
+	__u64 born_var, died_var;   /* mt_held_var() */
+	__u32 since_ds;		    /* when it was entered */
+	__u32 from_start;	    /* it was entered when it came to be */
 };
+/*
+ * What was found of a socket's file, so that it is not looked up at each read: a word of
+ * `conn_files`, found by hashing its address in the kernel. The address can be another socket's
+ * later: as some come, conn_generation changes, and nothing of before is believed.
+ */
+#define MT_CONN_FILES_LOG2 12u
+#define MT_CONN_FILES (1u << MT_CONN_FILES_LOG2)
 struct mt_conn_bucket {
 	__u64 key[MT_CONN_SLOTS]; /* mt_talk_key(); 0: nobody's */
 	struct mt_conn conn[MT_CONN_SLOTS];
@@ -356,8 +363,9 @@ enum mt_context {
 	MT_CONTEXT_BUFFER = 2, /* (fd, buffer, ...): the same, and the buffer is its memory */
 	MT_CONTEXT_ACCEPT = 3, /* the connection that it returned */
 	MT_CONTEXT_CONNECT = 4,
-	MT_CONTEXT_END = 5,  /* a wait for events of any kind */
-	MT_CONTEXT_WAIT = 6, /* futex: the same, where it waits for a condition */
+	MT_CONTEXT_PAIR = 5, /* new sockets, that serve nobody yet */
+	MT_CONTEXT_END = 6,  /* a wait for events of any kind */
+	MT_CONTEXT_WAIT = 7, /* futex: the same, where it waits for a condition */
 };
 
 /* What user space asks mt_end_block for. */

@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 
-#define CALL_NS 150.0		 /* to a read of a socket or a wait of a target's; 6.18 */
+#define CALL_NS 300.0		 /* to a read or accept of a target's; 6.18 */
 #define TARGET_RATIO_MAX 0.01	 /* of the targets' CPU time, without a budget; with one ... */
 #define BUDGET_SHARE 0.1	 /* ... this much of it */
 #define CPU_LEAST 0.1		 /* a target that idles is not held against it below that */

@@ -58,6 +58,7 @@ int collector_set_contexts(struct collector *c, bool on)
 	r = map_tables(&c->conns, c->skel);
 	if (r)
 		return r;
+	__atomic_fetch_add(&c->skel->bss->conn_generation, 1, __ATOMIC_RELAXED);
 	memset(c->conns.context, 0, CONTEXTS_BYTES); /* whom they served when it was switched off */
 	__atomic_store_n(&c->skel->bss->contexts_on, 1, __ATOMIC_SEQ_CST);
 	return 0;
@@ -86,7 +87,8 @@ static void describe(uint64_t key, const struct mt_conn *from, struct collector_
 	*ret = (struct collector_conn){
 		.inode = INODE(key),
 		.bytes = left(&from->born_bytes, &from->died_bytes),
-		.count = left(&from->born_count, &from->died_count),
+		.count = left(&from->born_records, &from->died_records) +
+			 left(&from->born_more, &from->died_more),
 		.variance = (double)left(&from->born_var, &from->died_var) *
 			    (double)(1ull << 2 * MT_VAR_SHIFT),
 		.since_ds = from->since_ds,
@@ -101,6 +103,7 @@ static void forget(struct collector *c, uint32_t id)
 
 	c->conns.seen_closed[id] = false;
 	c->conns.open_bytes[id] = 0;
+	__atomic_fetch_add(&c->skel->bss->conn_generation, 1, __ATOMIC_RELAXED);
 	memset(&b->conn[slot], 0, sizeof(b->conn[slot]));
 	__atomic_store_n(&b->key[slot], 0, __ATOMIC_RELEASE);
 }
