@@ -59,6 +59,14 @@ struct sniff_call {
 	__u32 how;
 };
 
+/* The inode number of a stream socket, 0: it is none. */
+static __noinline __u64 socket_of(__u32 fd)
+{
+	struct file *file = file_of(fd);
+
+	return file && is_stream(file) ? inode_of(file) : 0;
+}
+
 /* The same, where the socket itself is known: its inode is beside it in memory. */
 static __always_inline __u64 socket_inode(const struct sock *sk)
 {
@@ -69,14 +77,6 @@ static __always_inline __u64 socket_inode(const struct sock *sk)
 		return 0;
 	at -= bpf_core_field_offset(struct socket_alloc, socket);
 	return BPF_CORE_READ((struct socket_alloc *)at, vfs_inode.i_ino);
-}
-
-/* The inode number of a stream socket, 0: it is none. */
-static __noinline __u64 socket_of(__u32 fd)
-{
-	struct file *file = file_of(fd);
-
-	return file && is_stream(file) ? inode_of(file) : 0;
 }
 
 /* Whether another message is to be looked at, which counts it. */

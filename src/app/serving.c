@@ -78,6 +78,8 @@ void serving_look(struct serving *s, const struct run *run, struct tracee *const
 		cpus += isnan(tracee[i]->cpu_ratio) ? 0 : tracee[i]->cpu_ratio;
 	}
 	wanted &= collector_has_hooks(run->collector);
+	if (!collector_has_contexts(run->collector))
+		s->on_ns = 0; /* they went with the hooks */
 	if (s->on_ns) {
 		dear = over(s, run, cpus, calls, now_ns);
 		if (wanted && dear > 1 && now_ns - s->on_ns >= WINDOW_NS) {

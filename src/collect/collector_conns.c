@@ -96,6 +96,12 @@ static void describe(uint64_t key, const struct mt_conn *from, struct collector_
 	};
 }
 
+static uint64_t key_at(const struct collector *c, uint32_t id)
+{
+	return __atomic_load_n(&c->conns.bucket[id / MT_CONN_SLOTS].key[id % MT_CONN_SLOTS],
+			       __ATOMIC_ACQUIRE);
+}
+
 static void forget(struct collector *c, uint32_t id)
 {
 	struct mt_conn_bucket *b = &c->conns.bucket[id / MT_CONN_SLOTS];
@@ -130,9 +136,9 @@ int collector_each_conn(struct collector *c, uint32_t asid, collector_conn_fn fn
 	if (!closed)
 		return -ENOMEM;
 	for (uint32_t id = 0; c->conns.bucket && id < MT_CONNS; id++) {
-		const struct mt_conn_bucket *b = &c->conns.bucket[id / MT_CONN_SLOTS];
-		const struct mt_conn *from = &b->conn[id % MT_CONN_SLOTS];
-		uint64_t key = __atomic_load_n(&b->key[id % MT_CONN_SLOTS], __ATOMIC_ACQUIRE);
+		const struct mt_conn *from =
+			&c->conns.bucket[id / MT_CONN_SLOTS].conn[id % MT_CONN_SLOTS];
+		uint64_t key = key_at(c, id);
 		struct collector_conn conn;
 
 		if (!key || key >> 48 != asid)
@@ -157,8 +163,14 @@ int collector_each_conn(struct collector *c, uint32_t asid, collector_conn_fn fn
 
 void collector_drop_conns(struct collector *c, uint32_t asid)
 {
-	for (uint32_t id = 0; c->conns.bucket && id < MT_CONNS; id++)
-		if (read_once(&c->conns.bucket[id / MT_CONN_SLOTS].key[id % MT_CONN_SLOTS]) >> 48 ==
-		    asid)
+	auto_free bool *closed = calloc(MT_CONNS, sizeof(*closed));
+
+	for (uint32_t id = 0; closed && c->conns.bucket && id < MT_CONNS; id++)
+		closed[id] = key_at(c, id) >> 48 == asid;
+	if (!closed || !c->conns.bucket)
+		return;
+	end_contexts(c, closed);
+	for (uint32_t id = 0; id < MT_CONNS; id++)
+		if (closed[id])
 			forget(c, id);
 }

@@ -78,6 +78,7 @@ int collector_set_hooks(struct collector *c, bool on)
 	if (on == collector_has_hooks(c))
 		return 0;
 	if (!on) {
+		collector_set_contexts(c, false); /* nobody would tell that they end */
 		/* first: who takes a stack from here on looks at the code itself */
 		__atomic_store_n(&c->skel->bss->hooks_in, 0, __ATOMIC_SEQ_CST);
 		links_destroy(c->hooks);

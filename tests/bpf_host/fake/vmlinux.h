@@ -66,6 +66,7 @@ struct task_struct {
 };
 struct super_block {
 	__u32 s_dev;
+	unsigned long s_magic;
 };
 struct inode {
 	__u64 i_ino;
