@@ -314,7 +314,8 @@ static void another_socket_in_the_same_memory_is_another_connection(void **state
 	begin();
 	receive(SOCKET_A);
 	born(0x1000, 1);
-	kernel.inode[SOCKET_A].i_ino = 1000 + SOCKET_B; /* it was closed, and its file given out again */
+	kernel.inode[SOCKET_A].i_ino =
+		1000 + SOCKET_B; /* it was closed, and its file given out again */
 	call(MT_CONTEXT_ACCEPT, 99, 0, SOCKET_A);
 	born(0x2000, 10);
 	receive(SOCKET_A);

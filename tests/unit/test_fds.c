@@ -322,6 +322,27 @@ static void ages_are_those_of_the_descriptors(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void native_memory_is_found_by_the_socket_s_inode(void **state)
+{
+	const struct native_fact native[] = { { .inode = 907, .bytes = 70, .how = NATIVE_PART },
+					      { .inode = 905, .bytes = 50, .how = NATIVE_WHOLE },
+					      { .inode = 999, .bytes = 90, .how = NATIVE_WHOLE } };
+	const struct native_left left = { .bytes = 3, .count = 1 };
+	struct fixture *f = *state;
+	struct fd_entry e;
+
+	set_facts(f, (int[]){ 5, 6, 7 }, 3, 1 * SEC);
+	assert_true(fds_has_streams(f->t));
+	assert_int_equal(fds_set_native(f->t, native, 3, &left), 0);
+	assert_true(find(f, 5, &e) && e.fact.native.how == NATIVE_WHOLE);
+	assert_int_equal(e.fact.native.bytes, 50);
+	assert_true(find(f, 6, &e) && e.fact.native.how == NATIVE_UNKNOWN);
+	assert_true(find(f, 7, &e) && e.fact.native.how == NATIVE_PART);
+	assert_int_equal(fds_left(f->t).bytes, 3);
+	assert_int_equal(fds_set_native(f->t, NULL, 0, &left), 0);
+	assert_true(find(f, 5, &e) && e.fact.native.how == NATIVE_UNKNOWN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -344,6 +365,7 @@ int main(void)
 		TEST(facts_beyond_the_limit_are_counted_once_and_leave_it_incomplete),
 		TEST(after_exec_descriptors_stay_and_openers_are_forgotten),
 		TEST(ages_are_those_of_the_descriptors),
+		TEST(native_memory_is_found_by_the_socket_s_inode),
 	};
 
 	return cmocka_run_group_tests_name("fds", tests, NULL, NULL);
