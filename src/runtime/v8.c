@@ -10,10 +10,10 @@
 #include "base/cleanup.h"
 #include "runtime/v8_impl.h"
 
-#define WAIT_LOG2_MAX 6 /* looks between two tries to learn: each looks at thousands of places */
+#define WAIT_LOG2_MAX 6	   /* looks between two tries to learn: each looks at thousands of places */
 #define LOOKS_MAX 6	   /* in one reading, while collections change what is looked at ... */
 #define CHUNKS_ENOUGH 6000 /* ... and none after so many were looked at: 15 ms */
-#define EMPTY_MAX 4	/* looks in a row that find no heap: then what was learnt is in doubt */
+#define EMPTY_MAX 4	   /* looks in a row that find no heap: then what was learnt is in doubt */
 
 /* 0, also when there is nothing to be learnt yet; peek's errors. */
 static int learn(struct v8 *s, const struct process_view *v)

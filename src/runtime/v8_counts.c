@@ -1,11 +1,11 @@
 /*
- * What the spaces count, at a moment in which V8 was not moving pages between them. Between the look
- * at the chunks and the reading of the counts a scavenge may begin: it lends most pages of the old
- * space to spaces of its own, which only the chunks name, and takes them back at its end. A sum that
- * is less than it was before the chunks were looked at may lack these, as may one where spaces have
- * more chunks than they count, and more of these than at the look before; then the caller looks
- * again. A collection that made the heap smaller is over by then, and where one goes on the chunks
- * name its spaces. Chunks that no space counts for long are pooled ones.
+ * What the spaces count, at a moment in which V8 was not moving pages between them. Between the
+ * look at the chunks and the reading of the counts a scavenge may begin: it lends most pages of the
+ * old space to spaces of its own, which only the chunks name, and takes them back at its end. A sum
+ * that is less than it was before the chunks were looked at may lack these, as may one where spaces
+ * have more chunks than they count, and more of these than at the look before; then the caller
+ * looks again. A collection that made the heap smaller is over by then, and where one goes on the
+ * chunks name its spaces. Chunks that no space counts for long are pooled ones.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -26,8 +26,8 @@ static bool is_same(const struct v8_space *s, const uint64_t now[V8_SPACE_WORDS]
 }
 
 /*
- * The spaces that count, as they are now; not `checked` yet: those whose page is in memory. One that
- * something else took the place of counts 0.
+ * The spaces that count, as they are now; not `checked` yet: those whose page is in memory. One
+ * that something else took the place of counts 0.
  */
 static int read_all(struct v8 *s, const struct process_view *v, bool checked,
 		    uint64_t (*word)[V8_SPACE_WORDS], struct peek_at *at)

@@ -326,8 +326,8 @@ static bool is_space(const struct process_view *v, const struct v8_space *s,
 }
 
 /*
- * A space can be younger than what is known of the pages: a scavenge makes some of its own. Of these
- * few are asked about.
+ * A space can be younger than what is known of the pages: a scavenge makes some of its own. Of
+ * these few are asked about.
  */
 static bool can_read_space(const struct process_view *v, uint64_t at, int *asked)
 {
