@@ -183,7 +183,7 @@ static int add_held(const struct evidence *e, struct finding *f)
 		snprintf(peer, sizeof(peer), ", to %s", h->peer);
 	if (isfinite(h->oldest_s))
 		snprintf(oldest, sizeof(oldest), ", the oldest for %.0f s", h->oldest_s);
-	if (h->kernel_bytes != FACT_UNKNOWN)
+	if (h->kernel_bytes != FACT_UNKNOWN && h->kernel_bytes)
 		snprintf(kernel, sizeof(kernel), ", with %s of kernel memory beside the process's",
 			 bytes_text((double)h->kernel_bytes).s);
 	return evidence_add(f, "%s open now%s%s%s%s", count_text((double)h->count).s, kind, peer,

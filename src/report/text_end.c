@@ -54,8 +54,10 @@ static void other_paths(struct strbuf *b, const struct analysis *a, const struct
 
 		if (!site || site == shown)
 			continue;
-		strbuf_printf(b, "  also through (%s in %s %s), site %016llx:\n",
-			      num_format_bytes(site->live_bytes, bytes),
+		strbuf_add(b, "  also through (");
+		if (site->live_bytes)
+			strbuf_printf(b, "%s in ", num_format_bytes(site->live_bytes, bytes));
+		strbuf_printf(b, "%s %s), site %016llx:\n",
 			      num_format_count(site->live_count, count), text_count_noun(site),
 			      (unsigned long long)site->id);
 		text_add_other_path(b, TEXT_LABEL, a->snap, &site->stack, &shown->stack);
@@ -83,9 +85,10 @@ static void other_parts(struct strbuf *b, const struct analysis *a, const struct
 		text_add_labelled(b, told++ ? "" : "comes with", strbuf_text(&t));
 	}
 	if (told)
-		text_add_labelled(b, "",
-				  "(as many, at the same pace, by the same caller: probably parts "
-				  "of one thing)");
+		text_add_labelled(
+			b, "",
+			"(at the same pace, as many or some for each, by the same caller: "
+			"probably parts of one thing)");
 }
 
 static void leak_block(struct strbuf *b, const struct ink *ink, const struct analysis *a,

@@ -148,6 +148,8 @@ void text_add_who(struct strbuf *b, const struct analysis *a, const struct snap_
 		strbuf_add(&t, "caller not known");
 	if (m && (!f || f->symbol))
 		strbuf_printf(&t, " in %s", m->name);
+	else if (f && f->symbol && f->file)
+		strbuf_printf(&t, " at %s:%u", base_name(f->file), f->line);
 	text_add_cut(b, strbuf_text(&t), columns);
 }
 
@@ -230,12 +232,28 @@ void text_add_site(struct strbuf *b, const struct ink *ink, const struct analysi
 	text_add_stack(b, 6, a->snap, &site->stack, FRAMES_SHOWN);
 }
 
+/* What leaks, where that is more than memory. */
+static const char *things_text(enum leak_type type)
+{
+	switch (type) {
+	case LEAK_BUFFER: return "buffers";
+	case LEAK_CONNECTION_POOL: return "database connections";
+	case LEAK_WEBSOCKET: return "websockets";
+	case LEAK_SOCKET: return "connections";
+	case LEAK_FILE_HANDLE: return "descriptors";
+	case LEAK_THREAD: return "threads";
+	default: return NULL;
+	}
+}
+
 void text_add_finding_name(struct strbuf *b, const struct analysis *a, const struct finding *f,
 			   size_t columns)
 {
 	const struct snap_site *site = rank_finding_site(a, f);
-	const char *class = names_class(f->class);
+	const char *class = names_class(f->class), *things = things_text(f->type);
 
+	if (things && site)
+		strbuf_printf(b, "%s by ", things);
 	if (site)
 		text_add_who(b, a, site, columns);
 	else
@@ -319,7 +337,7 @@ struct leak_total text_leak_total(const struct findings *f)
 
 		if (!leak->active)
 			continue;
-		if (!total.worst)
+		if (!total.worst && !leak->comes_with)
 			total.worst = leak;
 		total.leaks += !leak->comes_with;
 		total.parts += leak->comes_with != 0;
