@@ -7,6 +7,7 @@
 
 #define SAME_SHARE 0.05 /* counts and paces of parts differ by what came during the reading */
 #define NEAR_FRAMES 8	/* from an owner to the function that called for both */
+#define FAR_FRAMES 32	/* the same of a descriptor, which a program opens through libraries */
 
 struct side {
 	const struct snap_stack *stack;
@@ -48,7 +49,8 @@ static bool has_caller(const struct snapshot *snap, const struct snap_stack *sta
 }
 
 /* Whether a function near both owners called for both. */
-static bool share_caller(const struct snapshot *snap, const struct side *a, const struct side *b)
+static bool share_caller(const struct snapshot *snap, const struct side *a, const struct side *b,
+			 size_t near)
 {
 	size_t i = a->stack->count, j = b->stack->count;
 
@@ -63,7 +65,7 @@ static bool share_caller(const struct snapshot *snap, const struct side *a, cons
 		i--;
 		j--;
 	}
-	return i < a->stack->count && i - a->owner <= NEAR_FRAMES && j - b->owner <= NEAR_FRAMES &&
+	return i < a->stack->count && i - a->owner <= near && j - b->owner <= near &&
 	       has_caller(snap, a->stack, i);
 }
 
@@ -78,18 +80,52 @@ static bool side_of(const struct snapshot *snap, const struct owner *owners,
 	return true;
 }
 
+static bool is_descriptor(const struct snapshot *snap, const struct finding *f)
+{
+	enum mt_site_kind kind = snap->sites[f->site].kind;
+
+	return kind == MT_SITE_FD || kind == MT_SITE_SOCKET;
+}
+
+static bool are_as_many(const struct finding *f, const struct finding *g)
+{
+	return same_number(f->growth_count_per_s, g->growth_count_per_s) &&
+	       same_number((double)f->count, (double)g->count);
+}
+
+/* A fixed number of one for each of the other. */
+static bool in_proportion(const struct finding *f, const struct finding *g)
+{
+	return same_number(f->growth_count_per_s * (double)g->count,
+			   g->growth_count_per_s * (double)f->count);
+}
+
+/* Whether one function asked for both, or one library's, of a kind. */
+static bool same_owner(const struct snapshot *snap, const struct owner *a, const struct owner *b,
+		       const struct snap_stack *of_a, const struct snap_stack *of_b)
+{
+	if (a->module >= snap->module_count || a->module != b->module)
+		return false;
+	return (a->kind != MODULE_OTHER && a->kind == b->kind) ||
+	       same_function(&of_a->frames[a->frame], &of_b->frames[b->frame]);
+}
+
 static bool come_together(const struct snapshot *snap, const struct owner *owners,
 			  const struct finding *f, const struct finding *g)
 {
+	bool as_many = are_as_many(f, g), descriptor = is_descriptor(snap, f);
+	size_t near = as_many && descriptor ? FAR_FRAMES : NEAR_FRAMES;
 	struct side a, b;
 
-	if (!same_number(f->growth_count_per_s, g->growth_count_per_s) ||
-	    !same_number((double)f->count, (double)g->count))
+	if (!as_many && !in_proportion(f, g))
 		return false;
 	for (size_t i = 0; i < f->path_count; i++)
 		for (size_t k = 0; k < g->path_count; k++)
 			if (side_of(snap, owners, f, i, &a) && side_of(snap, owners, g, k, &b) &&
-			    share_caller(snap, &a, &b))
+			    (as_many || descriptor ||
+			     same_owner(snap, &owners[f->path[i].site], &owners[g->path[k].site],
+					a.stack, b.stack)) &&
+			    share_caller(snap, &a, &b, near))
 				return true;
 	return false;
 }
@@ -101,16 +137,25 @@ static bool may_be_part(const struct snapshot *snap, const struct finding *f)
 	       (snap->sites[f->site].kind == MT_SITE_HEAP || f->class == CLASS_thread_stacks);
 }
 
+static void mark_parts(const struct snapshot *snap, const struct owner *owners, struct findings *f,
+		       size_t head, size_t from)
+{
+	for (size_t k = from; k < f->count; k++)
+		if (k != head && !f->list[k].comes_with && may_be_part(snap, &f->list[k]) &&
+		    come_together(snap, owners, &f->list[head], &f->list[k]))
+			f->list[k].comes_with = f->list[head].leak_id;
+}
+
 void companions_mark(const struct snapshot *snap, const struct owner *owners, struct findings *f)
 {
 	for (size_t i = 0; i < f->count; i++)
 		f->list[i].comes_with = 0;
-	for (size_t i = 0; owners && i < f->count; i++) {
-		if (f->list[i].comes_with || !may_be_part(snap, &f->list[i]))
-			continue;
-		for (size_t k = i + 1; k < f->count; k++)
-			if (!f->list[k].comes_with && may_be_part(snap, &f->list[k]) &&
-			    come_together(snap, owners, &f->list[i], &f->list[k]))
-				f->list[k].comes_with = f->list[i].leak_id;
-	}
+	/* what a descriptor needs comes with it, however large that is */
+	for (size_t i = 0; owners && i < f->count; i++)
+		if (f->list[i].active && f->list[i].site < snap->site_count &&
+		    is_descriptor(snap, &f->list[i]))
+			mark_parts(snap, owners, f, i, 0);
+	for (size_t i = 0; owners && i < f->count; i++)
+		if (!f->list[i].comes_with && may_be_part(snap, &f->list[i]))
+			mark_parts(snap, owners, f, i, i + 1);
 }

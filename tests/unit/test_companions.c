@@ -138,14 +138,60 @@ static void a_caller_far_away_proves_nothing(void **state)
 	assert_true(together(&w));
 }
 
-static void only_active_leaks_of_heap_are_joined(void **state)
+static void what_a_descriptor_needs_comes_with_it(void **state)
 {
 	struct world w;
 
 	(void)state;
+	for (size_t fd = 0; fd < 2; fd++) { /* whichever is the worse leak */
+		begin(&w, stack_of(key, COUNT(key)), stack_of(value, COUNT(value)));
+		w.sites[fd].kind = MT_SITE_FD;
+		companions_mark(&w.snap, w.owners, &w.f);
+		assert_int_equal(w.list[fd].comes_with, 0);
+		assert_int_equal(w.list[1 - fd].comes_with, 100 + fd);
+	}
+	/* some blocks for each of them */
+	w.list[0].count *= 30;
+	w.list[0].growth_count_per_s *= 30;
+	companions_mark(&w.snap, w.owners, &w.f);
+	assert_int_equal(w.list[0].comes_with, 101);
+	w.list[0].count *= 2;
+	companions_mark(&w.snap, w.owners, &w.f);
+	assert_int_equal(w.list[0].comes_with, 0);
+	/* two descriptors are two leaks */
 	begin(&w, stack_of(key, COUNT(key)), stack_of(value, COUNT(value)));
-	w.sites[1].kind = MT_SITE_FD;
+	w.sites[0].kind = w.sites[1].kind = MT_SITE_FD;
 	assert_false(together(&w));
+}
+
+static void some_of_one_for_each_of_the_other_takes_a_common_owner(void **state)
+{
+	static const struct snap_frame again[] = { LIBC(1, "malloc"), APP(12, "make_key"),
+						   APP(50, "handle"), APP(90, "main"), START };
+	struct world w;
+
+	(void)state;
+	begin(&w, stack_of(key, COUNT(key)), stack_of(value, COUNT(value)));
+	w.list[1].count *= 3;
+	w.list[1].growth_count_per_s *= 3;
+	assert_false(together(&w));
+	w.owners[0].kind = w.owners[1].kind = MODULE_CRYPTO;
+	assert_true(together(&w));
+	w.owners[1].kind = MODULE_DATABASE;
+	assert_false(together(&w));
+	begin(&w, stack_of(key, COUNT(key)), stack_of(again, COUNT(again)));
+	w.list[1].count *= 3;
+	w.list[1].growth_count_per_s *= 3;
+	assert_true(together(&w));
+	w.list[1].count *= 2;
+	assert_false(together(&w));
+}
+
+static void only_active_leaks_are_joined(void **state)
+{
+	struct world w;
+
+	(void)state;
 	begin(&w, stack_of(key, COUNT(key)), stack_of(value, COUNT(value)));
 	w.list[0].active = false;
 	assert_false(together(&w));
@@ -166,7 +212,9 @@ int main(void)
 		cmocka_unit_test(other_numbers_are_other_things),
 		cmocka_unit_test(main_and_the_beginning_of_a_thread_prove_nothing),
 		cmocka_unit_test(a_caller_far_away_proves_nothing),
-		cmocka_unit_test(only_active_leaks_of_heap_are_joined),
+		cmocka_unit_test(what_a_descriptor_needs_comes_with_it),
+		cmocka_unit_test(some_of_one_for_each_of_the_other_takes_a_common_owner),
+		cmocka_unit_test(only_active_leaks_are_joined),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
