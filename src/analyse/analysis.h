@@ -33,6 +33,9 @@ enum module_kind { /* jsonl.md: database|crypto|network|compression|image|other 
 		   MODULE_KINDS,
 };
 
+/* Whether a garbage collector frees it, see collections.h. */
+enum collected { COLLECTED_NOT = 0, COLLECTED_ANY, COLLECTED_LATE /* by one of everything only */ };
+
 /* Who asked for the memory of a site, and which class that makes it. Parallel to snapshot.sites. */
 struct owner {
 	enum resource_class class;
@@ -43,6 +46,7 @@ struct owner {
 	const char *evidence;	 /* static text */
 	uint32_t holder;	 /* as frame: first one that is not plumbing, in what holds it */
 	const struct rule *rule; /* that says the kind, or the class; NULL: none */
+	enum collected collected;
 };
 
 enum how_known { HOW_EXACT = 1, HOW_ESTIMATE, HOW_UNAVAILABLE };

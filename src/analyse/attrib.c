@@ -24,9 +24,11 @@ struct walk {
 	uint32_t owner;	  /* first frame that is not plumbing; NO_FRAME when there is none */
 	uint32_t wrapper; /* outermost wrapper frame with a module; NO_FRAME when there is none */
 	uint32_t stray;	  /* first native frame outside every module */
+	uint32_t package; /* outermost generated code of a package, passed; NO_FRAME: none */
+	bool nameless;	  /* the owner is a wrapper: generated code without a name called it */
 	bool through_wrapper;	    /* a wrapper was passed before the owner */
 	const struct rule *buffers; /* the innermost one that hands out buffers, passed likewise */
-	uint32_t buffers_frame;	    /* where that one is */
+	enum collected collected;   /* the innermost one that says so */
 	const struct rule *kind;    /* the innermost wrapper's that tells a kind */
 	uint32_t kind_module;	    /* where that one is */
 };
@@ -55,6 +57,16 @@ static bool frame_is_managed(const struct snap_frame *f)
 	return f->kind == FRAME_JIT || f->kind == FRAME_INTERPRETED;
 }
 
+static enum collected collected_by(const struct rule *rule)
+{
+	switch (rule ? rule->what : RULE_NONE) {
+	case RULE_buffers:
+	case RULE_collected: return COLLECTED_ANY;
+	case RULE_collected_late: return COLLECTED_LATE;
+	default: return COLLECTED_NOT;
+	}
+}
+
 /* What the walk passes on its way. */
 static void pass_rule(struct walk *w, const struct snap_site *site, uint32_t i,
 		      const struct rule *rule)
@@ -63,14 +75,51 @@ static void pass_rule(struct walk *w, const struct snap_site *site, uint32_t i,
 
 	if (!rule)
 		return;
-	if (rule->what == RULE_buffers && !w->buffers) {
+	if (!w->collected)
+		w->collected = collected_by(rule);
+	if (rule->what == RULE_buffers && !w->buffers)
 		w->buffers = rule;
-		w->buffers_frame = i;
-	}
 	if (rule->kind != RULE_NO_KIND && !w->kind) {
 		w->kind = rule;
 		w->kind_module = f->module;
 	}
+}
+
+static bool opens_descriptors(const struct snap_site *site)
+{
+	return site->kind == MT_SITE_FD || site->kind == MT_SITE_SOCKET;
+}
+
+/* Whoever uses a package to open a connection has to end it. */
+static bool is_package(const struct snap_site *site, const struct snap_frame *f)
+{
+	return opens_descriptors(site) && frame_is_managed(f) && f->file &&
+	       strstr(f->file, "/node_modules/");
+}
+
+static enum plumbing plumbing_of(const struct snapshot *s, const struct snap_site *site,
+				 const struct snap_frame *f, const struct rule **ret_rule)
+{
+	bool whole_allocators = site->kind != MT_SITE_HEAP || site->touched;
+	struct snap_module source = { .name = f->file };
+
+	return plumbing_find(s->rules, frame_is_managed(f) ? &source : frame_module(s, f),
+			     f->symbol, whole_allocators, ret_rule);
+}
+
+/* The walk came to frame i, or to the end. */
+static void end_walk(const struct snap_site *site, uint32_t i, struct walk *w)
+{
+	const struct snap_frame *f = &site->stack.frames[i];
+	bool there = i < site->stack.count;
+
+	if (w->package != NO_FRAME && (!there || !frame_is_managed(f)))
+		w->owner = w->package; /* the loop called it, nobody of the program */
+	else if (there && frame_is_managed(f) && !f->symbol && w->wrapper != NO_FRAME)
+		w->owner = w->wrapper;
+	else if (there)
+		w->owner = i;
+	w->nameless = w->owner != NO_FRAME && w->owner == w->wrapper;
 }
 
 static struct walk walk_stack(const struct snapshot *s, const struct snap_site *site)
@@ -78,8 +127,8 @@ static struct walk walk_stack(const struct snapshot *s, const struct snap_site *
 	struct walk w = { .owner = NO_FRAME,
 			  .wrapper = NO_FRAME,
 			  .stray = NO_FRAME,
+			  .package = NO_FRAME,
 			  .kind_module = SNAP_NO_MODULE };
-	bool whole_allocators = site->kind != MT_SITE_HEAP || site->touched;
 	uint32_t i;
 
 	for (i = 0; i < site->stack.count; i++) {
@@ -90,20 +139,21 @@ static struct walk walk_stack(const struct snapshot *s, const struct snap_site *
 
 		if (f->kind == FRAME_KERNEL)
 			continue;
-		is = plumbing_find(s->rules, m, f->symbol, whole_allocators, &rule);
+		is = plumbing_of(s, site, f, &rule);
 		pass_rule(&w, site, i, rule);
 		if (is == PLUMBING_WRAPPER && m)
 			w.wrapper = i;
 		w.through_wrapper |= is == PLUMBING_WRAPPER;
 		if (is != PLUMBING_NONE)
 			continue;
-		if (m || f->symbol || frame_is_managed(f)) {
-			w.owner = i;
+		if (is_package(site, f))
+			w.package = i;
+		else if (m || f->symbol || frame_is_managed(f))
 			break;
-		}
-		if (w.stray == NO_FRAME)
+		else if (w.stray == NO_FRAME)
 			w.stray = i;
 	}
+	end_walk(site, i, &w);
 	return w;
 }
 
@@ -146,6 +196,18 @@ static struct owner owner_in_frame(const struct snapshot *s, const struct snap_s
 {
 	const struct snap_frame *f = &site->stack.frames[w->owner];
 
+	if (w->nameless)
+		return owner_is(f->module, w->owner, 0.8,
+				"called by generated code that has no name");
+	if (frame_is_managed(f) && f->symbol) {
+		struct owner o = owner_is(SNAP_NO_MODULE, w->owner, 0.9,
+					  "first function of the program behind the allocator and "
+					  "the runtime");
+
+		if (w->wrapper < w->owner)
+			o.holder = w->wrapper;
+		return o;
+	}
 	if (!frame_module(s, f))
 		return owner_is(SNAP_NO_MODULE, w->owner, 0.6,
 				"asked for by generated code outside every module");
@@ -305,6 +367,28 @@ enum module_kind attrib_find_kind(const struct rules *rules, const char *file_na
 	return rule ? service_rule_kind(rule) : MODULE_OTHER;
 }
 
+/* Who opens a descriptor through a library of some kind has to close it. */
+static void step_out(const struct snapshot *s, const struct snap_site *site, struct owner *o)
+{
+	uint32_t i = o->frame + 1;
+
+	if (o->kind == MODULE_OTHER)
+		return;
+	for (; i < site->stack.count; i++) {
+		const struct snap_frame *f = &site->stack.frames[i];
+
+		if (f->kind == FRAME_KERNEL || f->module == o->module ||
+		    plumbing_of(s, site, f, NULL) != PLUMBING_NONE)
+			continue;
+		if (!frame_module(s, f) ? !f->symbol
+					: plumbing_runs_others(s->rules, frame_module(s, f)))
+			return;
+		o->frame = i;
+		o->module = f->module;
+		return;
+	}
+}
+
 /* Whose the memory is in the end: buffers' callers own them, libraries are used by others. */
 static void refine(const struct snapshot *s, const struct snap_site *site, const struct walk *w,
 		   struct owner *o)
@@ -315,14 +399,25 @@ static void refine(const struct snapshot *s, const struct snap_site *site, const
 		o->class = CLASS_buffers;
 		o->rule = w->buffers;
 		o->evidence = "handed out by the runtime's allocator of buffers";
-		if (frame_module(s, &site->stack.frames[o->frame]))
-			return;
-		/* code that is compiled anew, or not at all, is no place to tell again */
-		o->frame = w->buffers_frame;
-		o->module = site->stack.frames[o->frame].module;
 		return;
 	}
+	if (w->owner == NO_FRAME) /* only plumbing */
+		return;
 	service_find(s, &site->stack, same ? w->kind : NULL, o);
+	if (opens_descriptors(site))
+		step_out(s, site, o);
+}
+
+/* The function that owns it may be beyond those that were passed. */
+static enum collected find_collected(const struct snapshot *s, const struct snap_site *site,
+				     const struct walk *w, const struct owner *o)
+{
+	const struct snap_frame *f = &site->stack.frames[o->frame];
+	const struct rule *rule = NULL;
+
+	if (!w->collected && o->frame != o->holder)
+		plumbing_find(s->rules, frame_module(s, f), f->symbol, false, &rule);
+	return w->collected ? w->collected : collected_by(rule);
 }
 
 struct owner attrib_find_owner(const struct snapshot *s, const struct snap_site *site)
@@ -336,8 +431,11 @@ struct owner attrib_find_owner(const struct snapshot *s, const struct snap_site 
 	} else if (w.owner != NO_FRAME) {
 		o = owner_in_frame(s, site, &w);
 		refine(s, site, &w, &o);
+		o.collected = find_collected(s, site, &w, &o);
 	} else {
 		o = owner_of_plumbing(s, site, &w);
+		refine(s, site, &w, &o);
+		o.collected = w.collected;
 	}
 	set_class(s, site, &o);
 	return o;

@@ -30,16 +30,23 @@ static uint64_t key_of(const struct snapshot *snap, const struct snap_site *site
 	/* what was touched is another view of what was asked for: never added up with it */
 	uint64_t hash = fold_mix(1, site->touched ? MT_SITE_FAULT + (uint64_t)site->touched
 						  : (uint64_t)site->kind);
-	const struct snap_module *module;
 	const struct snap_frame *outer;
+	const struct snap_module *module;
+	uint32_t at;
 
-	if (!owner || owner->module >= snap->module_count || owner->frame >= site->stack.count)
+	if (!owner || owner->frame >= site->stack.count)
 		return fold_mix(fold_mix(hash, 2), site->id);
-	module = &snap->modules[owner->module];
+	if (owner->class == CLASS_buffers) /* what is made beside each of them is counted apart */
+		hash = fold_mix(hash, CLASS_buffers);
+	/* generated code is made anew, with others inside: what it called stays */
+	at = owner->module < snap->module_count ? owner->frame : owner->holder;
+	outer = &site->stack.frames[snap_outer_frame(&site->stack, at)];
+	if (outer->module >= snap->module_count)
+		return fold_mix(fold_mix(hash, 2), site->id);
+	module = &snap->modules[outer->module];
 	hash = mix_text(hash,
 			module->build_id && *module->build_id ? module->build_id : module->name);
 	/* five calls in one function are one leak */
-	outer = &site->stack.frames[snap_outer_frame(&site->stack, owner->frame)];
 	if (outer->symbol && *outer->symbol)
 		return mix_text(hash, outer->symbol);
 	return fold_mix(hash, outer->offset);
@@ -97,13 +104,19 @@ static double mean_weight(double weight, double count, const struct snap_site *s
 	return (weight * count + fmax(site->weight, 1) * more) / all;
 }
 
+/* Buffers are, whoever says that they are some. */
+static enum collected collected_by_owner(const struct owner *o)
+{
+	return !o->collected && o->class == CLASS_buffers ? COLLECTED_ANY : o->collected;
+}
+
 void fold_unit(const struct snapshot *snap, const struct owner *owners,
 	       const struct fold_member *members, size_t count, struct suspect_unit *ret)
 {
 	size_t first = members[0].site;
 	struct suspect_unit u = {
 		.kind = snap->sites[first].kind,
-		.collected = owners && owners[first].class == CLASS_buffers,
+		.collected = owners ? collected_by_owner(&owners[first]) : COLLECTED_NOT,
 		.now_s = snap->elapsed_s,
 		.ages_known = true,
 	};

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyse/collections.h"
 #include "analyse/companions.h"
 #include "analyse/finding.h"
 #include "analyse/fold.h"
@@ -27,6 +28,7 @@ struct judge {
 	struct subjects subjects;
 	struct whole_reserve reserve;
 	struct recent recent;
+	struct collections collections;
 	double last_tick_s;   /* NAN before the first */
 	bool sparse;	      /* that tick was */
 	double claimed_per_s; /* growth that windows showed at that tick, of all sites */
@@ -46,6 +48,7 @@ struct tick {
 	bool again;	  /* the same instant, of which more is known now */
 	bool pending;	  /* something is suspect */
 	bool settling;	  /* something reported has stopped, not yet for long */
+	bool uncollected; /* pending, and its collector has not run */
 	bool unexplained; /* the process grows steadily and no site does */
 	double known_in_s;
 	double claimed_per_s;	 /* see is_contradicted() */
@@ -86,6 +89,7 @@ int judge_new(struct judge **ret)
 		return -ENOMEM;
 	j->records.limit = JUDGE_RECORDS_MAX;
 	j->recent.limit = JUDGE_RECENT_MAX;
+	collections_init(&j->collections);
 	j->last_tick_s = NAN;
 	*ret = j;
 	return 0;
@@ -312,7 +316,7 @@ static bool large_enough(const struct suspect_cfg *cfg, enum mt_site_kind kind,
 }
 
 /* One call path may leak behind the noise of others with the same owner: the worst that does. */
-static void judge_members(const struct tick *t, struct group *g)
+static void judge_members(const struct tick *t, bool told, struct group *g)
 {
 	struct suspect_unit unit;
 	struct group best = *g;
@@ -326,6 +330,8 @@ static void judge_members(const struct tick *t, struct group *g)
 		if (!large_enough(&t->cfg->suspect, g->kind, &one.totals))
 			continue;
 		fold_unit(t->snap, t->owners, one.members, 1, &unit);
+		unit.collections = &t->j->collections;
+		unit.told = told;
 		suspect_judge(&t->cfg->suspect, &unit, &one.s);
 		if (one.s.opinion > best.s.opinion ||
 		    (one.s.opinion == best.s.opinion && one.s.bytes_per_s > best.s.bytes_per_s))
@@ -411,11 +417,13 @@ static int judge_group(struct tick *t, struct group *g)
 	if (!r && !large_enough(&t->cfg->suspect, g->kind, &g->totals))
 		return 0;
 	fold_unit(t->snap, t->owners, g->members, g->count, &unit);
+	unit.collections = &t->j->collections;
+	unit.told = r && r->reported && r->f.active;
 	unit.recent = g->recent;
 	unit.recent_count = g->recent_count;
 	suspect_judge(&t->cfg->suspect, &unit, &g->s);
 	if (g->count > 1 && g->s.opinion <= SUSPECT_WATCH)
-		judge_members(t, g);
+		judge_members(t, unit.told, g);
 	if (keeps_books(t, g))
 		g->s = (struct suspicion){ .opinion = SUSPECT_NONE };
 	if (g->s.opinion >= SUSPECT_WATCH && is_contradicted(t, g, &unit)) {
@@ -429,6 +437,7 @@ static int judge_group(struct tick *t, struct group *g)
 	}
 	if (g->s.opinion == SUSPECT_WATCH) {
 		t->pending = true;
+		t->uncollected |= g->s.uncollected;
 		t->known_in_s = fmax(t->known_in_s,
 				     t->cfg->known_factor * g->s.known_in_s + t->cfg->hold_s);
 	}
@@ -550,6 +559,13 @@ static const char *open_reason(const struct tick *t)
 {
 	if (t->pending && !t->snap->heap_traced)
 		return "memory grows, and without allocator probes nobody knows for whom";
+	if (t->pending && t->uncollected)
+		return t->in->runtime && !strcmp(t->in->runtime, "jvm")
+			       ? "something grows that a garbage collector frees, and it has not "
+				 "run meanwhile: known after its next run ('jcmd PID GC.run' "
+				 "makes one)"
+			       : "something grows that a garbage collector frees, and it has not "
+				 "run meanwhile: known after its next run";
 	if (t->pending)
 		return "something grows, but not yet for long enough to call it a leak";
 	if (t->settling)
@@ -571,7 +587,8 @@ static void pronounce(const struct tick *t, struct findings *f)
 		f->why = "the process was not watched for long enough";
 	} else if (t->pending || t->settling || t->unexplained) {
 		f->verdict = VERDICT_INCONCLUSIVE;
-		f->known_in_s = t->known_in_s > 0 ? t->known_in_s : NAN;
+		f->known_in_s =
+			t->known_in_s > 0 && !(t->pending && t->uncollected) ? t->known_in_s : NAN;
 		f->why = open_reason(t);
 	} else {
 		f->verdict = VERDICT_NO_LEAK;
@@ -629,6 +646,7 @@ int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct judge_
 	if (res == 0 && in->final)
 		subjects_judge(&j->subjects);
 	t.process = subjects_opinion(&j->subjects, SUBJECT_PROCESS, 0);
+	collections_look(&j->collections, snap);
 	whole_find_bounded(&j->reserve, snap, unexplained_of(in->ledger), t.bounded);
 	if (res == 0)
 		res = judge_sites(&t);

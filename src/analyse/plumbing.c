@@ -160,6 +160,8 @@ static enum plumbing role_of(const struct rule *r)
 	case RULE_allocator:
 	case RULE_mapper: return PLUMBING_ALLOCATOR;
 	case RULE_c_library: return PLUMBING_RUNTIME;
+	case RULE_language: return r->symbol ? PLUMBING_RUNTIME : PLUMBING_NONE;
+	case RULE_collected:
 	case RULE_buffers:
 	case RULE_wrapper: return PLUMBING_WRAPPER;
 	default: return PLUMBING_NONE;
@@ -229,6 +231,18 @@ const struct rule *plumbing_find_kind(const struct rules *rules, const struct sn
 	return r ? r : find_any(ask_builtin(true), module, &name);
 }
 
+bool plumbing_fits(const struct rule *rule, const struct snap_module *module, const char *symbol)
+{
+	const char *file = module && module->name ? module->name : "";
+	struct view name;
+
+	if (strncmp(symbol, rule->symbol, strcspn(rule->symbol, "*")) != 0)
+		return false;
+	name = view_of(symbol);
+	return glob_match(rule->symbol, name.text, name.len) &&
+	       fits_module(rule, file, strlen(file), plumbing_stem(file));
+}
+
 bool plumbing_is_language(const struct rules *rules, const struct snap_module *module)
 {
 	const struct rule *r = find_library(ask_user(rules, false), module);
@@ -236,4 +250,12 @@ bool plumbing_is_language(const struct rules *rules, const struct snap_module *m
 	if (!r)
 		r = find_library(ask_builtin(false), module);
 	return r && r->what == RULE_language;
+}
+
+bool plumbing_runs_others(const struct rules *rules, const struct snap_module *module)
+{
+	struct snap_module m = *module;
+
+	m.main_exe = false;
+	return plumbing_is_language(rules, &m);
 }

@@ -39,8 +39,13 @@ bool plumbing_gives_out(const struct rules *rules, const struct snap_module *mod
 const struct rule *plumbing_find_kind(const struct rules *rules, const struct snap_module *module,
 				      const char *symbol);
 
+/* Whether one rule with the name of a function is about it; cheap where it is not. */
+bool plumbing_fits(const struct rule *rule, const struct snap_module *module, const char *symbol);
+
 /* The runtime of a language as a library: its frames run other people's code. */
 bool plumbing_is_language(const struct rules *rules, const struct snap_module *module);
+/* The same, or as the program itself. */
+bool plumbing_runs_others(const struct rules *rules, const struct snap_module *module);
 
 /* Length of the stem of a file name: up to the first '.' or '-', so libpq of libpq.so.5. */
 size_t plumbing_stem(const char *file_name);

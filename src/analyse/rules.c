@@ -27,6 +27,8 @@ static const char *const what_names[RULE_WHATS] = {
 	[RULE_buffers] = "buffers",	[RULE_wrapper] = "wrapper",
 	[RULE_allocator] = "allocator", [RULE_mapper] = "mapper",
 	[RULE_c_library] = "c-library", [RULE_language] = "language",
+	[RULE_collected] = "collected", [RULE_collected_late] = "collected-late",
+	[RULE_collector] = "collector", [RULE_young_collector] = "young-collector",
 	[RULE_owner] = "owner",
 };
 

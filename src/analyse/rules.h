@@ -27,6 +27,10 @@ enum rule_what {
 	RULE_mapper,
 	RULE_c_library,
 	RULE_language,
+	RULE_collected,
+	RULE_collected_late,
+	RULE_young_collector,
+	RULE_collector,
 	RULE_owner,
 	RULE_WHATS
 };

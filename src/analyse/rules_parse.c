@@ -103,6 +103,13 @@ static int take_option(const struct parser *p, const char *word, struct rule *ru
 	return 0;
 }
 
+static bool needs_function(enum rule_what what)
+{
+	return what == RULE_wrapper || what == RULE_mapper || what == RULE_buffers ||
+	       what == RULE_collected || what == RULE_collected_late || what == RULE_collector ||
+	       what == RULE_young_collector;
+}
+
 /* Whether a rule of that sort makes sense. */
 static int check_rule(const struct parser *p, const struct rule *r)
 {
@@ -112,9 +119,9 @@ static int check_rule(const struct parser *p, const struct rule *r)
 		return complain(p, "kind= is for wrappers, not for", rules_what_name(r->what));
 	if (whole && !strcmp(r->module, "*"))
 		return complain(p, "a rule for all files needs the name of a function", NULL);
-	if (whole && (r->what == RULE_wrapper || r->what == RULE_mapper || r->what == RULE_buffers))
+	if (whole && needs_function(r->what))
 		return complain(p, "no name of a function behind", r->module);
-	if (!whole && (r->what == RULE_c_library || r->what == RULE_language))
+	if (!whole && r->what == RULE_c_library)
 		return complain(p, "a whole library, without the name of a function:", r->symbol);
 	return 0;
 }

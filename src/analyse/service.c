@@ -91,11 +91,13 @@ static struct chain follow(const struct snapshot *s, const struct snap_stack *st
 		const struct snap_module *m = module_of(s, f);
 		const struct rule *r;
 
-		if (f->kind == FRAME_KERNEL ||
-		    plumbing_find(s->rules, m, f->symbol, false, NULL) != PLUMBING_NONE)
+		if (f->kind == FRAME_KERNEL)
 			continue;
-		if (!m || f->kind != FRAME_NATIVE)
-			return c;
+		if (plumbing_find(s->rules, m, f->symbol, false, &r) != PLUMBING_NONE &&
+		    !(r && r->what == RULE_language))
+			continue;
+		if (!m || f->kind != FRAME_NATIVE || (r && r->what == RULE_language))
+			return c; /* somebody of another language asked */
 		r = kind_of(s, f);
 		if (r) {
 			if (f->module != stack->frames[c.last].module)

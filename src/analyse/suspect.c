@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <math.h>
 
+#include "analyse/collections.h"
+
 #define GRID_LAST (ROBUST_GRID - 1)
 #define BIN_COUNT 16 /* growth of fewer things is judged by bytes: they come in large pieces */
 #define BATCH_MAX 20
@@ -34,8 +36,10 @@ struct suspect_cfg suspect_defaults(void)
 		.min_things = 8,    /* a pool of workers or connections is often this large */
 		.min_window_s = 14, /* thirds of 5 s: a burst of work does not fill all */
 		.collected_window_s =
-			40,	      /* collections come up to 30 s apart, the first at any time */
-		.shape_window_s = 60, /* the task of a minute, seen whole */
+			40, /* collections come up to 30 s apart, the first at any time */
+		.collected_share = 1 / 3.0, /* then a third of the window shows what it freed */
+		.swept_s = 3,		    /* sweeping, and threads that wait for its news */
+		.shape_window_s = 60,	    /* the task of a minute, seen whole */
 		.watch_window_s = 6,
 		.min_significance = 4, /* t with 7 degrees of freedom: 0.3 %, for many sites */
 		.min_significance_shape = 6,
@@ -208,10 +212,9 @@ static double missing_growth(const struct suspect_unit *u, const struct survival
  * Sessions that live for minutes gather from the first one on, and what a collector keeps for its
  * next great round looks lost until then; a leak may begin after a past without survivors.
  */
-static bool is_sure(const struct suspect_cfg *cfg, const struct suspect_unit *u,
-		    const struct survival *v)
+static bool is_sure(const struct suspect_cfg *cfg, const struct survival *v, bool proven)
 {
-	if (u->collected)
+	if (!proven)
 		return v->most_age_s >= cfg->sure_collected_s;
 	return v->most_age_s >= cfg->sure_window_s ||
 	       v->before_s >= fmax(cfg->sure_before_s, v->most_age_s);
@@ -240,6 +243,52 @@ static double batch_of(const struct suspect_unit *u)
 	return fmin(fmax(scatter / n / (events * step), 1), BATCH_MAX);
 }
 
+/* Since when what is live has seen a run of the collector to its end; NAN: no run is known. */
+static double collected_s(const struct suspect_cfg *cfg, const struct suspect_unit *u, bool full)
+{
+	const struct collections *c = u->collections;
+
+	return c ? collections_last(full ? &c->full : &c->young, u->now_s - cfg->swept_s) : NAN;
+}
+
+/* Whether a run came late enough in a window of growth to have something to free. */
+static bool ran_within(const struct suspect_cfg *cfg, const struct suspect_unit *u, double window_s,
+		       bool full)
+{
+	return collected_s(cfg, u, full) >= u->now_s - (1 - cfg->collected_share) * window_s;
+}
+
+/* Whether enough of those that grew old were there when everything was collected last. */
+static bool outlived_run(const struct suspect_cfg *cfg, const struct suspect_unit *u,
+			 double old_count)
+{
+	double since_s = u->now_s - collected_s(cfg, u, true);
+
+	return isfinite(since_s) && survival_sum(u->live_by_age, survival_bucket(since_s)) >=
+					    cfg->collected_share * old_count;
+}
+
+/*
+ * How long growth must go on. Of what a collector frees: until it has run; and where it cannot be
+ * told that it did not, for as long as it usually takes. INFINITY: it did not. proven: it ran, and
+ * did not free them; late: a run of what is young says nothing.
+ */
+static double least_window(const struct suspect_cfg *cfg, const struct suspect_unit *u,
+			   double window_s, bool proven, bool late)
+{
+	if (!u->collected || proven || u->told)
+		return cfg->min_window_s;
+	if (u->collections && u->collections->complete &&
+	    (late || !ran_within(cfg, u, window_s, false)))
+		return INFINITY;
+	return cfg->collected_window_s;
+}
+
+static double seconds_or_never(double s)
+{
+	return isfinite(s) ? s : NAN;
+}
+
 static bool judge_survival(const struct suspect_cfg *cfg, const struct suspect_unit *u,
 			   struct suspicion *ret)
 {
@@ -253,9 +302,9 @@ static bool judge_survival(const struct suspect_cfg *cfg, const struct suspect_u
 		.recent = u->recent,
 		.recent_count = u->recent_count,
 	};
-	double window_s = u->collected ? cfg->collected_window_s : cfg->min_window_s;
-	double watched_s = in.watched_s;
+	double watched_s = in.watched_s, least_s;
 	struct survival v;
+	bool proven;
 
 	if (!u->ages_known || !survival_test(&cfg->survival, &in, &v) ||
 	    missing_growth(u, &v, cfg->least_growth_share, 3) > 0 ||
@@ -267,9 +316,12 @@ static bool judge_survival(const struct suspect_cfg *cfg, const struct suspect_u
 	if (!suspect_counts_things(u->kind) && held * mean_bytes < cfg->least_bytes)
 		return false;
 	margin = 1.96 * sqrt(v.rate_per_s * v.window_s) / v.window_s;
-	if (watched_s < window_s)
+	proven = !u->collected || outlived_run(cfg, u, v.old_count);
+	least_s = least_window(cfg, u, v.window_s, proven, true);
+	if (watched_s < least_s)
 		s.opinion = SUSPECT_WATCH;
-	s.known_in_s = window_s - watched_s;
+	s.uncollected = least_s == INFINITY;
+	s.known_in_s = seconds_or_never(least_s - watched_s);
 	s.third_ratio = NAN;
 	s.cut_s = v.cut_s;
 	s.old_count = v.old_count;
@@ -290,11 +342,11 @@ static bool judge_survival(const struct suspect_cfg *cfg, const struct suspect_u
 	s.confidence = fmin(0.8 + 0.02 * (v.score + cfg->survival.doubt), 0.97);
 	if (v.freed_share < 0.1) /* too few die to know what is usual */
 		s.confidence = fmin(s.confidence, 0.8);
-	s.sure = is_sure(cfg, u, &v);
+	s.sure = is_sure(cfg, &v, proven);
 	s.at_once = s.sure && v.score >= cfg->sure_score &&
 		    missing_growth(u, &v, cfg->sure_growth_share, 0) <= 0;
 	s.confidence = s.sure ? fmin(s.confidence + 0.1, 0.97) : fmin(s.confidence, 0.85);
-	if (u->collected && !s.sure) {
+	if (!proven && !s.sure) {
 		s.opinion = s.opinion == SUSPECT_SURVIVES ? SUSPECT_KEPT : s.opinion;
 		s.confidence = fmin(s.confidence, 0.6);
 	}
@@ -329,7 +381,7 @@ static bool judge_kept(const struct suspect_cfg *cfg, const struct suspect_unit 
 		       struct suspicion *ret)
 {
 	bool things = suspect_counts_things(u->kind);
-	double window_s = u->collected ? cfg->collected_window_s : cfg->min_window_s;
+	double window_s;
 	double least_s = u->now_s < cfg->min_window_s ? cfg->watch_window_s : cfg->min_window_s;
 	struct suspicion s = { .opinion = SUSPECT_KEPT };
 	struct robust_trend t;
@@ -346,10 +398,13 @@ static bool judge_kept(const struct suspect_cfg *cfg, const struct suspect_unit 
 		return false;
 	/* What fills up ends, on average, when it has gone on for as long again. */
 	s.confidence = fmin(0.5 + 0.06 * log2(fmax(s.window_s / cfg->min_window_s, 1)), 0.8);
+	window_s = least_window(cfg, u, s.window_s, ran_within(cfg, u, s.window_s, true),
+				u->collected == COLLECTED_LATE);
 	if (chance > cfg->doubt || s.window_s < window_s || lives_end(cfg, u, s.window_s)) {
 		s.opinion = SUSPECT_WATCH;
-		s.known_in_s = fmax(wait_for_certainty(u->now_s, chance, cfg->doubt),
-				    window_s - s.window_s);
+		s.uncollected = window_s == INFINITY;
+		s.known_in_s = seconds_or_never(fmax(
+			wait_for_certainty(u->now_s, chance, cfg->doubt), window_s - s.window_s));
 	}
 	*ret = s;
 	return true;

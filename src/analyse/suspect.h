@@ -14,6 +14,8 @@
 #include "analyse/survival.h"
 #include "memtrace/wire.h"
 
+struct collections;
+
 /* Every threshold of the opinion; suspect_defaults() says why each has its value. */
 struct suspect_cfg {
 	double least_bytes;	     /* held: below, heap and mappings are not judged at all */
@@ -24,7 +26,9 @@ struct suspect_cfg {
 	double min_left;     /* of what probes in windows lost sight of: not seen to end */
 	double min_things;   /* growth of descriptors, sockets, threads */
 	double min_window_s; /* shortest growth believed */
-	double collected_window_s;     /* same, for memory that a garbage collector frees */
+	double collected_window_s;     /* same, for memory that a garbage collector frees ... */
+	double collected_share;	       /* ... of which this share came before it ran ... */
+	double swept_s;		       /* ... and this long ago */
 	double shape_window_s;	       /* same, where only the curve speaks */
 	double watch_window_s;	       /* growth this long is suspect, early in a trace */
 	double min_significance;       /* growth over its standard error */
@@ -51,8 +55,10 @@ struct suspect_cfg suspect_defaults(void);
 /* What is judged. Counts and bytes are over time, on the grid of robust.h from 0 to now_s. */
 struct suspect_unit {
 	enum mt_site_kind kind;
-	bool collected;	      /* a garbage collector frees it, in batches */
-	double born_s, now_s; /* first and last moment of its history */
+	enum collected collected;	       /* a garbage collector frees it, in batches ... */
+	const struct collections *collections; /* ... when: borrowed; NULL when it is not known */
+	bool told;			       /* it was believed before, and still stands */
+	double born_s, now_s;		       /* first and last moment of its history */
 	double count[ROBUST_GRID], bytes[ROBUST_GRID];
 	double live_bytes, live_count, allocated_count, freed_count;
 	/* Things that one independent observation stands for; 1 or less: each is known. Where it is
@@ -90,6 +96,7 @@ struct suspicion {
 	double old_freed;	      /* SURVIVES: how many were freed at such an age */
 	double third_ratio;	      /* growth of the last third over that of the first */
 	double known_in_s;	      /* WATCH: when it should be known; NAN when never */
+	bool uncollected;	      /* WATCH: the collector that frees it has not run yet */
 };
 
 void suspect_judge(const struct suspect_cfg *cfg, const struct suspect_unit *unit,

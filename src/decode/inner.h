@@ -49,12 +49,19 @@ struct inner_heap {
 	uint32_t heaps;				/* isolates, interpreters; 0: not told */
 };
 
+/* Collections of garbage since the runtime began. */
+struct inner_collections {
+	bool known;
+	uint64_t young, full; /* of young objects only; of everything */
+};
+
 /* Read at one tick. */
 struct inner_runtime {
 	const char *name; /* static: "v8", "jvm", "cpython", "go" */
 	char version[32]; /* "" when not known */
 	struct inner_heap heap;
 	struct inner_buffers buffers;
+	struct inner_collections collections;
 };
 
 #define INNER_SIZES 48 /* bucket i: blocks of [2^i, 2^(i+1)) bytes */

@@ -32,16 +32,41 @@ static const char *text_in(const uint8_t *text, const uint8_t *end)
 	return memchr(text, 0, end - text) ? (const char *)text : NULL;
 }
 
-static void take_number(struct hsperf *h, const char *name, int64_t value)
+static void add(uint64_t *sum, int64_t value)
+{
+	if (value < 0)
+		return;
+	if (*sum == FACT_UNKNOWN)
+		*sum = 0;
+	*sum += (uint64_t)value;
+}
+
+static bool is_used_of_space(const char *name)
 {
 	int generation = 0, number = 0, end = 0;
 
 	sscanf(name, "sun.gc.generation.%3d.space.%3d.%n", &generation, &number, &end);
-	if (!end || strcmp(name + end, "used") != 0 || value < 0)
-		return;
-	if (h->used_bytes == FACT_UNKNOWN)
-		h->used_bytes = 0;
-	h->used_bytes += (uint64_t)value;
+	return end && strcmp(name + end, "used") == 0;
+}
+
+/* sun.gc.collector.N.invocations: N is 0 for young generations, in every collector that has some.
+ */
+static bool is_of_collector(const char *name, int *collector)
+{
+	int end = 0;
+
+	sscanf(name, "sun.gc.collector.%3d.%n", collector, &end);
+	return end && strcmp(name + end, "invocations") == 0;
+}
+
+static void take_number(struct hsperf *h, const char *name, int64_t value)
+{
+	int collector = 0;
+
+	if (is_used_of_space(name))
+		add(&h->used_bytes, value);
+	else if (is_of_collector(name, &collector))
+		add(collector ? &h->other_collections : &h->young_collections, value);
 }
 
 static void take_text(struct hsperf *h, const char *name, const uint8_t *text, size_t len)
@@ -84,7 +109,7 @@ static bool take_entry(struct hsperf *h, const uint8_t *at, const struct entry *
 
 int hsperf_parse(const uint8_t *bytes, size_t len, struct hsperf *ret)
 {
-	struct hsperf h = { .used_bytes = FACT_UNKNOWN };
+	struct hsperf h = { FACT_UNKNOWN, FACT_UNKNOWN, FACT_UNKNOWN };
 	struct prologue p;
 	struct entry e;
 	size_t at;

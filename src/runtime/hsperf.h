@@ -13,6 +13,8 @@
 
 struct hsperf {
 	uint64_t used_bytes;	   /* of all generations' spaces; FACT_UNKNOWN when not told */
+	/* Collections so far, of the young generation and of more; FACT_UNKNOWN. */
+	uint64_t young_collections, other_collections;
 	char version[32];	   /* of the virtual machine; "" when not told */
 	uint32_t entries, refused; /* read; that made no sense (the rest is not read then) */
 };

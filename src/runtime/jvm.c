@@ -259,6 +259,17 @@ static bool read_perf(const struct jvm *j, const struct process_view *v, struct 
 	return ok;
 }
 
+/* Shenandoah's counts of its concurrent cycles are not among them. */
+static void fill_collections(const struct jvm *j, const struct hsperf *perf,
+			     struct inner_collections *ret)
+{
+	uint64_t young = perf->young_collections, full = perf->other_collections;
+
+	ret->known = j->gc != JVM_SHENANDOAH && (young != FACT_UNKNOWN || full != FACT_UNKNOWN);
+	ret->young = young == FACT_UNKNOWN ? 0 : young;
+	ret->full = full == FACT_UNKNOWN ? 0 : full;
+}
+
 static void fill_used(const struct jvm *j, const struct process_view *v, struct inner_runtime *ret)
 {
 	uint64_t used = jvm_used(j, v);
@@ -268,6 +279,7 @@ static void fill_used(const struct jvm *j, const struct process_view *v, struct 
 	if (read_perf(j, v, &perf)) {
 		if (perf.version[0])
 			memcpy(ret->version, perf.version, sizeof(ret->version));
+		fill_collections(j, &perf, &ret->collections);
 		if (perf.used_bytes <= ret->heap.committed_bytes) {
 			ret->heap.used_bytes = perf.used_bytes;
 			ret->heap.used_as_of = "the last collection";

@@ -425,6 +425,82 @@ static void sockets_that_mostly_lead_to_a_database_are_database_connections(void
 	assert_int_equal(socket_owner(0).class, CLASS_network_connections);
 }
 
+#define CODE(s, f)                                                                  \
+	{                                                                           \
+		.module = SNAP_NO_MODULE, .symbol = s, .file = f, .kind = FRAME_JIT \
+	}
+#define NAMELESS CODE(NULL, NULL)
+
+static const struct snap_module node_modules[] = {
+	{ .name = "node", .main_exe = true },
+	{ .name = "libc.so.6", .allocator = true },
+	{ .name = "libpq.so.5" },
+};
+enum { NODE, NODE_LIBC, NODE_PQ };
+
+#define IN_NODE(kind, ...)                                            \
+	({                                                            \
+		const struct snap_frame frames_[] = { __VA_ARGS__ };  \
+		find_in(node_modules, 3, kind, MT_END_start, frames_, \
+			sizeof(frames_) / sizeof(frames_[0]));        \
+	})
+#define MAKE_BUFFER                                                                          \
+	FRAME(NODE_LIBC, "malloc"), FRAME(NODE, "node::NodeArrayBufferAllocator::Allocate"), \
+		FRAME(NODE, "v8::internal::BackingStore::Allocate"),                         \
+		FRAME(NODE, "node::Buffer::(anonymous namespace)::CreateUnsafeArrayBuffer"), \
+		FRAME(NODE, "Builtins_CallApiCallbackGeneric")
+
+static void code_without_a_name_is_told_by_what_it_called(void **state)
+{
+	struct owner o = IN_NODE(MT_SITE_HEAP, MAKE_BUFFER, NAMELESS, NAMELESS,
+				 FRAME(NODE, "Builtins_JSEntry"), FRAME(NODE, "node::Start"));
+
+	(void)state;
+	assert_int_equal(o.class, CLASS_buffers);
+	assert_int_equal(o.collected, COLLECTED_ANY);
+	assert_true(o.module == NODE && o.frame == 3);
+}
+
+static void the_programs_own_code_owns_what_the_runtimes_asks_for(void **state)
+{
+	struct owner o = IN_NODE(MT_SITE_HEAP, MAKE_BUFFER, CODE("alloc", "node:buffer"),
+				 CODE("readRow", "/srv/node_modules/pg/lib/client.js"),
+				 CODE("onRequest", "/srv/app.js"));
+
+	(void)state;
+	assert_true(o.module == SNAP_NO_MODULE && o.frame == 6 && o.holder == 3);
+	assert_int_equal(o.class, CLASS_buffers);
+	/* a package keeps memory itself, but opens connections for others */
+#define CONNECT                                                                     \
+	FRAME(NODE_LIBC, "socket"), FRAME(NODE, "uv__socket"),                      \
+		FRAME(NODE, "node::TCPWrap::Connect"), CODE("connect", "node:net"), \
+		CODE("connect", "/srv/node_modules/pg/lib/client.js")
+	o = IN_NODE(MT_SITE_SOCKET, CONNECT, CODE("onRequest", "/srv/app.js"));
+	assert_true(o.module == SNAP_NO_MODULE && o.frame == 5 && o.holder == 2);
+	o = IN_NODE(MT_SITE_SOCKET, CONNECT, FRAME(NODE, "Builtins_JSEntry"),
+		    FRAME(NODE, "node::Start"));
+	assert_int_equal(o.frame, 4); /* the loop called it */
+}
+
+static void who_opens_through_a_library_has_to_close(void **state)
+{
+	struct owner o =
+		OWNER(MT_SITE_SOCKET, start, FRAME(LIBC, "socket"), FRAME(LIBPQ, "PQconnectPoll"),
+		      FRAME(LIBPQ, "PQconnectdb"), FRAME(EXE, "open_database"), FRAME(EXE, "main"));
+
+	(void)state;
+	assert_true(o.module == EXE && o.frame == 3);
+	assert_int_equal(o.class, CLASS_network_connections);
+	/* memory is the library's */
+	o = HEAP_OWNER(FRAME(LIBC, "malloc"), FRAME(LIBPQ, "PQconnectdb"),
+		       FRAME(EXE, "open_database"));
+	assert_int_equal(o.module, LIBPQ);
+	/* an interpreter does as it is told */
+	o = IN_NODE(MT_SITE_SOCKET, FRAME(NODE_LIBC, "socket"), FRAME(NODE_PQ, "PQconnectdb"),
+		    FRAME(NODE, "v8::internal::Something"), NAMELESS);
+	assert_true(o.module == NODE_PQ && o.frame == 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -449,6 +525,9 @@ int main(void)
 		cmocka_unit_test(kinds_come_from_file_names),
 		cmocka_unit_test(preloaded_allocators_and_loaders_own_nothing),
 		cmocka_unit_test(sockets_that_mostly_lead_to_a_database_are_database_connections),
+		cmocka_unit_test(code_without_a_name_is_told_by_what_it_called),
+		cmocka_unit_test(the_programs_own_code_owns_what_the_runtimes_asks_for),
+		cmocka_unit_test(who_opens_through_a_library_has_to_close),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

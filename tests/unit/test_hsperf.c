@@ -24,6 +24,10 @@ static struct hsperf_file machine(void)
 	hsperf_number(&f, "sun.gc.generation.1.space.0.used", 4000);
 	hsperf_number(&f, "sun.gc.generation.1.space.0.capacity", 9);
 	hsperf_number(&f, "sun.gc.metaspace.capacity", 555);
+	hsperf_number(&f, "sun.gc.collector.0.invocations", 12);
+	hsperf_number(&f, "sun.gc.collector.1.invocations", 3);
+	hsperf_number(&f, "sun.gc.collector.2.invocations", 4);
+	hsperf_number(&f, "sun.gc.collector.2.time", 999);
 	hsperf_text(&f, "sun.gc.policy.name", "GarbageFirst");
 	hsperf_text(&f, "java.property.java.version", "17.0.15");
 	return f;
@@ -38,7 +42,9 @@ static void spaces_of_all_generations_are_summed(void **state)
 	assert_int_equal(hsperf_parse(f.bytes, f.len, &h), 0);
 	assert_int_equal(h.used_bytes, 4300);
 	assert_string_equal(h.version, "17.0.15");
-	assert_int_equal(h.entries, 10);
+	assert_int_equal(h.young_collections, 12);
+	assert_int_equal(h.other_collections, 7);
+	assert_int_equal(h.entries, 14);
 	assert_int_equal(h.refused, 0);
 }
 
@@ -50,7 +56,8 @@ static void what_is_not_there_is_unknown(void **state)
 	(void)state;
 	hsperf_number(&f, "sun.gc.generation.0.space.0.used", -1);
 	assert_int_equal(hsperf_parse(f.bytes, f.len, &h), 0);
-	assert_true(h.used_bytes == FACT_UNKNOWN);
+	assert_true(h.used_bytes == FACT_UNKNOWN && h.young_collections == FACT_UNKNOWN &&
+		    h.other_collections == FACT_UNKNOWN);
 	assert_string_equal(h.version, "");
 }
 
@@ -72,12 +79,12 @@ static void a_picture_that_ends_early_is_read_as_far_as_it_goes(void **state)
 		assert_int_equal(r, len < 32 ? -EBADMSG : 0);
 		if (!r) {
 			assert_true(h.entries >= before);
-			assert_int_equal(h.entries + h.refused, 10);
+			assert_int_equal(h.entries + h.refused, 14);
 			before = h.entries;
 		}
 		free(copy);
 	}
-	assert_int_equal(before, 10);
+	assert_int_equal(before, 14);
 }
 
 static void a_header_of_another_kind_is_refused(void **state)
@@ -112,7 +119,7 @@ static void an_entry_that_makes_no_sense_ends_it(void **state)
 			memcpy(f.bytes + hsperf_entry_at(&f, 1) + field[i], &lie[k], 4);
 			assert_int_equal(hsperf_parse(f.bytes, f.len, &h), 0);
 			assert_int_equal(h.entries, 1);
-			assert_int_equal(h.refused, 9);
+			assert_int_equal(h.refused, 13);
 			assert_int_equal(h.used_bytes, 300);
 		}
 	}

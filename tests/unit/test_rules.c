@@ -79,7 +79,7 @@ static void what_is_wrong_is_told_with_its_line(void **state)
 		  "my.rules:1: a \" without its end, or with something behind it" },
 		{ "image *", "my.rules:1: a rule for all files needs the name of a function" },
 		{ "wrapper libx", "my.rules:1: no name of a function behind 'libx'" },
-		{ "language libx f",
+		{ "c-library libx f",
 		  "my.rules:1: a whole library, without the name of a function: 'f'" },
 		{ "wrapper * f kind=memory",
 		  "my.rules:1: not database, crypto, network, compression, "

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "analyse/collections.h"
 #include "analyse/suspect.h"
 
 #define LAST (ROBUST_GRID - 1)
@@ -181,12 +182,67 @@ static void what_a_collector_frees_is_given_time_to_be_collected(void **state)
 
 	(void)state;
 	assert_int_equal(opinion(&u, &s), SUSPECT_KEPT);
-	u.collected = true;
+	u.collected = COLLECTED_ANY;
 	assert_int_equal(opinion(&u, &s), SUSPECT_WATCH);
 	assert_true(s.known_in_s >= 5);
 	u = kept(50, 3000, straight);
-	u.collected = true;
+	u.collected = COLLECTED_ANY;
 	assert_int_equal(opinion(&u, &s), SUSPECT_KEPT);
+}
+
+/* One run of the collector, of everything or of what is young; complete: no other was missed. */
+static struct collections run_at(double after_s, bool full, bool complete)
+{
+	struct collections c;
+
+	collections_init(&c);
+	c.complete = complete;
+	c.young.mark[c.young.count++] = (struct collections_mark){ after_s, after_s + 1 };
+	if (full)
+		c.full = c.young;
+	return c;
+}
+
+static void what_a_collector_left_when_it_ran_is_believed_sooner(void **state)
+{
+	struct suspect_unit u = kept(20, 3000, straight);
+	struct collections c = run_at(10, true, true);
+	struct suspicion s;
+
+	(void)state;
+	u.collected = COLLECTED_LATE;
+	u.collections = &c;
+	assert_int_equal(opinion(&u, &s), SUSPECT_KEPT);
+	c = run_at(5, true, true); /* there was little to free, then */
+	assert_int_equal(opinion(&u, &s), SUSPECT_WATCH);
+	c = run_at(18, true, true); /* it may be at it */
+	assert_int_equal(opinion(&u, &s), SUSPECT_WATCH);
+	u.told = true;
+	assert_int_equal(opinion(&u, &s), SUSPECT_KEPT);
+}
+
+static void what_no_collector_looked_at_is_not_believed(void **state)
+{
+	struct suspect_unit u = kept(300, 3000, straight);
+	struct collections c = run_at(290, false, true);
+	struct suspicion s;
+
+	(void)state;
+	u.collections = &c;
+	u.collected = COLLECTED_ANY;
+	assert_int_equal(opinion(&u, &s), SUSPECT_KEPT);
+	u.collected = COLLECTED_LATE;
+	assert_int_equal(opinion(&u, &s), SUSPECT_WATCH);
+	assert_true(s.uncollected && isnan(s.known_in_s));
+	c.complete = false; /* it may have run unseen */
+	assert_int_equal(opinion(&u, &s), SUSPECT_KEPT);
+	c = run_at(10, false, true);
+	u.collected = COLLECTED_ANY;
+	assert_int_equal(opinion(&u, &s), SUSPECT_WATCH);
+	assert_true(s.uncollected);
+	u.collected = COLLECTED_NOT;
+	assert_int_equal(opinion(&u, &s), SUSPECT_KEPT);
+	assert_false(s.uncollected);
 }
 
 static void a_level_that_was_reached_before_is_no_growth(void **state)
@@ -388,9 +444,26 @@ static void what_a_collector_keeps_for_long_is_no_survivor_yet(void **state)
 	struct suspicion s;
 
 	(void)state;
-	u.collected = true;
+	u.collected = COLLECTED_ANY;
 	assert_int_equal(opinion(&u, &s), SUSPECT_KEPT);
 	assert_true(s.confidence <= 0.6);
+}
+
+static void survivors_of_a_great_round_are_survivors(void **state)
+{
+	struct suspect_unit u = survivors(300, 60), plain = u;
+	struct collections c = run_at(270, true, true);
+	struct suspicion s, of_plain;
+
+	(void)state;
+	assert_int_equal(opinion(&plain, &of_plain), SUSPECT_SURVIVES);
+	u.collected = COLLECTED_LATE;
+	u.collections = &c;
+	assert_int_equal(opinion(&u, &s), SUSPECT_SURVIVES);
+	assert_true(s.confidence == of_plain.confidence && s.sure == of_plain.sure);
+	c = run_at(230, true, true); /* before they began */
+	assert_int_equal(opinion(&u, &s), SUSPECT_WATCH);
+	assert_true(s.uncollected);
 }
 
 static void survivors_that_come_in_batches_count_as_few(void **state)
@@ -454,6 +527,9 @@ int main(void)
 		cmocka_unit_test(explosive_growth_is_called_exponential),
 		cmocka_unit_test(lives_of_minutes_are_excluded_before_anything_is_said),
 		cmocka_unit_test(what_a_collector_frees_is_given_time_to_be_collected),
+		cmocka_unit_test(what_a_collector_left_when_it_ran_is_believed_sooner),
+		cmocka_unit_test(what_no_collector_looked_at_is_not_believed),
+		cmocka_unit_test(survivors_of_a_great_round_are_survivors),
 		cmocka_unit_test(a_level_that_was_reached_before_is_no_growth),
 		cmocka_unit_test(descriptors_that_come_and_go_are_judged_by_the_curve),
 		cmocka_unit_test(one_block_that_grows_in_place_is_judged_by_its_bytes),
