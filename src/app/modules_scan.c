@@ -48,6 +48,7 @@ int modules_scan_exe(const char *proc, uint32_t pid, struct exe_facts *ret)
 		return r;
 	ret->is_32bit = !elf_is_64(f);
 	ret->is_go = elf_is_go(f);
+	ret->is_static = !elf_has_interpreter(f);
 	return 0;
 }
 
@@ -155,7 +156,7 @@ static int attach(struct tracee *t, int fd, const struct target_points *points, 
 	auto_free struct keeper_point *at = calloc(PROBE_ROLES * points->count, sizeof(*at));
 	const bool sessions = collector_has_sessions(t->run->collector);
 	struct keeper_point *of_role[PROBE_ROLES];
-	struct collector_probes probes = { 0 };
+	struct collector_probes probes = { .apart = !t->preflight.return_probes };
 
 	if (!at)
 		return err_set(err, -ENOMEM, "out of memory");
@@ -203,7 +204,9 @@ static int probe_allocators(struct tracee *t, int fd, const struct elf_file *f,
 		.fd = fd,
 		.main_exe = m->main_exe,
 		.nops = PROBE_NOPS_STEPPED,
+		.go = elf_is_go(f),
 		.inside = collector_sees_inside(t->run->collector),
+		.returnless = !t->preflight.return_probes,
 		.specs = t->run->specs,
 		.spec_count = t->run->spec_count,
 	};

@@ -9,6 +9,7 @@ struct tracee;
 struct exe_facts {
 	bool is_32bit;
 	bool is_go;
+	bool is_static;
 };
 
 /* What the executable of a process is. -ESRCH, -EACCES, -ENOEXEC. */

@@ -73,6 +73,7 @@ static int look_at_exe(struct tracee *t, struct preflight_facts *facts)
 	if (r == 0) {
 		facts->is_32bit = exe.is_32bit;
 		facts->is_go = exe.is_go;
+		facts->is_static = exe.is_static;
 		if (exe.is_go)
 			t->runtime = "go";
 	}
@@ -107,8 +108,7 @@ static int preflight(struct tracee *t, uint32_t asked, struct err *err)
 
 static bool wants_heap(const struct tracee *t)
 {
-	return t->run->opts->mode != MODE_WATCH && t->preflight.allocator_probes &&
-	       t->preflight.return_probes;
+	return t->run->opts->mode != MODE_WATCH && t->preflight.allocator_probes;
 }
 
 /* A program with several names is called what it was started as, if that is a name of its file. */

@@ -88,6 +88,7 @@ struct collector_probes {
 		const struct keeper_point *point; /* cookies are MT_COOKIE, without address space */
 		size_t count;
 	} role[PROBE_ROLES];
+	bool apart; /* others than processes usually get: never common ones */
 };
 /*
  * Whether one probe can be entry and return of a function, where the entry decides about the

@@ -188,6 +188,9 @@ void collector_make_common(struct collector *c, int file, const struct collector
 
 	if (!c->multi || clock_monotonic_ns() < c->common_after_ns || fstat(file, &st))
 		return;
+	for (const struct probe_link *l = c->links; l; l = l->next)
+		if (l->apart && is_of(l, st.st_dev, st.st_ino))
+			return;
 	n = count_owners(c, &st);
 	if (n < COMMON_MIN || (n & (n - 1))) /* each look at all processes costs */
 		return;

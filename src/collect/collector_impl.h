@@ -14,6 +14,7 @@ struct probe_link {
 	uint32_t asid;
 	dev_t dev; /* of the file it is in */
 	ino_t inode;
+	bool apart; /* see collector_probes */
 	struct probe_link *next;
 };
 

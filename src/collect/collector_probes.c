@@ -218,11 +218,12 @@ static bool is_probed(const struct collector *c, uint32_t tgid, const struct sta
 }
 
 static void links_note_file(struct collector *c, const struct probe_link *mark,
-			    const struct stat *file)
+			    const struct stat *file, bool apart)
 {
 	for (struct probe_link *l = c->links; l && l != mark; l = l->next) {
 		l->dev = file->st_dev;
 		l->inode = file->st_ino;
+		l->apart = apart;
 	}
 }
 
@@ -238,7 +239,7 @@ int collector_attach_roles(struct collector *c, uint32_t tgid, uint32_t asid, in
 	if (r)
 		links_rewind(c, mark);
 	else
-		links_note_file(c, mark, &st);
+		links_note_file(c, mark, &st, probes->apart);
 	return r;
 }
 
@@ -255,7 +256,9 @@ int collector_attach(struct collector *c, uint32_t tgid, uint32_t asid, int file
 	r = state_begin(c, tgid);
 	if (has_inner(probes)) /* first: a call that begins before is not counted */
 		collector_note_inner(c, asid);
-	if (!r && collector_join_common(c, tgid, asid, &st))
+	if (!r && probes->apart)
+		collector_leave_commons(c);
+	else if (!r && collector_join_common(c, tgid, asid, &st))
 		return 0;
 	if (!r)
 		r = collector_attach_roles(c, tgid, asid, file, probes);
@@ -266,7 +269,7 @@ int collector_attach(struct collector *c, uint32_t tgid, uint32_t asid, int file
 	}
 	if (!state_of(c, tgid)->wanted)
 		keeper_disarm(c->keeper, tgid);
-	else
+	else if (!probes->apart)
 		collector_make_common(c, file, probes);
 	return 0;
 }

@@ -184,6 +184,10 @@ static void filter_candidates(struct scan *s, struct target_points *p)
 			s->list[kept++] = s->list[i];
 	}
 	s->count = kept;
+	for (i = 0; s->module->returnless && i < s->count; i++)
+		if (s->list[i].call.fn == MT_FN_REALLOC) /* what it gives out is not seen */
+			s->list[i].call = (struct point_call){ .fn = MT_FN_FREE,
+							       .ptr_arg = s->list[i].call.ptr_arg };
 }
 
 static const char *why_none(const struct target_points *p)
@@ -191,7 +195,8 @@ static const char *why_none(const struct target_points *p)
 	if (p->count)
 		return NULL;
 	if (p->returnless)
-		return "written in Go: return probes would break its stacks";
+		return p->go ? "written in Go: return probes would break its stacks"
+			     : "return probes would be needed, and its process takes none";
 	if (p->conflicts)
 		return "names of one address ask for different readings";
 	if (p->unreadable)
@@ -222,6 +227,7 @@ int target_examine(const struct elf_file *f, const struct target_module *m,
 	if (r == -ENOMEM)
 		return r;
 	p.incomplete = r < 0;
+	p.go = m->go;
 	p.refused = s.refused;
 	p.ifuncs = s.ifuncs;
 	p.allocator = guess(&s);

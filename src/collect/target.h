@@ -19,8 +19,10 @@ struct target_module {
 	const char *file_name; /* without folders; borrowed during the call */
 	int fd; /* of the file, borrowed during the call; -1: every site is an entry */
 	bool main_exe;
-	bool go;     /* written in Go: its stacks move, so no return probes */
-	bool inside; /* points inside a function may be used, see probe_exit.h */
+	bool go;	 /* written in Go: its stacks move, so no return probes */
+	bool inside;	 /* points inside a function may be used, see probe_exit.h */
+	bool returnless; /* its process takes no return probes: allocations are seen inside or not
+			  */
 	enum probe_nops nops;
 	const struct point_spec *specs; /* borrowed during the call; may be NULL when none */
 	size_t spec_count;
@@ -49,7 +51,8 @@ struct target_points {
 	uint32_t conflicts;	  /* addresses whose names want to be read differently */
 	uint32_t unreadable;	  /* functions without code in the file */
 	uint32_t delegating;	  /* operator new and Rust shims that end in a probed function */
-	uint32_t returnless;	  /* left out because the module allows no return probes */
+	uint32_t returnless;	  /* left out because no return probes are allowed */
+	bool go;		  /* ... in the module: it is written in Go */
 	const char *why_none;	  /* static text when count is 0, else NULL */
 };
 

@@ -190,6 +190,34 @@ static int make_entries(const struct elf_file *f, struct scan *s, struct target_
 	return 0;
 }
 
+static bool needs_return(const struct candidate *c, const struct probe_exit *exit)
+{
+	if (!points_wants_return(&c->call))
+		return false;
+	for (size_t i = 0; i < exit->count; i++)
+		if (exit->point[i].point == MT_POINT_CALL)
+			return true;
+	return exit->count == 0;
+}
+
+/* Where there may be no return probes. Frees alone say nothing. */
+static void drop_returning(struct scan *s, struct probe_exit *exits, struct target_points *p)
+{
+	size_t kept = 0, allocations = 0;
+
+	for (size_t i = 0; i < p->count; i++) {
+		if (needs_return(&s->list[i], &exits[i])) {
+			p->returnless++;
+			continue;
+		}
+		allocations += points_wants_return(&s->list[i].call);
+		s->list[kept] = s->list[i];
+		exits[kept] = exits[i];
+		p->point[kept++] = p->point[i];
+	}
+	s->count = p->count = allocations ? kept : 0;
+}
+
 int target_make_points(const struct elf_file *f, struct scan *s, struct target_points *p)
 {
 	auto_free struct probe_exit *exits = NULL;
@@ -211,6 +239,8 @@ int target_make_points(const struct elf_file *f, struct scan *s, struct target_p
 	r = refuse_intruders(f, s, exits, p);
 	if (r < 0)
 		return r;
+	if (s->module->returnless)
+		drop_returning(s, exits, p);
 	for (i = 0; i < p->count; i++) {
 		call = &s->list[i].call;
 		p->point[i].cookie = MT_COOKIE(call->fn, call->size_arg, call->count_arg,

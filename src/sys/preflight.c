@@ -101,9 +101,14 @@ static void limit_probes(const struct preflight_facts *f, struct preflight *p)
 	} else if (f->is_go) {
 		p->decision = PREFLIGHT_LIMITED;
 		p->return_probes = false;
+		p->allocator_probes = !f->is_static;
 		snprintf(p->text, sizeof(p->text),
-			 "process %u is a Go program, which moves its stacks: going on without "
-			 "return probes",
+			 f->is_static
+				 ? "process %u is a Go program without C: its heap is read, and "
+				   "no allocator is probed"
+				 : "process %u is a Go program, which takes no return probes: of "
+				   "its C library malloc, calloc and free are seen, and what "
+				   "realloc and memalign give out is not",
 			 f->pid);
 	}
 }

@@ -29,18 +29,19 @@ struct preflight_facts {
 	/* Set by the caller. */
 	bool is_32bit;
 	bool is_go;
+	bool is_static;			       /* no C library comes with it */
 	bool return_probes_safe_under_seccomp; /* the kernel exempts its return probes' call */
 	bool force; /* the user wants it in spite of a debugger or another user namespace */
 };
 
 struct preflight {
 	enum preflight_decision decision;
-	int error;	    /* negative errno of a refusal; 0 otherwise */
-	uint32_t pid;	    /* the process to trace */
-	bool return_probes; /* may be used */
-	bool allocator_probes;
-	char text[256]; /* one sentence; "" when there is nothing to say */
-	char note[128]; /* "" unless asked was a thread: which process is traced instead */
+	int error;	       /* negative errno of a refusal; 0 otherwise */
+	uint32_t pid;	       /* the process to trace */
+	bool return_probes;    /* may be used */
+	bool allocator_probes; /* may be used, without return probes where those may not */
+	char text[256];	       /* one sentence; "" when there is nothing to say */
+	char note[128];	       /* "" unless asked was a thread: which process is traced instead */
 };
 
 void preflight_judge(const struct preflight_facts *facts, struct preflight *ret);

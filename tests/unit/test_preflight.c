@@ -189,6 +189,11 @@ static void a_go_program_gets_no_return_probes(void **state)
 	assert_int_equal(p.decision, PREFLIGHT_LIMITED);
 	assert_false(p.return_probes);
 	assert_true(p.allocator_probes);
+	assert_non_null(strstr(p.text, "malloc, calloc and free are seen"));
+	f.is_static = true;
+	p = judge(f);
+	assert_false(p.return_probes || p.allocator_probes);
+	assert_non_null(strstr(p.text, "without C"));
 }
 
 static void force_does_not_lift_limits(void **state)

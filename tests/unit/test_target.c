@@ -265,6 +265,20 @@ static void a_go_program_gets_no_points(void **state)
 	assert_non_null(strstr(w->points.why_none, "Go"));
 }
 
+static void a_process_without_return_probes_gets_no_frees_alone(void **state)
+{
+	struct world *w = *state;
+
+	add(w, "malloc"); /* its code is not proven: entry and return are needed */
+	add(w, "realloc");
+	add(w, "free");
+	w->module.returnless = true;
+	examine(w);
+	assert_int_equal(w->points.count, 0);
+	assert_int_equal(w->points.returnless, 1);
+	assert_non_null(strstr(w->points.why_none, "return probes"));
+}
+
 static void thirty_two_bit_code_gets_no_points(void **state)
 {
 	struct world *w = *state;
@@ -472,6 +486,7 @@ int main(void)
 		test(what_the_user_names_is_probed_as_he_says),
 		test(a_module_of_nothing_but_the_users_functions_is_custom),
 		test(a_go_program_gets_no_points),
+		test(a_process_without_return_probes_gets_no_frees_alone),
 		test(thirty_two_bit_code_gets_no_points),
 		test(arm64_functions_are_probed_at_their_entry),
 		test(an_entry_that_leads_to_another_allocation_is_marked),
