@@ -48,9 +48,9 @@ static bool has_caller(const struct snapshot *snap, const struct snap_stack *sta
 	return false;
 }
 
-/* Whether a function near both owners called for both. */
+/* Whether a function near both owners called for both; *ret_is_owner: it is one of them. */
 static bool share_caller(const struct snapshot *snap, const struct side *a, const struct side *b,
-			 size_t near)
+			 size_t near, bool *ret_is_owner)
 {
 	size_t i = a->stack->count, j = b->stack->count;
 
@@ -59,12 +59,16 @@ static bool share_caller(const struct snapshot *snap, const struct side *a, cons
 		i--;
 		j--;
 	}
-	/* now they differ: in the same function, but for two calls in it */
-	if (i > a->owner && j > b->owner &&
-	    same_function(&a->stack->frames[i - 1], &b->stack->frames[j - 1])) {
+	/* now they differ: in the same function, with what is inlined there, but for two calls */
+	do {
+		if (i <= a->owner || j <= b->owner ||
+		    !same_function(&a->stack->frames[i - 1], &b->stack->frames[j - 1]))
+			break;
 		i--;
 		j--;
-	}
+	} while (i > 0 && a->stack->frames[i - 1].inlined && j > 0 &&
+		 b->stack->frames[j - 1].inlined);
+	*ret_is_owner = i == a->owner || j == b->owner;
 	return i < a->stack->count && i - a->owner <= near && j - b->owner <= near &&
 	       has_caller(snap, a->stack, i);
 }
@@ -110,22 +114,32 @@ static bool same_owner(const struct snapshot *snap, const struct owner *a, const
 	       same_function(&of_a->frames[a->frame], &of_b->frames[b->frame]);
 }
 
+static bool paths_meet(const struct snapshot *snap, const struct owner *owners,
+		       const struct finding *f, size_t i, const struct finding *g, size_t k,
+		       bool as_many)
+{
+	bool descriptor = is_descriptor(snap, f), is_owner;
+	size_t near = as_many && descriptor ? FAR_FRAMES : NEAR_FRAMES;
+	struct side a, b;
+
+	if (!side_of(snap, owners, f, i, &a) || !side_of(snap, owners, g, k, &b) ||
+	    !share_caller(snap, &a, &b, near, &is_owner))
+		return false;
+	return as_many || descriptor || is_owner ||
+	       same_owner(snap, &owners[f->path[i].site], &owners[g->path[k].site], a.stack,
+			  b.stack);
+}
+
 static bool come_together(const struct snapshot *snap, const struct owner *owners,
 			  const struct finding *f, const struct finding *g)
 {
-	bool as_many = are_as_many(f, g), descriptor = is_descriptor(snap, f);
-	size_t near = as_many && descriptor ? FAR_FRAMES : NEAR_FRAMES;
-	struct side a, b;
+	bool as_many = are_as_many(f, g);
 
 	if (!as_many && !in_proportion(f, g))
 		return false;
 	for (size_t i = 0; i < f->path_count; i++)
 		for (size_t k = 0; k < g->path_count; k++)
-			if (side_of(snap, owners, f, i, &a) && side_of(snap, owners, g, k, &b) &&
-			    (as_many || descriptor ||
-			     same_owner(snap, &owners[f->path[i].site], &owners[g->path[k].site],
-					a.stack, b.stack)) &&
-			    share_caller(snap, &a, &b, near))
+			if (paths_meet(snap, owners, f, i, g, k, as_many))
 				return true;
 	return false;
 }

@@ -6,6 +6,8 @@
 
 #include "analyse/module_name.h"
 #include "analyse/peers.h"
+#include "analyse/plumbing.h"
+#include "analyse/rules.h"
 
 /* Products as they write themselves. */
 static const char *const products[][2] = {
@@ -57,16 +59,30 @@ static void write_site(const struct snapshot *snap, const struct snap_site *site
 		write_frame(snap, &site->stack.frames[at], w->site);
 }
 
-/* The program's function that called the owner, which is a library then; named ones only. */
+/*
+ * The program's function that called the owner: one in a library, or one of another language, such
+ * as C in a Go program. Named ones only.
+ */
 static void write_caller(const struct snapshot *snap, const struct snap_site *site,
 			 const struct owner *owner, struct recommend_who *w)
 {
 	size_t i = owner ? owner->frame + (size_t)1 : SIZE_MAX;
+	bool beyond = false;
 
 	for (; i < site->stack.count; i++) {
 		const struct snap_frame *f = &site->stack.frames[i];
+		const struct rule *rule = NULL;
 
-		if (f->module >= snap->module_count || f->module == owner->module)
+		if (f->module >= snap->module_count && beyond)
+			return; /* generated code, of which nothing is known */
+		if (f->module >= snap->module_count)
+			continue;
+		if (plumbing_find(snap->rules, &snap->modules[f->module], f->symbol, true, &rule) !=
+		    PLUMBING_NONE) {
+			beyond |= rule && rule->what == RULE_language;
+			continue;
+		}
+		if (f->module == owner->module && !beyond)
 			continue;
 		if (snap->modules[f->module].main_exe && f->symbol && *f->symbol)
 			write_frame(snap, f, w->caller);

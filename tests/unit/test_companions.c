@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -187,6 +188,40 @@ static void some_of_one_for_each_of_the_other_takes_a_common_owner(void **state)
 	assert_false(together(&w));
 }
 
+static void what_a_caller_makes_beside_what_a_library_makes_comes_with_it(void **state)
+{
+	static const struct snap_frame stream[] = { LIBC(1, "malloc"),	    LIBC(7, "deflateInit_"),
+						    APP(13, "make_stream"), APP(50, "handle"),
+						    APP(90, "main"),	    START };
+	static const struct snap_frame state_of[] = { LIBC(1, "malloc"), APP(12, "make_stream"),
+						      APP(50, "handle"), APP(90, "main"), START };
+	struct snap_frame inlined[COUNT(stream) + 1], beside[COUNT(state_of) + 1];
+	struct world w;
+
+	(void)state;
+	begin(&w, stack_of(stream, COUNT(stream)), stack_of(state_of, COUNT(state_of)));
+	w.list[0].count *= 5;
+	w.list[0].growth_count_per_s *= 5;
+	assert_true(together(&w));
+	/* make_stream() is inlined at both places */
+	memcpy(inlined, stream, sizeof(stream));
+	memmove(inlined + 4, inlined + 3, 4 * sizeof(*inlined));
+	inlined[2].inlined = true;
+	inlined[3] = (struct snap_frame)APP(13, "stub");
+	begin(&w, stack_of(inlined, COUNT(inlined)), stack_of(state_of, COUNT(state_of)));
+	w.list[0].count *= 5;
+	w.list[0].growth_count_per_s *= 5;
+	assert_false(together(&w)); /* in one of them only */
+	memcpy(beside, state_of, sizeof(state_of));
+	memmove(beside + 3, beside + 2, 4 * sizeof(*beside));
+	beside[1].inlined = true;
+	beside[2] = (struct snap_frame)APP(12, "stub");
+	begin(&w, stack_of(inlined, COUNT(inlined)), stack_of(beside, COUNT(beside)));
+	w.list[0].count *= 5;
+	w.list[0].growth_count_per_s *= 5;
+	assert_true(together(&w));
+}
+
 static void only_active_leaks_are_joined(void **state)
 {
 	struct world w;
@@ -214,6 +249,7 @@ int main(void)
 		cmocka_unit_test(a_caller_far_away_proves_nothing),
 		cmocka_unit_test(what_a_descriptor_needs_comes_with_it),
 		cmocka_unit_test(some_of_one_for_each_of_the_other_takes_a_common_owner),
+		cmocka_unit_test(what_a_caller_makes_beside_what_a_library_makes_comes_with_it),
 		cmocka_unit_test(only_active_leaks_are_joined),
 	};
 
