@@ -12,7 +12,7 @@
 #define HSPERF_ENTRIES_MAX 4096	    /* OpenJDK 17 has 130 to 220 */
 
 struct hsperf {
-	uint64_t used_bytes;	   /* of all generations' spaces; FACT_UNKNOWN when not told */
+	uint64_t used_bytes; /* of all generations' spaces; FACT_UNKNOWN when not told */
 	/* Collections so far, of the young generation and of more; FACT_UNKNOWN. */
 	uint64_t young_collections, other_collections;
 	char version[32];	   /* of the virtual machine; "" when not told */

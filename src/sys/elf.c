@@ -143,6 +143,11 @@ bool elf_is_go(const struct elf_file *f)
 	return f->is_go;
 }
 
+bool elf_has_interpreter(const struct elf_file *f)
+{
+	return f->has_interpreter;
+}
+
 uint64_t elf_entry(const struct elf_file *f)
 {
 	return f->entry;

@@ -41,6 +41,7 @@ void elf_describe(const struct elf_file *f, struct module_fact *ret);
 uint16_t elf_machine(const struct elf_file *f); /* EM_X86_64, ... */
 bool elf_is_64(const struct elf_file *f);
 bool elf_is_go(const struct elf_file *f); /* Go build id note or .go.buildinfo */
+bool elf_has_interpreter(const struct elf_file *f);
 uint64_t elf_file_bytes(const struct elf_file *f);
 int elf_fd(const struct elf_file *f); /* borrowed */
 uint64_t elf_entry(const struct elf_file *f);

@@ -147,6 +147,8 @@ static int read_segments(struct elf_file *f, Elf *e)
 		else if (ph.p_type == PT_NOTE &&
 			 read_notes(f, ph.p_offset, ph.p_filesz, ph.p_align) < 0)
 			return -ENOMEM;
+		else if (ph.p_type == PT_INTERP)
+			f->has_interpreter = true;
 		else if (ph.p_type == PT_DYNAMIC) {
 			f->dynamic_offset = ph.p_offset;
 			f->dynamic_bytes = ph.p_filesz;

@@ -46,7 +46,7 @@ struct elf_file {
 	bool sparse; /* segments without bytes are no reason to refuse it */
 	uint64_t file_bytes;
 	uint16_t machine;
-	bool is_64, is_go;
+	bool is_64, is_go, has_interpreter;
 	uint64_t entry;
 	uint64_t dynamic_offset, dynamic_bytes; /* PT_DYNAMIC; 0 bytes when there is none */
 	uint64_t eh_frame_hdr;			/* address of PT_GNU_EH_FRAME; 0: none */

@@ -97,6 +97,7 @@ static void a_function_of_this_program_is_found_at_its_address(void **state)
 	assert_true(q.found.size > 0);
 	assert_true(q.found.global);
 	assert_true(elf_has_symtab(f));
+	assert_true(elf_has_interpreter(f));
 	assert_int_equal(elf_is_64(f), sizeof(void *) == 8);
 	assert_false(elf_is_go(f));
 	elf_close(f);
@@ -165,6 +166,7 @@ static void build_id_and_code_segment_are_described(void **state)
 	assert_int_equal(fact.segment[0].size, MADE_CODE_BYTES);
 	assert_int_equal(elf_entry(f), MADE_CODE_VADDR);
 	assert_int_equal(elf_machine(f), EM_X86_64);
+	assert_false(elf_has_interpreter(f));
 	elf_close(f);
 }
 
