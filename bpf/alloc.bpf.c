@@ -258,6 +258,23 @@ static __always_inline struct mt_thread *call_open(__u64 sp, __u32 asid)
 	return t;
 }
 
+/* Of any block; one that a sample would miss is not counted. */
+static __always_inline void free_count(const struct mt_space *s, struct mt_space_cpu *c, __u64 n)
+{
+	if (!s->gap_log2 && !*(volatile __u32 *)&s->closing)
+		__sync_fetch_and_add(&c->frees, n << (s->weight_log2 & 31));
+}
+
+static __noinline int free_count_in(__u32 asid, __u64 n)
+{
+	struct mt_space *s = space_of(asid);
+	struct mt_space_cpu *c = s ? space_cpu_of(asid) : NULL;
+
+	if (c)
+		free_count(s, c, n);
+	return 0;
+}
+
 /* A point whose allocation nobody needs to hear of again. */
 #define UNHEARD (MT_COOKIE_INNER | MT_COOKIE_OUTER)
 
@@ -307,7 +324,7 @@ static __always_inline int alloc_enter(struct pt_regs *regs)
 	if (!s || !c)
 		return 1;
 	gap = s->gap_log2;
-	taken = !gap || sample_falls(c, gap, call_size(regs, cookie));
+	taken = !s->closing && (!gap || sample_falls(c, gap, call_size(regs, cookie)));
 	if (!taken && is_nothing(regs, cookie))
 		return 1;
 	return !call_begin(regs, cookie, taken | (gap | s->weight_log2 << 8) << 8);
@@ -336,10 +353,11 @@ static __noinline int realloc_in_place(struct mt_thread *t, __u32 asid)
 }
 
 /* What realloc() gave up is gone. */
-static __noinline int realloc_gave_up(struct mt_thread *t)
+static __noinline int realloc_gave_up(struct mt_thread *t, __u32 asid)
 {
 	if (!t || !t->ptr)
 		return 0;
+	free_count_in(asid, 1);
 	if (t->has_kept)
 		return mt_site_died(t->kept.site, t->kept.held, t->kept.born_ds);
 	if (!(t->gaps & 255))
@@ -411,7 +429,7 @@ static __always_inline int alloc_done(struct pt_regs *regs, struct mt_thread *t,
 					      t->fn | mt_block_site(t->kept.site) << 4);
 			return 0;
 		}
-		realloc_gave_up(t); /* moved; or size 0 and freed */
+		realloc_gave_up(t, asid); /* moved; or size 0 and freed */
 		if (!addr)
 			return 0;
 	}
@@ -503,7 +521,7 @@ static __always_inline int alloc_whole(struct pt_regs *regs)
 	if (!point_counts(regs, cookie))
 		return 0;
 	size = place_read(regs, MT_COOKIE_SIZE_PLACE(cookie));
-	if (s->gap_log2 && !sample_falls(c, s->gap_log2, size))
+	if (s->closing || (s->gap_log2 && !sample_falls(c, s->gap_log2, size)))
 		return 0;
 	if (cookie & MT_COOKIE_INNER && is_inner(s, PT_REGS_SP(regs)))
 		return 0;
@@ -536,7 +554,7 @@ static __noinline int alloc_size(struct pt_regs *regs)
 		return 0;
 	size = place_read(regs, MT_COOKIE_SIZE_PLACE(cookie));
 	gap = s->gap_log2;
-	if (gap && !sample_falls(c, gap, size))
+	if (s->closing || (gap && !sample_falls(c, gap, size)))
 		return point_forget();
 	if (cookie & MT_COOKIE_INNER && is_inner(s, PT_REGS_SP(regs)))
 		return point_forget();
@@ -590,15 +608,14 @@ static __noinline int free_rest(struct pt_regs *regs, __u32 known)
 	__u64 cookie = bpf_get_attach_cookie(regs), addr = call_arg(regs, MT_COOKIE_PTR(cookie));
 	__u32 asid = asid_of(cookie);
 	struct mt_space *s = space_of(asid);
-	int again = 0;
 
 	if (!known)
 		known = mt_spilled_died(addr, asid);
 	if (!s || s->gap_log2)
 		return 0;
-	if (cookie & MT_COOKIE_REPEATS)
-		again = free_repeated(addr, PT_REGS_SP(regs));
-	if (!known && !again)
+	if (cookie & MT_COOKIE_REPEATS && free_repeated(addr, PT_REGS_SP(regs)))
+		return free_count_in(asid, -1);
+	if (!known)
 		count(MT_CNT_frees_unknown);
 	return 0;
 }
@@ -625,6 +642,7 @@ static __always_inline int free_enter(struct pt_regs *regs)
 	addr = call_arg(regs, MT_COOKIE_PTR(cookie));
 	if (!addr)
 		return 0;
+	free_count(s, c, 1);
 	sampled = s->gap_log2 != 0;
 	repeats = !sampled && (cookie & MT_COOKIE_REPEATS);
 	known = block_take(block_key(addr, asid), &held, &whence);

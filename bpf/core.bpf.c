@@ -57,7 +57,7 @@ static __noinline __u32 space_claim(__u32 asid, __u32 tgid, __u32 like)
 	s->gap_log2 = from ? from->gap_log2 : 0;
 	s->weight_log2 = from ? from->weight_log2 : 0;
 	s->common = from ? from->common : 0;
-	s->has_inner = s->inside = s->out_ds = 0;
+	s->has_inner = s->inside = s->out_ds = s->closing = 0;
 	__sync_lock_test_and_set(&s->asid, asid);
 	return asid;
 }
@@ -107,7 +107,7 @@ int mt_space_cpu_take(__u32 asid)
 	if (!c)
 		return 0;
 	hits = __sync_lock_test_and_set(&c->hits, 0) + __sync_lock_test_and_set(&c->returns, 0);
-	c->samples = c->work_ns = 0;
+	c->samples = c->work_ns = c->frees = 0;
 	c->left = 0;
 	c->gap_log2 = 0;
 	if (c->asid)

@@ -455,7 +455,9 @@ struct mt_space {
 	/* Blocks born at or before this may have been freed while probes were out; tenths of a
 	 * second, as mt_block.born_ds; MT_OUT_NOW: some probe is out. */
 	__u32 out_ds;
-	__u32 reserved;
+	/* Probes are going out, all but at once: no block is recorded any more, so that those which
+	 * are live at the end of a window but for a moment are still seen to end. */
+	__u32 closing;
 };
 
 /*
@@ -471,7 +473,10 @@ struct mt_space_cpu {
 	__u32 asid;	/* whose numbers these are */
 	__u32 gap_log2; /* that `left` was drawn for */
 	__u64 work_ns;	/* found at work, by samples: see work.bpf.c */
-	__u64 reserved[2];
+	/* Frees of any block, recorded or not, weighted as blocks that are born at the same time;
+	 * counted while every block is recorded. */
+	__u64 frees;
+	__u64 reserved;
 };
 
 /* One traced process, by tgid. User space adds and removes entries; BPF alone changes them. */

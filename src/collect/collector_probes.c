@@ -289,6 +289,7 @@ void collector_disarm(struct collector *c, uint32_t tgid)
 	if (!s || !s->wanted)
 		return;
 	collector_leave_commons(c);
+	collector_note_closing(c, tgid, true);
 	collector_note_out(c, tgid, UINT64_MAX);
 	keeper_disarm(c->keeper, tgid);
 	if (s->in && now_ns > s->since_ns)
@@ -307,8 +308,10 @@ int collector_arm(struct collector *c, uint32_t tgid, struct err *err)
 	r = s->error;
 	if (!s->wanted)
 		collector_note_out(c, tgid, UINT64_MAX); /* also of a program that came meanwhile */
-	if (!r && !s->wanted)
+	if (!r && !s->wanted) {
+		collector_note_closing(c, tgid, false);
 		r = keeper_arm(c->keeper, tgid);
+	}
 	if (r) {
 		collector_links_clear(c, tgid, false);
 		return err_set(err, r, "cannot attach allocator probes again (%s)", strerror(-r));

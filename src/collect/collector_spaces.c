@@ -29,6 +29,7 @@ static bool claim(struct mt_space *s, uint32_t asid, uint32_t tgid)
 		return false;
 	s->tgid = tgid;
 	s->gap_log2 = s->weight_log2 = s->common = s->has_inner = s->inside = s->out_ds = 0;
+	s->closing = 0;
 	__atomic_store_n(&s->asid, asid, __ATOMIC_RELEASE);
 	return true;
 }
@@ -99,6 +100,7 @@ int collector_counts(const struct collector *c, uint32_t asid, struct collector_
 		sum.returns += read_once(&p->returns);
 		sum.samples += read_once(&p->samples);
 		sum.work_ns += read_once(&p->work_ns);
+		sum.frees += read_once(&p->frees);
 	}
 	if (!known)
 		return -ESRCH;
@@ -142,6 +144,13 @@ void collector_note_out(struct collector *c, uint32_t tgid, uint64_t since_ns)
 			__atomic_store_n(&c->spaces[i].out_ds,
 					 since_ns == UINT64_MAX ? MT_OUT_NOW : (uint32_t)ds,
 					 __ATOMIC_RELAXED);
+}
+
+void collector_note_closing(struct collector *c, uint32_t tgid, bool closing)
+{
+	for (uint32_t i = 0; i < MT_SPACES; i++)
+		if (__atomic_load_n(&c->spaces[i].tgid, __ATOMIC_RELAXED) == tgid)
+			__atomic_store_n(&c->spaces[i].closing, closing, __ATOMIC_RELAXED);
 }
 
 void collector_set_common(struct collector *c, uint32_t tgid, bool common)

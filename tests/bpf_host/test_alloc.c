@@ -225,6 +225,53 @@ static void operator_delete_and_its_free_are_one_free(void **state)
 	assert_int_equal(counted(MT_CNT_frees_unknown), 0);
 }
 
+/* Whatever is known of the block, and each once; in windows weighted as births are. */
+static void every_free_is_counted_while_every_block_is_recorded(void **state)
+{
+	(void)state;
+	begin();
+	do_malloc(100, 0x1000);
+	do_free(0x1000);
+	do_free(0x9000); /* from before */
+	do_free(0);
+	assert_int_equal(here()->frees, 2);
+	fill_bucket();
+	do_malloc(100, 0x1000);
+	do_free(0x1000);
+	do_malloc(100, 0x1000);
+	do_realloc(0x1000, 200, 0x2000); /* moved */
+	do_realloc(0x2000, 300, 0x2000);
+	assert_int_equal(here()->frees, 4);
+	free_repeats = MT_COOKIE_REPEATS;
+	for (int i = 0; i < 2; i++) { /* known, then not */
+		do_free_at(0x2000 + 0x7000 * i, SP);
+		do_free_at(0x2000 + 0x7000 * i, SP - 32);
+		assert_int_equal(here()->frees, 5 + i);
+	}
+	space_of(asid)->weight_log2 = 4;
+	do_free_at(0x9100, SP);
+	assert_int_equal(here()->frees, 6 + 16);
+	space_of(asid)->gap_log2 = 19; /* what a sample missed cannot be told from what is old */
+	do_free_at(0x9200, SP);
+	assert_int_equal(here()->frees, 6 + 16);
+}
+
+static void what_is_live_when_probes_begin_to_go_out_is_seen_to_end(void **state)
+{
+	(void)state;
+	begin();
+	do_malloc(100, 0x1000);
+	space_of(asid)->closing = 1;
+	do_malloc(100, 0x2000);
+	do_realloc(0, 100, 0x3000);
+	assert_int_equal(recorded(), 1);
+	do_free(0x1000);
+	do_free(0x2000);
+	assert_int_equal(recorded(), 0);
+	assert_int_equal(site(1)->alloc_count, 1);
+	assert_int_equal(here()->frees, 0); /* nor are births counted */
+}
+
 static void a_missed_free_is_noticed_when_the_address_returns(void **state)
 {
 	(void)state;
@@ -519,6 +566,8 @@ int main(void)
 		cmocka_unit_test(what_was_allocated_before_is_not_counted_when_freed),
 		cmocka_unit_test(free_of_null_is_nothing),
 		cmocka_unit_test(operator_delete_and_its_free_are_one_free),
+		cmocka_unit_test(every_free_is_counted_while_every_block_is_recorded),
+		cmocka_unit_test(what_is_live_when_probes_begin_to_go_out_is_seen_to_end),
 		cmocka_unit_test(a_missed_free_is_noticed_when_the_address_returns),
 		cmocka_unit_test(a_full_live_set_refuses_and_counts),
 		cmocka_unit_test(an_update_the_kernel_refuses_is_counted),

@@ -168,6 +168,22 @@ static void what_is_not_sampled_leaves_no_trace(void **state)
 	assert_int_equal(counted(MT_CNT_returns_unmatched), 0);
 }
 
+static void nothing_is_recorded_while_probes_go_out_but_what_was_begun(void **state)
+{
+	(void)state;
+	begin();
+	at_point(SIZE_HERE, 100, 0, SP);
+	space_of(asid)->closing = 1;
+	at_point(RESULT_HERE, 0, 0x1000, SP);
+	assert_int_equal(recorded(), 1);
+	at_point(WHOLE, 100, 0x2000, SP);
+	at_point(SIZE_HERE, 100, 0, SP);
+	at_point(RESULT_HERE, 0, 0x3000, SP);
+	assert_int_equal(recorded(), 1);
+	do_free(0x1000);
+	assert_int_equal(recorded(), 0);
+}
+
 static void the_block_on_which_a_point_falls_is_recorded_with_its_weight(void **state)
 {
 	(void)state;
@@ -326,6 +342,7 @@ int main(void)
 		cmocka_unit_test(a_whole_call_inside_a_recorded_one_is_not_counted_twice),
 		cmocka_unit_test(size_and_result_may_be_known_at_two_points),
 		cmocka_unit_test(what_is_not_sampled_leaves_no_trace),
+		cmocka_unit_test(nothing_is_recorded_while_probes_go_out_but_what_was_begun),
 		cmocka_unit_test(the_block_on_which_a_point_falls_is_recorded_with_its_weight),
 		cmocka_unit_test(a_sampled_call_is_followed_to_its_return),
 		cmocka_unit_test(inner_calls_of_one_that_is_not_sampled_are_not_sampled_either),
