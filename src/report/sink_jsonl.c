@@ -1,12 +1,13 @@
 /*
- * One JSON object per line: the output contract. A leak is told again only when what is said of it
- * changes; what was said last is remembered by a hash, in a bounded table. Beyond its bound leaks
- * are told at every interval: repeated, never hidden. Patterns likewise, when what matters of them
- * changes.
+ * One JSON object per line: the output contract. A leak is told again when something of it changes
+ * that a reader would act on: words, or figures by more than a little; and at the end if it is not
+ * as it was told. What was told last is remembered in a bounded table. Beyond its bound leaks are
+ * told at every interval: repeated, never hidden. Patterns likewise.
  */
 #include "report/sink.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,13 +18,16 @@
 #include "report/report_json.h"
 
 #define TOLD_MAX 1024
-#define RATE_FACTOR 1.5 /* a pattern whose rate changed by this is told again */
+#define RATE_FACTOR 1.5 /* what grows at a rate that changed by this is told again ... */
+#define SIZE_FACTOR 1.5 /* ... and a leak of a size that did ... */
+#define SURER 0.1	/* ... or of which it is so much more or less sure */
 
 /* A leak as it was told last. */
 struct told {
 	uint32_t pid;
 	bool seen;		/* among the findings of this tick */
 	uint64_t hash;		/* of the record without its header */
+	uint64_t words;		/* the same without figures and what they are told in */
 	struct finding finding; /* its figures; its texts are gone */
 };
 
@@ -139,44 +143,76 @@ static int hash_body(const json_t *body, uint64_t *ret)
 	return 0;
 }
 
+static int hash_words(const json_t *body, uint64_t *ret)
+{
+	static const char *const figures[] = { "size_bytes",	     "count",
+					       "growth_bytes_per_s", "growth_count_per_s",
+					       "confidence",	     "evidence",
+					       "recommendation",     "paths",
+					       "path_count" };
+	json_auto_t *words = json_copy((json_t *)body);
+
+	if (!words)
+		return -ENOMEM;
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+		json_object_del(words, figures[i]);
+	return hash_body(words, ret);
+}
+
+static bool differs(double was, double is, double factor)
+{
+	return is > factor * was || is * factor < was;
+}
+
+static bool is_worth_telling(const struct finding *was, const struct finding *is)
+{
+	return was->confirmed != is->confirmed || fabs(was->confidence - is->confidence) >= SURER ||
+	       differs((double)was->size_bytes, (double)is->size_bytes, SIZE_FACTOR) ||
+	       differs((double)was->count, (double)is->count, SIZE_FACTOR) ||
+	       differs(was->growth_bytes_per_s, is->growth_bytes_per_s, RATE_FACTOR) ||
+	       differs(was->growth_count_per_s, is->growth_count_per_s, RATE_FACTOR);
+}
+
 static void remember(struct jsonl *j, struct told *t, uint32_t pid, const struct finding *f,
-		     uint64_t hash)
+		     const struct told *now)
 {
 	if (!t) {
 		if (j->told_count == TOLD_MAX)
 			return;
 		t = &j->told[j->told_count++];
 	}
+	*t = *now;
 	t->pid = pid;
 	t->seen = true;
-	t->hash = hash;
 	t->finding = *f;
 	memset(t->finding.evidence, 0, sizeof(t->finding.evidence));
 	t->finding.evidence_count = 0;
 	t->finding.recommendation = NULL;
 }
 
+/* exactly: if anything of it is not as it was told. */
 static int tell_leak(struct jsonl *j, const struct record_head *head, const struct analysis *a,
-		     const struct finding *f)
+		     const struct finding *f, bool exactly)
 {
-	struct told *t = find_told(j, head->pid, f->leak_id);
+	struct told *t = find_told(j, head->pid, f->leak_id), now = {};
 	json_auto_t *body = NULL;
-	uint64_t hash;
 	int r;
 
 	r = report_json_leak(a, f, &body);
+	if (r >= 0)
+		r = hash_body(body, &now.hash);
+	if (r >= 0)
+		r = hash_words(body, &now.words);
 	if (r < 0)
 		return r;
-	r = hash_body(body, &hash);
-	if (r < 0)
-		return r;
-	if (t && t->hash == hash) {
+	if (t && (t->hash == now.hash ||
+		  (!exactly && t->words == now.words && !is_worth_telling(&t->finding, f)))) {
 		t->seen = true;
 		return 0;
 	}
 	r = emit(j, "leak", head, body);
 	if (r >= 0)
-		remember(j, t, head->pid, f, hash);
+		remember(j, t, head->pid, f, &now);
 	return r;
 }
 
@@ -189,10 +225,11 @@ static int tell_vanished(struct jsonl *j, const struct record_head *head, struct
 	gone.active = false;
 	gone.evidence[0] = text;
 	gone.evidence_count = 1;
-	return tell_leak(j, head, NULL, &gone);
+	return tell_leak(j, head, NULL, &gone, true);
 }
 
-static int tell_leaks(struct jsonl *j, const struct record_head *head, const struct analysis *a)
+static int tell_leaks(struct jsonl *j, const struct record_head *head, const struct analysis *a,
+		      bool exactly)
 {
 	size_t i;
 	int r = 0;
@@ -200,7 +237,7 @@ static int tell_leaks(struct jsonl *j, const struct record_head *head, const str
 	for (i = 0; i < j->told_count; i++)
 		j->told[i].seen = j->told[i].pid != head->pid;
 	for (i = 0; i < a->findings->count && r >= 0; i++)
-		r = tell_leak(j, head, a, &a->findings->list[i]);
+		r = tell_leak(j, head, a, &a->findings->list[i], exactly);
 	for (i = 0; i < j->told_count && r >= 0; i++)
 		if (!j->told[i].seen && j->told[i].finding.active)
 			r = tell_vanished(j, head, &j->told[i]);
@@ -295,7 +332,7 @@ static int jsonl_tick(void *priv, const struct record_head *head, const struct a
 		r = tell_measured(j, head, a, overhead);
 	if (r >= 0)
 		r = tell_patterns(j, head, a, false);
-	return r < 0 ? r : tell_leaks(j, head, a);
+	return r < 0 ? r : tell_leaks(j, head, a, false);
 }
 
 static int jsonl_event(void *priv, const struct record_head *head, const struct event_info *info)
@@ -340,7 +377,7 @@ static int jsonl_end(void *priv, const struct record_head *head, const struct en
 	if (info->last) {
 		r = tell_patterns(j, head, info->last, true);
 		if (r >= 0)
-			r = tell_leaks(j, head, info->last);
+			r = tell_leaks(j, head, info->last, true);
 		if (r < 0)
 			return r;
 	}

@@ -611,12 +611,14 @@ def test_another_program_is_judged_anew():
 
 
 def test_a_recording_is_judged_while_it_is_written():
-    lines = leaking(end=False, seconds=121).splitlines(keepends=True)
     with Stream("--json") as s:
-        s.put("".join(lines))
+        s.put(leaking(end=False, seconds=61))
         leak = s.until(lambda r: r["type"] == "leak")
-        check(leak["state"] == "active" and leak["elapsed_s"] < 121, f"{leak}")
-        s.until(lambda r: r["type"] == "leak" and r["elapsed_s"] == 120) # the last tick, unended
+        check(leak["state"] == "active" and leak["elapsed_s"] < 61, f"{leak}")
+        s.put("".join(sample(t, 2 * MB + 100000 * t) + site(t, 100 * t) for t in range(65, 120, 5)))
+        # the last tick, unended, is judged: what is held is several times as much
+        s.put(sample(120, 62 * MB) + site(120, 60000))
+        leak = s.until(lambda r: r["type"] == "leak" and r["elapsed_s"] == 120)
         s.put(record("end", 121, reason="signal"))
         end = s.until(lambda r: r["type"] == "end")
         check(end["verdict"] == "leak" and end["reason"] == "signal", f"{end}")
