@@ -12,6 +12,7 @@
 
 #include "analyse/collections.h"
 #include "analyse/companions.h"
+#include "analyse/conserve.h"
 #include "analyse/finding.h"
 #include "analyse/fold.h"
 #include "analyse/patterns.h"
@@ -29,6 +30,7 @@ struct judge {
 	struct whole_reserve reserve;
 	struct recent recent;
 	struct collections collections;
+	struct turnover turnover;
 	double last_tick_s;   /* NAN before the first */
 	bool sparse;	      /* that tick was */
 	double claimed_per_s; /* growth that windows showed at that tick, of all sites */
@@ -41,8 +43,8 @@ struct tick {
 	const struct snapshot *snap; /* of in, as are owners */
 	const struct owner *owners;
 	double now_s;
-	const struct growth_opinion *process; /* NULL: no shape yet */
-	double external[ROBUST_GRID];	      /* when external_points > 0 */
+	const struct growth_opinion *shape; /* of the process; NULL: none yet */
+	double external[ROBUST_GRID];	    /* when external_points > 0 */
 	size_t external_points;
 	bool sparse;	  /* ticks are far apart: one must do */
 	bool again;	  /* the same instant, of which more is known now */
@@ -51,7 +53,8 @@ struct tick {
 	bool uncollected; /* pending, and its collector has not run */
 	bool unexplained; /* the process grows steadily and no site does */
 	double known_in_s;
-	double claimed_per_s;	 /* see is_contradicted() */
+	struct conserve process;
+	double claimed_per_s;	 /* by all sites, as windows show */
 	bool bounded[CLASS_MAX]; /* see whole.h */
 	double bounded_per_s;
 	enum resource_class growing; /* the class that is most of the growth */
@@ -78,6 +81,7 @@ struct judge_cfg judge_defaults(void)
 		.visible_bytes = 256 << 10, /* heap tops move in steps of 132 KiB */
 		.books_share = 0.01,	    /* Java's remembered sets: 0.1 % where they are few */
 		.idle_s = 3,
+		.in_flight = 2, /* one, for each of two call paths that are judged as one */
 	};
 }
 
@@ -124,6 +128,9 @@ struct group {
 	struct fold_totals totals;
 	struct survival_recent recent[RECENT_SPANS];
 	size_t recent_count;
+	bool windowed; /* seen through windows: hardly an end of what lives for long is */
+	double left;   /* observations whose end was not seen, of those live when a window closed */
+	double weight; /* as in struct suspect_unit */
 	struct suspicion s;
 	enum resource_class class;	   /* where no site is known */
 	size_t largest[FINDING_PATHS_MAX]; /* indices into snapshot.sites */
@@ -145,17 +152,6 @@ static double freed_of(const struct record *r, const struct fold_totals *t)
 	return t->freed_count;
 }
 
-/* Growth of external memory over the last window_s; NAN when it is not known. */
-static double external_growth(const struct tick *t, double window_s)
-{
-	double cells = window_s / t->now_s * (ROBUST_GRID - 1);
-
-	if (t->external_points < 4 || !(cells <= ROBUST_GRID - 1))
-		return NAN;
-	return t->external[ROBUST_GRID - 1] -
-	       t->external[ROBUST_GRID - 1 - (size_t)ceil(fmax(cells, 1))];
-}
-
 /* What was sure once does not become less so while it goes on. */
 static double confidence_of(const struct group *g, struct record *r)
 {
@@ -173,8 +169,8 @@ static int renew_finding(const struct tick *t, const struct group *g, struct rec
 		.cfg = t->cfg,
 		.in = t->in,
 		.subjects = &t->j->subjects,
-		.process = t->process,
-		.external_growth_bytes = external_growth(t, g->s.window_s),
+		.process = t->shape,
+		.external_growth_bytes = conserve_growth(&t->process, g->s.window_s),
 		.s = &s,
 		.kind = g->kind,
 		.key = g->key,
@@ -277,7 +273,7 @@ static bool went_on_working(const struct tick *t, const struct group *g, const s
  */
 static void note_miss(struct tick *t, const struct group *g, struct record *r)
 {
-	double held = held_of(r, &g->totals), quiet_s = t->now_s - r->last_hit_s;
+	double held = held_of(r, &g->totals), quiet_s = t->now_s - r->last_hit_s, grown;
 	bool survives = r->opinion == SUSPECT_SURVIVES, stopped, freed, works;
 	const struct judge_cfg *cfg = t->cfg;
 
@@ -289,8 +285,11 @@ static void note_miss(struct tick *t, const struct group *g, struct record *r)
 	r->hits = 0;
 	if (!r->reported || (!r->f.active && !r->unsettled))
 		return;
+	grown = held - r->held;
+	if (g->windowed)
+		grown *= conserve_real_share(&t->process, quiet_s);
 	stopped = quiet_s >= fmax(cfg->quiet_s, cfg->quiet_share * r->window_s) &&
-		  held - r->held < cfg->quiet_pace * r->pace * quiet_s;
+		  grown < cfg->quiet_pace * r->pace * quiet_s;
 	freed = held <= (1 - cfg->gone_share) * r->peak ||
 		(r->by_count && freed_of(r, &g->totals) - r->freed >= cfg->gone_share * r->peak);
 	works = went_on_working(t, g, r);
@@ -382,23 +381,43 @@ static bool keeps_books(const struct tick *t, const struct group *g)
 }
 
 /*
- * Probes in windows see births, and hardly a death of what lives for long: a full cache goes on
- * growing for them. The process knows better: it does not, nor does it use up free memory.
+ * Of what dies young, a block or two are live at the moment when a window closes, and if their
+ * memory is taken outside of windows they look live for ever. So little is believed only when the
+ * process shows it.
  */
-static bool is_contradicted(struct tick *t, const struct group *g, const struct suspect_unit *u)
+static bool is_in_flight(const struct tick *t, const struct group *g, const struct claim *claim)
 {
-	double span_s = fmax(g->s.window_s / 3, t->cfg->quiet_s), grown, freed_per_s, all_per_s;
+	return g->windowed && g->s.opinion == SUSPECT_SURVIVES &&
+	       g->left <= t->cfg->in_flight * (double)t->snap->windows &&
+	       !conserve_shows(&t->process, claim);
+}
 
-	if (g->kind != MT_SITE_HEAP || !(u->exposed > 0) || !(g->s.bytes_per_s > 0))
+/*
+ * What a group of traced blocks is said to grow by, against what the process says. Where others
+ * that gather are replacing what was there, survivors of one may be lost all the same.
+ */
+static bool is_taken_back(struct tick *t, const struct group *g)
+{
+	struct claim claim = { g->s.bytes_per_s, g->s.count_per_s, g->s.window_s, g->weight };
+	bool survives = g->s.opinion == SUSPECT_SURVIVES;
+	const struct conserve *p = &t->process;
+
+	if (g->s.opinion < SUSPECT_WATCH || g->kind != MT_SITE_HEAP ||
+	    t->snap->sites[g->members->site].touched || !(claim.bytes_per_s > 0))
 		return false;
-	t->claimed_per_s += g->s.bytes_per_s;
-	all_per_s = fmax(t->claimed_per_s, t->j->claimed_per_s);
-	grown = external_growth(t, span_s);
-	freed_per_s = subjects_class_rate(&t->j->subjects, CLASS_allocator_slack, span_s);
-	if (t->snap->allocator && t->snap->allocator->known.how && freed_per_s < 0)
-		grown -= freed_per_s * span_s;
-	return all_per_s * span_s >= t->cfg->visible_bytes &&
-	       grown < t->cfg->fusion.visible_share * g->s.bytes_per_s * span_s;
+	if (is_in_flight(t, g, &claim))
+		return true;
+	if (g->windowed)
+		t->claimed_per_s += claim.bytes_per_s;
+	if (conserve_is_replacing(p, &claim, false)) {
+		t->pending |= survives && !(g->windowed && conserve_is_replacing(p, &claim, true));
+		return true;
+	}
+	if (!g->windowed ||
+	    !conserve_contradicts(p, &claim, fmax(t->claimed_per_s, t->j->claimed_per_s)))
+		return false;
+	t->pending = true;
+	return true;
 }
 
 static int judge_group(struct tick *t, struct group *g)
@@ -421,15 +440,16 @@ static int judge_group(struct tick *t, struct group *g)
 	unit.told = r && r->reported && r->f.active;
 	unit.recent = g->recent;
 	unit.recent_count = g->recent_count;
+	g->windowed = unit.exposed > 0;
+	g->left = unit.left / fmax(unit.weight, 1);
+	g->weight = unit.weight;
 	suspect_judge(&t->cfg->suspect, &unit, &g->s);
 	if (g->count > 1 && g->s.opinion <= SUSPECT_WATCH)
 		judge_members(t, unit.told, g);
 	if (keeps_books(t, g))
 		g->s = (struct suspicion){ .opinion = SUSPECT_NONE };
-	if (g->s.opinion >= SUSPECT_WATCH && is_contradicted(t, g, &unit)) {
-		t->pending = true;
-		return 0; /* what was said of it is taken back */
-	}
+	if (is_taken_back(t, g))
+		return 0;
 	if (g->s.opinion > SUSPECT_WATCH) {
 		g->largest_count = fold_largest(t->snap, g->members, g->count, g->s.cut_s,
 						g->largest, FINDING_PATHS_MAX);
@@ -502,7 +522,7 @@ static double explained_pace(const struct tick *t)
 /* Which class is most of the growth, and how much of it fills mappings that were there before. */
 static void look_at_classes(struct tick *t)
 {
-	double highest = t->process ? t->process->shape.growth_per_s / 2 : INFINITY;
+	double highest = t->shape ? t->shape->shape.growth_per_s / 2 : INFINITY;
 
 	t->growing = CLASS_unexplained;
 	for (int c = 1; c < CLASS_MAX && t->in->ledger; c++) {
@@ -527,7 +547,7 @@ static int judge_process(struct tick *t)
 	struct group g = { .key = fold_mix(3, CLASS_unexplained), .kind = MT_SITE_MMAP };
 	struct record *r = records_find(&t->j->records, g.key);
 	struct whole_input in = {
-		.growth = t->process,
+		.growth = t->shape,
 		.external = t->external_points < 4 ? NULL : t->external,
 		.now_s = t->now_s,
 		.heap_traced = t->snap->heap_traced,
@@ -621,6 +641,34 @@ static double unexplained_of(const struct ledger *l)
 	return bytes == FACT_UNKNOWN ? NAN : (double)bytes;
 }
 
+/* Counts of the tick; without a ledger those of the sites that are known. */
+static struct turnover_point turnover_of(const struct judge_input *in)
+{
+	const struct snapshot *snap = in->snap;
+	struct turnover_point p = { .t_s = snap->elapsed_s, .born = NAN, .freed = NAN };
+
+	if (!snap->heap_traced)
+		p.live_bytes = p.live_count = NAN;
+	if (snap->turnover.known) {
+		p.born = (double)snap->turnover.born;
+		p.freed = (double)snap->turnover.freed;
+	}
+	if (in->ledger && in->ledger->live_bytes != FACT_UNKNOWN) {
+		p.live_bytes = (double)in->ledger->live_bytes;
+		p.live_count = (double)in->ledger->live_count;
+		return p;
+	}
+	for (size_t i = 0; i < snap->site_count; i++) {
+		const struct snap_site *site = &snap->sites[i];
+
+		if (site->kind == MT_SITE_HEAP && !site->touched) {
+			p.live_bytes += (double)site->live_bytes;
+			p.live_count += (double)site->live_count;
+		}
+	}
+	return p;
+}
+
 int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct judge_input *in,
 	       struct findings *ret, struct patterns *ret_patterns)
 {
@@ -638,14 +686,20 @@ int judge_tick(struct judge *j, const struct judge_cfg *cfg, const struct judge_
 
 	t.external_points = robust_grid_add(&snap->external_series, -1, t.now_s, t.external);
 	t.again = t.now_s == j->last_tick_s;
-	if (!t.again)
+	t.process = (struct conserve){ cfg, snap, &j->subjects, &j->turnover,
+				       t.external_points < 4 ? NULL : t.external };
+	if (!t.again) {
+		struct turnover_point now = turnover_of(in);
+
+		turnover_add(&j->turnover, &now);
 		j->sparse = isnan(j->last_tick_s) || t.now_s - j->last_tick_s >= cfg->sparse_tick_s;
+	}
 	t.sparse = j->sparse;
 	j->last_tick_s = t.now_s;
 	res = subjects_feed(&j->subjects, snap, in->ledger);
 	if (res == 0 && in->final)
 		subjects_judge(&j->subjects);
-	t.process = subjects_opinion(&j->subjects, SUBJECT_PROCESS, 0);
+	t.shape = subjects_opinion(&j->subjects, SUBJECT_PROCESS, 0);
 	collections_look(&j->collections, snap);
 	whole_find_bounded(&j->reserve, snap, unexplained_of(in->ledger), t.bounded);
 	if (res == 0)

@@ -137,6 +137,21 @@ static bool give_up_mappings(struct tracee *t, const struct snapshot *snap)
 	return some;
 }
 
+/* Blocks that came, and frees of whatever block; where all are recorded. */
+static void add_turnover(const struct tracee *t, struct snapshot *snap)
+{
+	struct collector_counts counts;
+	uint64_t born = 0;
+
+	if (!tracee_is_traced(t) || t->announces || t->held.gap_log2 ||
+	    collector_counts(t->run->collector, t->asid, &counts))
+		return;
+	for (size_t i = 0; i < snap->site_count; i++)
+		if (snap->sites[i].kind == MT_SITE_HEAP && !snap->sites[i].touched)
+			born += snap->sites[i].allocated_count;
+	snap->turnover = (struct snap_turnover){ true, born, counts.frees };
+}
+
 static int take_snapshot(struct tracee *t, uint64_t now_ns, const struct snap_counters *counters,
 			 struct snapshot **ret)
 {
@@ -145,13 +160,15 @@ static int take_snapshot(struct tracee *t, uint64_t now_ns, const struct snap_co
 	if (r)
 		return r;
 	(*ret)->rules = t->run->rules;
-	if (!give_up_mappings(t, *ret))
-		return 0;
-	snapshot_free(*ret);
-	r = model_snapshot(t->run->model, t->pid, now_ns, counters, ret);
-	if (!r)
+	if (give_up_mappings(t, *ret)) {
+		snapshot_free(*ret);
+		r = model_snapshot(t->run->model, t->pid, now_ns, counters, ret);
+		if (r)
+			return r;
 		(*ret)->rules = t->run->rules;
-	return r;
+	}
+	add_turnover(t, *ret);
+	return 0;
 }
 
 /* All of it or nothing: after a failure what was found before stands. */

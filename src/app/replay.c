@@ -295,6 +295,22 @@ static int take_ledger(struct replay *p, const json_t *record, uint64_t external
 	return 0;
 }
 
+static struct snap_turnover turnover_of(const json_t *allocator)
+{
+	struct snap_turnover t = { .born = replay_number(allocator, "allocated_count"),
+				   .freed = replay_number(allocator, "freed_count") };
+
+	t.known = t.born != FACT_UNKNOWN && t.freed != FACT_UNKNOWN;
+	return t.known ? t : (struct snap_turnover){ .known = false };
+}
+
+static uint64_t windows_of(const json_t *allocator)
+{
+	uint64_t n = replay_number(allocator, "window_count");
+
+	return n == FACT_UNKNOWN ? 0 : n;
+}
+
 static int add_external(struct replay *p, uint64_t external)
 {
 	const struct series_point *point;
@@ -368,6 +384,8 @@ int replay_sample(struct replay *p, const json_t *record, double t_s, const char
 		.heap_traced = p->ledger.live_bytes != FACT_UNKNOWN,
 		.rss_at_attach_bytes = FACT_UNKNOWN,
 		.allocator_at_attach_bytes = FACT_UNKNOWN,
+		.turnover = turnover_of(json_object_get(record, "allocator")),
+		.windows = windows_of(json_object_get(record, "allocator")),
 	};
 	note_use(p, record);
 	return add_external(p, external);

@@ -391,6 +391,7 @@ static void build_process(struct build *b)
 		s->proc.swap_bytes = p->sized_swap_bytes;
 	}
 	s->heap_traced = p->heap_traced;
+	s->windows = (uint64_t)p->space.windows.count;
 	s->rss_at_attach_bytes = p->rss_at_attach_bytes;
 	s->thread_count =
 		p->fact.threads ? p->fact.threads : (uint32_t)threads_count(p->space.threads);

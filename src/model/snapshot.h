@@ -151,6 +151,16 @@ struct snap_counters {
 	uint64_t tasks_refused; /* processes and threads */
 };
 
+/*
+ * Blocks of traced allocators since tracing began, weighted where probes are in for windows: those
+ * that came, and frees, also of blocks that were there before or that nobody saw come. Not known
+ * where blocks are sampled.
+ */
+struct snap_turnover {
+	bool known;
+	uint64_t born, freed;
+};
+
 struct snapshot {
 	uint32_t pid;
 	char comm[32];
@@ -186,6 +196,8 @@ struct snapshot {
 	struct native_left native_left;
 	uint32_t thread_count;
 
+	struct snap_turnover turnover;
+	uint64_t windows;		    /* of probes, so far; 0: they are in for good */
 	struct snap_series external_series; /* rss + swap - managed heap */
 	struct snap_counters counters;
 };

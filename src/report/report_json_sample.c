@@ -339,6 +339,12 @@ static json_t *allocator(const struct analysis *a)
 	r |= json_put_u64_if_known(o, "slack_bytes", l->slack_bytes);
 	r |= json_put_double_if_known(o, "alloc_per_s", traced ? l->alloc_per_s : NAN);
 	r |= json_put_double_if_known(o, "free_per_s", traced ? l->free_per_s : NAN);
+	if (a->snap->turnover.known) {
+		r |= json_put_u64_if_known(o, "allocated_count", a->snap->turnover.born);
+		r |= json_put_u64_if_known(o, "freed_count", a->snap->turnover.freed);
+	}
+	if (traced && a->snap->windows)
+		r |= json_put_u64_if_known(o, "window_count", a->snap->windows);
 	if (!traced || !l->estimated)
 		return r < 0 ? NULL : steal(o);
 	r |= json_put(o, "estimated", json_true());
