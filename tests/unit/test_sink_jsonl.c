@@ -1,5 +1,5 @@
-/* JSON lines: what each record says, what is left out, when a leak is told, and write errors. */
-#include "report_fixture.h"
+/* JSON lines: what each record says, what is left out, and write errors. */
+#include "jsonl_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,59 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "decode/event.h"
-
-/* How many records of a type there are so far; the n-th of them, which the caller drops. */
-static size_t read_records(struct fixture *f, const char *type, size_t n, json_t **nth)
-{
-	auto_free char *copy = strdup(fix_text(f));
-	char *line, *rest;
-	size_t count = 0;
-
-	for (line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		json_auto_t *o = json_loads(line, 0, NULL);
-
-		assert_non_null(o);
-		if (strcmp(json_string_value(json_object_get(o, "type")), type))
-			continue;
-		if (nth && count == n)
-			*nth = json_incref(o);
-		count++;
-	}
-	return count;
-}
-
-/* NULL when there are fewer. */
-static json_t *record(struct fixture *f, const char *type, size_t n)
-{
-	json_t *o = NULL;
-
-	read_records(f, type, n, &o);
-	return o;
-}
-
-static size_t record_count(struct fixture *f, const char *type)
-{
-	return read_records(f, type, 0, NULL);
-}
-
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-
-	return text ? text : "(absent)";
-}
-
-static double number_of(const json_t *o, const char *key)
-{
-	return json_number_value(json_object_get(o, key));
-}
-
-static void tick(struct fixture *f, struct sink *s)
-{
-	assert_int_equal(s->ops->tick(s->priv, &f->head, &f->analysis, &f->overhead), 0);
-}
 
 static void every_record_begins_with_the_common_fields(void **state)
 {
@@ -323,139 +271,6 @@ static void a_leak_of_several_paths_shows_the_largest(void **state)
 	site = record(f, "site", 1); /* the second path stands behind the first */
 	assert_string_equal(text_of(site, "site_id"), "feedfacecafe0002");
 	assert_string_equal(text_of(site, "pattern"), "linear");
-}
-
-static void a_leak_is_told_again_only_when_it_changes(void **state)
-{
-	struct fixture *f = *state;
-	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_jsonl);
-	char figures[] = "grew 35.0 MB";
-	json_auto_t *o = NULL;
-
-	tick(f, s);
-	tick(f, s);
-	f->head.elapsed_s = 30;
-	tick(f, s);
-	assert_int_equal(record_count(f, "leak"), 1);
-	assert_int_equal(record_count(f, "sample"), 3);
-	f->finding.size_bytes = f->finding.size_bytes * 3 / 2 - 2;
-	f->finding.count += 1;
-	f->finding.growth_bytes_per_s *= 1.4;
-	f->finding.confidence -= 0.05;
-	f->finding.evidence[0] = figures; /* the same, in words */
-	tick(f, s);
-	assert_int_equal(record_count(f, "leak"), 1);
-	assert_int_equal(s->ops->end(s->priv, &f->head, &f->end), 0); /* the last one counts */
-	assert_int_equal(record_count(f, "leak"), 2);
-	o = record(f, "leak", 1);
-	assert_int_equal(number_of(o, "size_bytes"), f->finding.size_bytes);
-}
-
-static size_t told_after(struct fixture *f, struct sink *s)
-{
-	size_t before = record_count(f, "leak");
-
-	tick(f, s);
-	return record_count(f, "leak") - before;
-}
-
-static void whatever_a_reader_would_act_on_is_told_at_once(void **state)
-{
-	struct fixture *f = *state;
-	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_jsonl);
-	struct finding *x = &f->finding;
-
-	assert_int_equal(told_after(f, s), 1);
-	x->size_bytes = x->size_bytes * 8 / 5;
-	assert_int_equal(told_after(f, s), 1);
-	x->size_bytes /= 2;
-	assert_int_equal(told_after(f, s), 1);
-	x->count *= 2;
-	assert_int_equal(told_after(f, s), 1);
-	x->growth_bytes_per_s /= 2;
-	assert_int_equal(told_after(f, s), 1);
-	x->growth_bytes_per_s *= -1;
-	assert_int_equal(told_after(f, s), 1);
-	x->confidence -= 0.15;
-	assert_int_equal(told_after(f, s), 1);
-	x->severity = x->severity == SEVERITY_LOW ? SEVERITY_HIGH : SEVERITY_LOW;
-	assert_int_equal(told_after(f, s), 1);
-	x->confirmed = !x->confirmed; /* and says why */
-	x->evidence_count = 1;
-	assert_int_equal(told_after(f, s), 1);
-	f->leak_frames[0].symbol = "known_at_last";
-	assert_int_equal(told_after(f, s), 1);
-	assert_int_equal(told_after(f, s), 0);
-}
-
-static void a_leak_that_is_gone_is_told_once(void **state)
-{
-	struct fixture *f = *state;
-	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_jsonl);
-	json_auto_t *o = NULL;
-
-	tick(f, s);
-	f->finding.active = false;
-	tick(f, s);
-	tick(f, s);
-	assert_int_equal(record_count(f, "leak"), 2);
-	o = record(f, "leak", 1);
-	assert_string_equal(text_of(o, "state"), "gone");
-}
-
-static void a_leak_that_vanishes_does_not_stay_active(void **state)
-{
-	struct fixture *f = *state;
-	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_jsonl);
-	json_auto_t *o = NULL;
-
-	tick(f, s);
-	f->findings.count = 0;
-	tick(f, s);
-	tick(f, s);
-	assert_int_equal(record_count(f, "leak"), 2);
-	o = record(f, "leak", 1);
-	assert_string_equal(text_of(o, "state"), "gone");
-	assert_string_equal(text_of(o, "leak_id"), "abcdef0000000001");
-	assert_int_equal(number_of(o, "size_bytes"), 23400000);
-}
-
-static void leaks_of_two_processes_are_kept_apart(void **state)
-{
-	struct fixture *f = *state;
-	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_jsonl);
-
-	tick(f, s);
-	f->head.pid = f->snap.pid = 77;
-	tick(f, s);
-	assert_int_equal(record_count(f, "leak"), 2);
-	f->findings.count = 0;
-	tick(f, s);
-	assert_int_equal(record_count(f, "leak"), 3);
-	f->head.pid = f->snap.pid = 4242;
-	f->findings.count = 1;
-	tick(f, s);
-	assert_int_equal(record_count(f, "leak"), 3);
-}
-
-static void more_leaks_than_are_remembered_are_repeated_not_hidden(void **state)
-{
-	struct fixture *f = *state;
-	auto_clean(sink_freep) struct sink *s = fix_sink(f, &sink_jsonl);
-	struct finding *many = calloc(1100, sizeof(*many));
-	size_t i;
-
-	assert_non_null(many);
-	for (i = 0; i < 1100; i++) {
-		many[i] = f->finding;
-		many[i].leak_id = i;
-	}
-	f->findings.list = many;
-	f->findings.count = 1100;
-	tick(f, s);
-	tick(f, s);
-	free(many);
-	assert_int_equal(record_count(f, "leak"), 1100 + 1100 - 1024);
 }
 
 static void a_finding_whose_site_moved_gets_no_foreign_stack(void **state)
@@ -797,13 +612,7 @@ int main(void)
 		WITH_FIXTURE(ages_come_from_the_histogram),
 		WITH_FIXTURE(top_bounds_the_sites_and_findings_come_first),
 		WITH_FIXTURE(a_leak_carries_evidence_and_stack),
-		WITH_FIXTURE(a_leak_is_told_again_only_when_it_changes),
-		WITH_FIXTURE(whatever_a_reader_would_act_on_is_told_at_once),
 		WITH_FIXTURE(a_leak_of_several_paths_shows_the_largest),
-		WITH_FIXTURE(a_leak_that_is_gone_is_told_once),
-		WITH_FIXTURE(a_leak_that_vanishes_does_not_stay_active),
-		WITH_FIXTURE(leaks_of_two_processes_are_kept_apart),
-		WITH_FIXTURE(more_leaks_than_are_remembered_are_repeated_not_hidden),
 		WITH_FIXTURE(a_finding_whose_site_moved_gets_no_foreign_stack),
 		WITH_FIXTURE(the_end_lists_active_leaks_worst_first),
 		WITH_FIXTURE(an_end_without_a_tick_is_inconclusive),
