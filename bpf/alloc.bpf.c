@@ -261,7 +261,7 @@ static __always_inline struct mt_thread *call_open(__u64 sp, __u32 asid)
 /* Of any block; one that a sample would miss is not counted. */
 static __always_inline void free_count(const struct mt_space *s, struct mt_space_cpu *c, __u64 n)
 {
-	if (!s->gap_log2 && !*(volatile __u32 *)&s->closing)
+	if (!s->gap_log2 && !*(volatile __u32 *)&s->shut)
 		__sync_fetch_and_add(&c->frees, n << (s->weight_log2 & 31));
 }
 
@@ -324,7 +324,7 @@ static __always_inline int alloc_enter(struct pt_regs *regs)
 	if (!s || !c)
 		return 1;
 	gap = s->gap_log2;
-	taken = !s->closing && (!gap || sample_falls(c, gap, call_size(regs, cookie)));
+	taken = !s->shut && (!gap || sample_falls(c, gap, call_size(regs, cookie)));
 	if (!taken && is_nothing(regs, cookie))
 		return 1;
 	return !call_begin(regs, cookie, taken | (gap | s->weight_log2 << 8) << 8);
@@ -521,7 +521,7 @@ static __always_inline int alloc_whole(struct pt_regs *regs)
 	if (!point_counts(regs, cookie))
 		return 0;
 	size = place_read(regs, MT_COOKIE_SIZE_PLACE(cookie));
-	if (s->closing || (s->gap_log2 && !sample_falls(c, s->gap_log2, size)))
+	if (s->shut || (s->gap_log2 && !sample_falls(c, s->gap_log2, size)))
 		return 0;
 	if (cookie & MT_COOKIE_INNER && is_inner(s, PT_REGS_SP(regs)))
 		return 0;
@@ -554,7 +554,7 @@ static __noinline int alloc_size(struct pt_regs *regs)
 		return 0;
 	size = place_read(regs, MT_COOKIE_SIZE_PLACE(cookie));
 	gap = s->gap_log2;
-	if (s->closing || (gap && !sample_falls(c, gap, size)))
+	if (s->shut || (gap && !sample_falls(c, gap, size)))
 		return point_forget();
 	if (cookie & MT_COOKIE_INNER && is_inner(s, PT_REGS_SP(regs)))
 		return point_forget();
@@ -642,6 +642,8 @@ static __always_inline int free_enter(struct pt_regs *regs)
 	addr = call_arg(regs, MT_COOKIE_PTR(cookie));
 	if (!addr)
 		return 0;
+	if (*(volatile __u32 *)&s->shut == MT_SHUT_OPENING)
+		__sync_val_compare_and_swap(&s->shut, MT_SHUT_OPENING, 0);
 	free_count(s, c, 1);
 	sampled = s->gap_log2 != 0;
 	repeats = !sampled && (cookie & MT_COOKIE_REPEATS);

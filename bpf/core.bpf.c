@@ -57,7 +57,7 @@ static __noinline __u32 space_claim(__u32 asid, __u32 tgid, __u32 like)
 	s->gap_log2 = from ? from->gap_log2 : 0;
 	s->weight_log2 = from ? from->weight_log2 : 0;
 	s->common = from ? from->common : 0;
-	s->has_inner = s->inside = s->out_ds = s->closing = 0;
+	s->has_inner = s->inside = s->out_ds = s->shut = 0;
 	__sync_lock_test_and_set(&s->asid, asid);
 	return asid;
 }

@@ -441,6 +441,13 @@ struct mt_control {
  * writes. The hot path needs nothing else of the process: probes carry its number.
  */
 #define MT_SPACES 4096u
+/*
+ * Probes go in and out one after the other. No block is recorded whose free would be missed: not
+ * before the first free is seen, or all probes are known to be in; nor from the moment when they
+ * are to go out, so that what is live then but for a moment is still seen to end.
+ */
+#define MT_SHUT_OPENING 1u
+#define MT_SHUT_CLOSING 2u
 #define MT_OUT_NOW 0xffffffffu
 struct mt_space {
 	__u32 asid; /* 0: nobody's; of another process: the probe that asks is outdated */
@@ -455,9 +462,7 @@ struct mt_space {
 	/* Blocks born at or before this may have been freed while probes were out; tenths of a
 	 * second, as mt_block.born_ds; MT_OUT_NOW: some probe is out. */
 	__u32 out_ds;
-	/* Probes are going out, all but at once: no block is recorded any more, so that those which
-	 * are live at the end of a window but for a moment are still seen to end. */
-	__u32 closing;
+	__u32 shut; /* MT_SHUT_*; 0: blocks are recorded */
 };
 
 /*

@@ -314,6 +314,15 @@ static bool large_enough(const struct suspect_cfg *cfg, enum mt_site_kind kind,
 	       totals->live_count >= cfg->survival.min_survivors;
 }
 
+/* An opinion of the group by itself, and what it rests on. */
+static void form_opinion(const struct tick *t, const struct suspect_unit *unit, struct group *g)
+{
+	g->windowed = unit->exposed > 0;
+	g->weight = fmax(unit->weight, 1);
+	g->left = unit->left / g->weight;
+	suspect_judge(&t->cfg->suspect, unit, &g->s);
+}
+
 /* One call path may leak behind the noise of others with the same owner: the worst that does. */
 static void judge_members(const struct tick *t, bool told, struct group *g)
 {
@@ -331,7 +340,7 @@ static void judge_members(const struct tick *t, bool told, struct group *g)
 		fold_unit(t->snap, t->owners, one.members, 1, &unit);
 		unit.collections = &t->j->collections;
 		unit.told = told;
-		suspect_judge(&t->cfg->suspect, &unit, &one.s);
+		form_opinion(t, &unit, &one);
 		if (one.s.opinion > best.s.opinion ||
 		    (one.s.opinion == best.s.opinion && one.s.bytes_per_s > best.s.bytes_per_s))
 			best = one;
@@ -440,10 +449,7 @@ static int judge_group(struct tick *t, struct group *g)
 	unit.told = r && r->reported && r->f.active;
 	unit.recent = g->recent;
 	unit.recent_count = g->recent_count;
-	g->windowed = unit.exposed > 0;
-	g->left = unit.left / fmax(unit.weight, 1);
-	g->weight = unit.weight;
-	suspect_judge(&t->cfg->suspect, &unit, &g->s);
+	form_opinion(t, &unit, g);
 	if (g->count > 1 && g->s.opinion <= SUSPECT_WATCH)
 		judge_members(t, unit.told, g);
 	if (keeps_books(t, g))

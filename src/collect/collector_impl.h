@@ -173,7 +173,7 @@ void collector_drop_commons(struct collector *c, bool all);
 void collector_set_common(struct collector *c, uint32_t tgid, bool common);
 /* When a process's probes were not all in last: CLOCK_MONOTONIC; UINT64_MAX: now. */
 void collector_note_out(struct collector *c, uint32_t tgid, uint64_t since_ns);
-/* mt_space.closing, likewise. */
-void collector_note_closing(struct collector *c, uint32_t tgid, bool closing);
+/* mt_space.shut of its address spaces. */
+void collector_note_shut(struct collector *c, uint32_t tgid, uint32_t shut);
 /* Hears of the keeper's news. */
 void collector_listen(struct collector *c);

@@ -71,6 +71,7 @@ static void on_armed(void *ctx, uint32_t tgid, int result, uint64_t time_ns)
 		s->in = true;
 		s->since_ns = time_ns;
 		collector_note_out(ctx, tgid, time_ns);
+		collector_note_shut(ctx, tgid, 0);
 	}
 }
 
@@ -289,7 +290,7 @@ void collector_disarm(struct collector *c, uint32_t tgid)
 	if (!s || !s->wanted)
 		return;
 	collector_leave_commons(c);
-	collector_note_closing(c, tgid, true);
+	collector_note_shut(c, tgid, MT_SHUT_CLOSING);
 	collector_note_out(c, tgid, UINT64_MAX);
 	keeper_disarm(c->keeper, tgid);
 	if (s->in && now_ns > s->since_ns)
@@ -309,7 +310,7 @@ int collector_arm(struct collector *c, uint32_t tgid, struct err *err)
 	if (!s->wanted)
 		collector_note_out(c, tgid, UINT64_MAX); /* also of a program that came meanwhile */
 	if (!r && !s->wanted) {
-		collector_note_closing(c, tgid, false);
+		collector_note_shut(c, tgid, MT_SHUT_OPENING);
 		r = keeper_arm(c->keeper, tgid);
 	}
 	if (r) {

@@ -29,7 +29,7 @@ static bool claim(struct mt_space *s, uint32_t asid, uint32_t tgid)
 		return false;
 	s->tgid = tgid;
 	s->gap_log2 = s->weight_log2 = s->common = s->has_inner = s->inside = s->out_ds = 0;
-	s->closing = 0;
+	s->shut = 0;
 	__atomic_store_n(&s->asid, asid, __ATOMIC_RELEASE);
 	return true;
 }
@@ -146,11 +146,11 @@ void collector_note_out(struct collector *c, uint32_t tgid, uint64_t since_ns)
 					 __ATOMIC_RELAXED);
 }
 
-void collector_note_closing(struct collector *c, uint32_t tgid, bool closing)
+void collector_note_shut(struct collector *c, uint32_t tgid, uint32_t shut)
 {
 	for (uint32_t i = 0; i < MT_SPACES; i++)
 		if (__atomic_load_n(&c->spaces[i].tgid, __ATOMIC_RELAXED) == tgid)
-			__atomic_store_n(&c->spaces[i].closing, closing, __ATOMIC_RELAXED);
+			__atomic_store_n(&c->spaces[i].shut, shut, __ATOMIC_RELAXED);
 }
 
 void collector_set_common(struct collector *c, uint32_t tgid, bool common)

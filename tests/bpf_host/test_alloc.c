@@ -261,7 +261,7 @@ static void what_is_live_when_probes_begin_to_go_out_is_seen_to_end(void **state
 	(void)state;
 	begin();
 	do_malloc(100, 0x1000);
-	space_of(asid)->closing = 1;
+	space_of(asid)->shut = MT_SHUT_CLOSING;
 	do_malloc(100, 0x2000);
 	do_realloc(0, 100, 0x3000);
 	assert_int_equal(recorded(), 1);
@@ -270,6 +270,22 @@ static void what_is_live_when_probes_begin_to_go_out_is_seen_to_end(void **state
 	assert_int_equal(recorded(), 0);
 	assert_int_equal(site(1)->alloc_count, 1);
 	assert_int_equal(here()->frees, 0); /* nor are births counted */
+	assert_int_equal(space_of(asid)->shut, MT_SHUT_CLOSING);
+}
+
+static void blocks_are_recorded_from_the_first_free_that_is_seen(void **state)
+{
+	(void)state;
+	begin();
+	space_of(asid)->shut = MT_SHUT_OPENING;
+	do_malloc(100, 0x1000);
+	do_free(0);
+	do_malloc(100, 0x2000);
+	assert_int_equal(recorded(), 0);
+	do_free(0x1000);
+	assert_int_equal(here()->frees, 1);
+	do_malloc(100, 0x1000);
+	assert_int_equal(recorded(), 1);
 }
 
 static void a_missed_free_is_noticed_when_the_address_returns(void **state)
@@ -568,6 +584,7 @@ int main(void)
 		cmocka_unit_test(operator_delete_and_its_free_are_one_free),
 		cmocka_unit_test(every_free_is_counted_while_every_block_is_recorded),
 		cmocka_unit_test(what_is_live_when_probes_begin_to_go_out_is_seen_to_end),
+		cmocka_unit_test(blocks_are_recorded_from_the_first_free_that_is_seen),
 		cmocka_unit_test(a_missed_free_is_noticed_when_the_address_returns),
 		cmocka_unit_test(a_full_live_set_refuses_and_counts),
 		cmocka_unit_test(an_update_the_kernel_refuses_is_counted),

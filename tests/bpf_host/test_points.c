@@ -173,7 +173,7 @@ static void nothing_is_recorded_while_probes_go_out_but_what_was_begun(void **st
 	(void)state;
 	begin();
 	at_point(SIZE_HERE, 100, 0, SP);
-	space_of(asid)->closing = 1;
+	space_of(asid)->shut = MT_SHUT_CLOSING;
 	at_point(RESULT_HERE, 0, 0x1000, SP);
 	assert_int_equal(recorded(), 1);
 	at_point(WHOLE, 100, 0x2000, SP);
