@@ -9,6 +9,8 @@
 
 #include "analyse/descriptors.h"
 
+#define YOUNG_S 600 /* most caches have seen their working set by then */
+
 struct text {
 	char s[48];
 };
@@ -213,12 +215,28 @@ static int add_native(const struct evidence *e, struct finding *f)
 		part, bytes_text((double)n->bytes / (double)n->measured).s);
 }
 
+/* Caches fill up after a start. Nothing from outside tells a bounded one from one without a bound
+ * before it is full; that it may be one is all there is to say. */
+static int add_youth(const struct evidence *e, struct finding *f)
+{
+	if (e->s->opinion != SUSPECT_KEPT || suspect_counts_things(e->kind) ||
+	    !(e->lived_s > 0 && e->lived_s < YOUNG_S))
+		return 0;
+	return evidence_add(
+		f,
+		"the process was started %.0f s ago: a cache that has a bound may still "
+		"be filling up",
+		e->lived_s);
+}
+
 int evidence_write(const struct evidence *e, struct finding *f)
 {
 	int r = add_lifetimes(e, f);
 
 	if (r == 0)
 		r = add_growth(e, f);
+	if (r == 0)
+		r = add_youth(e, f);
 	if (r == 0)
 		r = add_held(e, f);
 	if (r == 0)

@@ -10,6 +10,7 @@ struct evidence {
 	bool touched; /* pages by who touched them first, not what was asked for */
 	double allocated_count, freed_count; /* since tracing began */
 	double ended_threads;		     /* whose stacks stay; 0: none, or not known */
+	double lived_s;			     /* of the process; 0: not known */
 	size_t paths;			     /* call paths of one owner judged together */
 	bool process_level;		     /* the whole process, no site is known */
 	enum fusion_kind fusion;	     /* what the process says of it, with these figures: */

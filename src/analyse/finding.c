@@ -142,6 +142,7 @@ int finding_write(const struct finding_input *in, struct finding *ret)
 		.paths = in->paths,
 		.process_level = in->largest_count == 0,
 		.process = in->process,
+		.lived_s = in->in->snap->lived_s,
 	};
 	auto_clean(finding_done) struct finding f = {
 		.leak_id = in->key,

@@ -168,6 +168,7 @@ static int take_snapshot(struct tracee *t, uint64_t now_ns, const struct snap_co
 		(*ret)->rules = t->run->rules;
 	}
 	add_turnover(t, *ret);
+	(*ret)->lived_s = tracee_lived_s(t);
 	return 0;
 }
 

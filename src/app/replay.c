@@ -173,6 +173,7 @@ int replay_start(struct replay *p, const json_t *record, const char **why)
 	if (top && num_parse_u64(top, 0, INT32_MAX, &number) == 0)
 		p->top = number;
 	take_limits(p, json_object_get(record, "limits"));
+	p->age_s = fmax(replay_decimal(record, "process_age_s"), 0);
 	r = replay_intern(p, exe ? str_file_name(exe) : NULL, &p->exe);
 	if (r == 0)
 		r = replay_intern(p, replay_text_of(json_object_get(record, "runtime"), "name"),
@@ -375,6 +376,7 @@ int replay_sample(struct replay *p, const json_t *record, double t_s, const char
 	p->snap = (struct snapshot){
 		.pid = p->pid,
 		.elapsed_s = t_s,
+		.lived_s = p->age_s > 0 ? p->age_s + t_s : 0,
 		.seq = replay_number(record, "seq"),
 		.alive = true,
 		.proc = { .pid = p->pid,

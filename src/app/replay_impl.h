@@ -36,6 +36,7 @@ struct replay {
 	uint32_t exe;	  /* text: file name without folders */
 	uint32_t runtime; /* text */
 	uint64_t top;	  /* sites in each report; UINT64_MAX: not known */
+	double age_s;	  /* of the process when tracing began; 0: not known */
 	struct judge_limits limits;
 	bool limit_given; /* by the user: the record's does not count */
 

@@ -94,6 +94,7 @@ int start_info_send(const struct tracee *t, struct sink *sink, const struct reco
 		.mode = cli_mode_name(t->run->opts->mode),
 		.exe = t->exe[0] ? t->exe : NULL,
 		.cmdline = t->cmdline,
+		.process_age_s = tracee_lived_s(t),
 		.runtime_name = t->runtime,
 		.runtime_version = t->found.runtime && t->found.runtime->version[0]
 					   ? t->found.runtime->version

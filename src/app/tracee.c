@@ -382,6 +382,14 @@ bool tracee_analysis(const struct tracee *t, struct analysis *ret)
 	return true;
 }
 
+double tracee_lived_s(const struct tracee *t)
+{
+	double hertz = (double)sysconf(_SC_CLK_TCK);
+	double now_s = (double)clock_boottime_ns() / 1e9;
+
+	return hertz > 0 && t->start_ticks ? fmax(now_s - (double)t->start_ticks / hertz, 0) : 0;
+}
+
 bool tracee_is_traced(const struct tracee *t)
 {
 	return t->heap_traced && (!t->governor || governor_plan(t->governor)->step != GOVERN_WATCH);

@@ -184,6 +184,8 @@ bool tracee_analysis(const struct tracee *t, struct analysis *ret);
 
 /* Whether the live set is kept up: allocators are probed, now and then at least. */
 bool tracee_is_traced(const struct tracee *t);
+/* Since the process was started; 0: not known. */
+double tracee_lived_s(const struct tracee *t);
 /* Tells the model of that. */
 void tracee_tell_traced(const struct tracee *t);
 

@@ -21,6 +21,11 @@ uint64_t clock_monotonic_ns(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
+uint64_t clock_boottime_ns(void)
+{
+	return read_clock(CLOCK_BOOTTIME);
+}
+
 uint64_t clock_cpu_ns(void)
 {
 	return read_clock(CLOCK_THREAD_CPUTIME_ID);

@@ -1,4 +1,4 @@
-/* The two clocks and the one way to print a moment. Only app and collect read clocks. */
+/* The clocks and the one way to print a moment. Only app and collect read clocks. */
 #pragma once
 #include <stdint.h>
 
@@ -6,6 +6,9 @@
 
 /* Nanoseconds that never go back; their origin means nothing. */
 uint64_t clock_monotonic_ns(void);
+
+/* Since this machine was booted, suspended times included: what starts of processes are told in. */
+uint64_t clock_boottime_ns(void);
 
 /* CPU time of the calling thread, in nanoseconds. */
 uint64_t clock_cpu_ns(void);

@@ -165,6 +165,7 @@ struct snapshot {
 	uint32_t pid;
 	char comm[32];
 	double elapsed_s; /* since tracing of this process began */
+	double lived_s;	  /* since it was started; 0: not known */
 	uint64_t seq;
 	bool alive;
 

@@ -146,6 +146,8 @@ int report_json_start(const struct start_info *info, json_t **ret)
 	r |= json_put_string(o, "mode", info->mode);
 	r |= json_put_string(o, "exe", info->exe);
 	r |= json_put_string(o, "cmdline", info->cmdline);
+	if (info->process_age_s > 0)
+		r |= json_put_double_if_known(o, "process_age_s", info->process_age_s);
 	r |= put_runtime(o, info);
 	r |= put_allocators(o, info);
 	r |= put_features(o, info);

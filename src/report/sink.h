@@ -60,6 +60,7 @@ struct start_info {
 	const char *mode;	     /* "watch", "sample", "full" or "auto": what was asked for */
 	const char *exe;	     /* NULL when not readable */
 	const char *cmdline;	     /* secrets masked already; NULL when not readable */
+	double process_age_s;	     /* since it was started; 0: not known */
 	const char *runtime_name;    /* "v8", "jvm", "cpython", "go" or "none" */
 	const char *runtime_version; /* NULL when not known */
 	const struct start_allocator *allocators;

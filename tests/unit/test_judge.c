@@ -44,6 +44,25 @@ static void what_is_never_freed_may_be_a_cache_and_says_so(void **state)
 	assert_non_null(r->f.list[0].recommendation);
 }
 
+static void a_young_process_may_be_filling_its_caches(void **state)
+{
+	const double lived_s[] = { 40, 7 * 24 * 3600, 0 };
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		auto_run *r = keeper(20, 1000, 40, 40);
+
+		for (size_t second = 0; second <= 40; second++) {
+			sim_tick(&r->sim, second);
+			r->sim.snap.lived_s = lived_s[i];
+			run_judge(r);
+		}
+		assert_int_equal(r->f.verdict, VERDICT_LEAK);
+		assert_int_equal(says(&r->f.list[0], "was started 40 s ago"), i == 0);
+		assert_int_equal(says(&r->f.list[0], "was started"), i == 0);
+	}
+}
+
 static void one_hit_is_not_enough(void **state)
 {
 	auto_run *r = keeper(50, 1000, 60, 60);
@@ -653,6 +672,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_never_freed_may_be_a_cache_and_says_so),
+		cmocka_unit_test(a_young_process_may_be_filling_its_caches),
 		cmocka_unit_test(one_hit_is_not_enough),
 		cmocka_unit_test(sparse_ticks_need_one_hit),
 		cmocka_unit_test(an_instant_told_in_two_parts_is_one_tick),
