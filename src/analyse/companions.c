@@ -5,7 +5,8 @@
 
 #include "analyse/plumbing.h"
 
-#define SAME_SHARE 0.05 /* counts and paces of parts differ by what came during the reading */
+#define SAME_SHARE 0.05 /* counts of parts differ by what came during the reading ... */
+#define SAME_PACE 0.1	/* ... and paces by when each was seen first, too */
 #define NEAR_FRAMES 8	/* from an owner to the function that called for both */
 #define FAR_FRAMES 32	/* the same of a descriptor, which a program opens through libraries */
 
@@ -14,9 +15,9 @@ struct side {
 	size_t owner; /* index of its frame */
 };
 
-static bool same_number(double a, double b)
+static bool same_number(double a, double b, double share)
 {
-	return a > 0 && b > 0 && fabs(a - b) <= SAME_SHARE * fmax(a, b);
+	return a > 0 && b > 0 && fabs(a - b) <= share * fmax(a, b);
 }
 
 static bool same_place(const struct snap_frame *a, const struct snap_frame *b)
@@ -30,6 +31,14 @@ static bool same_function(const struct snap_frame *a, const struct snap_frame *b
 	       (a->module == b->module && a->symbol && b->symbol && !strcmp(a->symbol, b->symbol));
 }
 
+static bool is_plumbing(const struct snapshot *snap, const struct snap_frame *f)
+{
+	const struct snap_module *m =
+		f->module < snap->module_count ? &snap->modules[f->module] : NULL;
+
+	return plumbing_find(snap->rules, m, f->symbol, true, NULL) != PLUMBING_NONE;
+}
+
 /* Whether code of the program calls the frame at `at`, other than what starts the program. */
 static bool has_caller(const struct snapshot *snap, const struct snap_stack *stack, size_t at)
 {
@@ -37,15 +46,20 @@ static bool has_caller(const struct snapshot *snap, const struct snap_stack *sta
 
 	if (stack->end == MT_END_start && end)
 		end--; /* _start, clone */
-	for (size_t i = at + 1; i < end; i++) {
-		const struct snap_frame *f = &stack->frames[i];
-		const struct snap_module *m =
-			f->module < snap->module_count ? &snap->modules[f->module] : NULL;
-
-		if (plumbing_find(snap->rules, m, f->symbol, true, NULL) == PLUMBING_NONE)
+	for (size_t i = at + 1; i < end; i++)
+		if (!is_plumbing(snap, &stack->frames[i]))
 			return true;
-	}
 	return false;
+}
+
+/* Frames from an owner out to another, without what only stands between functions. */
+static size_t frames_between(const struct snapshot *snap, const struct side *s, size_t to)
+{
+	size_t n = 0;
+
+	for (size_t i = s->owner; i < to; i++)
+		n += !is_plumbing(snap, &s->stack->frames[i]);
+	return n;
 }
 
 /* Whether a function near both owners called for both; *ret_is_owner: it is one of them. */
@@ -69,8 +83,8 @@ static bool share_caller(const struct snapshot *snap, const struct side *a, cons
 	} while (i > 0 && a->stack->frames[i - 1].inlined && j > 0 &&
 		 b->stack->frames[j - 1].inlined);
 	*ret_is_owner = i == a->owner || j == b->owner;
-	return i < a->stack->count && i - a->owner <= near && j - b->owner <= near &&
-	       has_caller(snap, a->stack, i);
+	return i < a->stack->count && frames_between(snap, a, i) <= near &&
+	       frames_between(snap, b, j) <= near && has_caller(snap, a->stack, i);
 }
 
 static bool side_of(const struct snapshot *snap, const struct owner *owners,
@@ -93,15 +107,15 @@ static bool is_descriptor(const struct snapshot *snap, const struct finding *f)
 
 static bool are_as_many(const struct finding *f, const struct finding *g)
 {
-	return same_number(f->growth_count_per_s, g->growth_count_per_s) &&
-	       same_number((double)f->count, (double)g->count);
+	return same_number(f->growth_count_per_s, g->growth_count_per_s, SAME_PACE) &&
+	       same_number((double)f->count, (double)g->count, SAME_SHARE);
 }
 
 /* A fixed number of one for each of the other. */
 static bool in_proportion(const struct finding *f, const struct finding *g)
 {
 	return same_number(f->growth_count_per_s * (double)g->count,
-			   g->growth_count_per_s * (double)f->count);
+			   g->growth_count_per_s * (double)f->count, SAME_PACE);
 }
 
 /* Whether one function asked for both, or one library's, of a kind. */
