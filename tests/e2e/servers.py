@@ -83,14 +83,17 @@ class Program(Target):
         return json.loads(self.line())
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
 class Redis:
     """redis-server on an unusual port of the loopback, without files; with more options."""
 
     def __init__(self, folder, name, *options):
-        self.port = 0
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         self.process = subprocess.Popen(
             ["/usr/bin/redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
              # a busy host makes commands slow, and the log of slow commands is kept
@@ -155,10 +158,11 @@ def as_postgres(*argv, **kw):
 
 
 class Postgres:
-    """A cluster of its own in a temporary folder, reached by a socket in it."""
+    """A cluster of its own in a temporary folder, reached by a socket in it, and by a port of the
+    loopback if there is one."""
 
-    def __init__(self, folder, shared_buffers="16MB"):
-        self.folder = folder
+    def __init__(self, folder, shared_buffers="16MB", port=None):
+        self.folder, self.port = folder, port or 5432
         data = os.path.join(folder, "data")
         log = os.path.join(folder, "log")
         with open(log, "w") as out:
@@ -166,9 +170,11 @@ class Postgres:
                                stdout=out, stderr=out)
             check(made.wait(60) == 0, "initdb failed")
             self.process = as_postgres(
-                f"{POSTGRES_BIN}/postgres", "-D", data, "-k", folder, "-c", "listen_addresses=",
-                "-c", f"shared_buffers={shared_buffers}", "-c", "fsync=off", stdout=out, stderr=out)
-        ready = [f"{POSTGRES_BIN}/pg_isready", "-q", "-h", folder]
+                f"{POSTGRES_BIN}/postgres", "-D", data, "-k", folder, "-p", str(self.port),
+                "-c", "listen_addresses=" + ("127.0.0.1" if port else ""),
+                "-c", f"max_connections={2000 if port else 100}", "-c", "fsync=off",
+                "-c", f"shared_buffers={shared_buffers}", stdout=out, stderr=out)
+        ready = [f"{POSTGRES_BIN}/pg_isready", "-q", "-h", folder, "-p", str(self.port)]
         try:
             await_that(lambda: subprocess.run(ready).returncode == 0, "postgres")
         except AssertionError:

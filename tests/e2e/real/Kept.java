@@ -8,6 +8,7 @@ import java.util.zip.Deflater;
 
 public class Kept {
 	static final List<Object> kept = new ArrayList<>();
+	static final int BYTES = 50000;
 	static volatile long made;
 
 	static void step(String kind, boolean leaks) {
@@ -18,7 +19,7 @@ public class Kept {
 			else
 				d.end();
 		} else {
-			ByteBuffer b = ByteBuffer.allocateDirect(50000);
+			ByteBuffer b = ByteBuffer.allocateDirect(BYTES);
 			if (leaks)
 				kept.add(b);
 		}
@@ -33,6 +34,8 @@ public class Kept {
 				step(args[0], leaks);
 				if (n == 25)
 					System.out.println("ready");
+				if (n % 100 == 0 && args[0].equals("direct"))
+					System.gc(); // as RMI does, and the limit of direct memory
 				long ahead = begun + n * 40_000_000L - System.nanoTime();
 				try {
 					Thread.sleep(Math.max(ahead, 0) / 1_000_000);
