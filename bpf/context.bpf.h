@@ -24,29 +24,34 @@ static __always_inline __u64 *context_slot(__u32 tid)
 
 static __always_inline int context_set(__u32 conn)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = bpf_get_current_pid_tgid(), loops = 0;
 	__u64 *at = context_slot(tid), was;
 
 	if (!at)
 		return 0;
 	was = *(volatile __u64 *)at;
-	if (was >> 32 != tid && (__u32)was)
+	if (was >> 32 == tid)
+		loops = was & MT_CONTEXT_LOOPS;
+	else if (mt_block_conn(was))
 		count(MT_CNT_contexts_displaced);
-	*(volatile __u64 *)at = (__u64)tid << 32 | conn << MT_SITE_BITS;
+	*(volatile __u64 *)at = (__u64)tid << 32 | conn << MT_SITE_BITS | loops;
 	return 0;
 }
 
 /* Only threads that are traced have one. */
-static __noinline int context_end(void)
+static __noinline int context_end(__u32 what)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = bpf_get_current_pid_tgid(), loops;
 	__u64 *at = context_slot(tid), was;
 
 	if (!at)
 		return 0;
 	was = *(volatile __u64 *)at;
-	if (was >> 32 == tid && (__u32)was)
-		*(volatile __u64 *)at = 0;
+	if (was >> 32 != tid || !mt_block_conn(was))
+		return 0;
+	loops = what == MT_CONTEXT_LOOP ? MT_CONTEXT_LOOPS : was & MT_CONTEXT_LOOPS;
+	if (what != MT_CONTEXT_WAIT || !loops)
+		*(volatile __u64 *)at = (__u64)tid << 32 | loops;
 	return 0;
 }
 
@@ -127,12 +132,12 @@ static __noinline __u32 conn_of_file(struct file *file, __u32 asid, __u32 from_s
 		return conn;
 	if (!is_stream(file)) {
 		if (is_wakeup(file))
-			context_end();
+			context_end(MT_CONTEXT_END);
 		return 0;
 	}
 	conn = conn_of(mt_talk_key(inode_of(file), asid), from_start);
 	if (!conn)
-		context_end();
+		context_end(MT_CONTEXT_END);
 	*(volatile __u64 *)at = word | conn;
 	return conn;
 }
@@ -173,7 +178,7 @@ static __always_inline int context_note(struct pt_regs *regs, long ret, __u32 wh
 	    (PT_REGS_PARM2_CORE_SYSCALL(regs) & FUTEX_COMMAND) != FUTEX_WAIT_BITSET)
 		return 0;
 	if (what >= MT_CONTEXT_END)
-		return context_end();
+		return context_end(what);
 	if (ret < 0 && (what != MT_CONTEXT_CONNECT || ret != -EINPROGRESS))
 		return 0;
 	return context_turn(regs, ret, what);

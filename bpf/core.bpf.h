@@ -241,7 +241,7 @@ struct mt_contexts_map {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, MT_CONTEXTS);
 	__type(key, __u32);   /* thread id, modulo */
-	__type(value, __u64); /* thread id << 32 | connection << MT_SITE_BITS */
+	__type(value, __u64); /* thread id << 32 | connection << MT_SITE_BITS | MT_CONTEXT_LOOPS */
 };
 
 struct mt_conn_files_map {

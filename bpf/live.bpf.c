@@ -93,7 +93,7 @@ __noinline __u32 mt_context(__u32 unused)
 	if (!at)
 		return 0;
 	v = *(volatile __u64 *)at;
-	return v >> 32 == tid ? v : 0;
+	return v >> 32 == tid ? v & ~(__u64)MT_SITE_MASK : 0;
 }
 
 static __always_inline struct mt_conn *conn_at(__u32 conn)

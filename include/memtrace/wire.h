@@ -329,7 +329,8 @@ struct mt_bucket {
 #define MT_CONN_BUCKETS (1u << MT_CONN_BUCKETS_LOG2)
 #define MT_CONN_SLOTS 8u /* of a bucket; slot 0 is none, so that number 0 is */
 #define MT_CONNS (MT_CONN_BUCKETS * MT_CONN_SLOTS)
-#define MT_CONTEXTS 8192u /* threads, by id modulo this: one of two gives way */
+#define MT_CONTEXTS 8192u   /* threads, by id modulo this: one of two gives way */
+#define MT_CONTEXT_LOOPS 1u /* in a word of `contexts`: the thread has a loop */
 struct mt_conn {
 	__u64 born_bytes, died_bytes; /* weighted, as in struct mt_site */
 	__u64 born_records, died_records;
@@ -365,7 +366,10 @@ enum mt_context {
 	MT_CONTEXT_CONNECT = 4,
 	MT_CONTEXT_PAIR = 5, /* new sockets, that serve nobody yet */
 	MT_CONTEXT_END = 6,  /* a wait for events of any kind */
-	MT_CONTEXT_WAIT = 7, /* futex: the same, where it waits for a condition */
+	MT_CONTEXT_LOOP = 7, /* the same, of a thread that has a loop of them */
+	/* futex: a wait for a condition. Who has no loop is given work so; who has one waits for
+	 * what it gave to others, and goes on. */
+	MT_CONTEXT_WAIT = 8,
 };
 
 /* What user space asks mt_end_block for. */

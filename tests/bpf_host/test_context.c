@@ -224,6 +224,32 @@ static void waits_and_wakeups_end_it_and_files_do_not(void **state)
 	assert_int_equal(held(SOCKET_A), 2);
 }
 
+static void who_has_a_loop_serves_on_while_it_waits_for_its_helpers(void **state)
+{
+	(void)state;
+	begin();
+	receive(SOCKET_A);
+	call(MT_CONTEXT_LOOP, 9, 0, 1);
+	born(0x1000, 1);
+	assert_int_equal(held(SOCKET_A), 0);
+	receive(SOCKET_A);
+	call(MT_CONTEXT_WAIT, 0x5000, 128 | 9, 0);
+	born(0x2000, 1);
+	assert_int_equal(held(SOCKET_A), 1);
+	receive(SOCKET_B);
+	call(MT_CONTEXT_WAIT, 0x5000, 128 | 9, 0);
+	born(0x3000, 1);
+	assert_int_equal(held(SOCKET_B), 1);
+	call(MT_CONTEXT_LOOP, 9, 0, 1);
+	born(0x4000, 1);
+	assert_int_equal(held(SOCKET_B), 1);
+	be(PID + MT_CONTEXTS); /* in its place; it has no loop */
+	receive(SOCKET_B);
+	call(MT_CONTEXT_WAIT, 0x5000, 128 | 9, 0);
+	born(0x5000, 1);
+	assert_int_equal(held(SOCKET_B), 1);
+}
+
 static void the_wait_of_one_thread_ends_no_other_s(void **state)
 {
 	(void)state;
@@ -377,6 +403,7 @@ int main(void)
 		cmocka_unit_test(a_site_does_not_hear_of_connections),
 		cmocka_unit_test(a_block_that_changes_its_size_does_so_for_its_connection),
 		cmocka_unit_test(waits_and_wakeups_end_it_and_files_do_not),
+		cmocka_unit_test(who_has_a_loop_serves_on_while_it_waits_for_its_helpers),
 		cmocka_unit_test(the_wait_of_one_thread_ends_no_other_s),
 		cmocka_unit_test(of_two_threads_in_one_place_the_later_one_has_it),
 		cmocka_unit_test(what_is_accepted_or_connected_is_known_from_its_start),
