@@ -7,10 +7,11 @@ const http = require('http');
 const bytes = Number(process.argv[2]);
 const passing = [];
 
-// What comes and goes with every request, and a timer's work that is no connection's.
+// What comes and goes with every request, and a timer's work: no connection's, but nothing says so
+// when it runs in the same turn of the loop as the callback of one.
 const server = http.createServer((request, response) => response.end('x'.repeat(1000)));
 setInterval(() => {
-	passing.push(Buffer.alloc(bytes, 1));
+	passing.push(Buffer.alloc(5000, 1));
 	if (passing.length > 20)
 		passing.shift();
 }, 20);
