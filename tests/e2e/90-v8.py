@@ -10,11 +10,11 @@ from lib import *
 
 HEAPS = os.path.join(ROOT, "tests", "e2e", "real", "heaps.js")
 INNER = os.path.join(BUILD, "inner", "inner")
-WORKERS = 2
+WORKERS = 4
 QUIET = 0.001  # of node's own figures
 LOADED = 0.02
-LOOKS = 15
-UNLISTED = 65536 # what libuv reads into is in no list of V8's
+LOOKS = 20
+UNLISTED = 65536 + 4097 * 32 # of each isolate: what libuv reads into and shared buffers are in no list
 
 
 class Node:
@@ -107,40 +107,37 @@ def dropped(node, full):
     check(kept <= heap["committed_bytes"], f"more than is committed: {heap}")
 
 
-def off(value, window):
-    low, high = min(window), max(window)
+def off(value, low, high):
     return max(low - value, value - high, 0) / low
 
 
 def one_loaded_look(node):
-    """How far off the heap and the buffers are from all that node noted around the look: from each
-    isolate's last note before it until all have gone two steps on."""
-    notes = [node.tell("now")]
+    """How far off the heap and the buffers are from all that every isolate said of itself while they
+    were read, and just before and after; None for a heap that changed so much that none was told."""
     _, v8 = node.look()
-    notes.append(node.tell("now"))
-    while any(a["steps"] < b["steps"] + 4 for a, b in zip(notes[-1]["each"], notes[1]["each"])):
-        notes.append(node.tell("now"))
+    noted = node.tell(f"around {v8['begun_ns']} {v8['done_ns']}")
+    low, high = noted["low"], noted["high"]
     heap, buffers = v8["runtime"]["heap"], v8["runtime"]["buffers"]
     check(heap["heaps"] == 1 + WORKERS, f"{heap['heaps']} isolates under load")
-    heaps, arrays = [n["heapTotal"] for n in notes], [n["arrayBuffers"] for n in notes]
-    return (off(heap["committed_bytes"], heaps), off(buffers["bytes"], arrays),
-            max(heaps) / min(heaps) - 1)
+    told = heap.get("committed_bytes")
+    check(told or "it changed all the time" in heap["known"]["why"], f"{heap}")
+    return (off(told, low["heapTotal"], high["heapTotal"]) if told else None,
+            off(buffers["bytes"], low["arrayBuffers"], high["arrayBuffers"]),
+            high["heapTotal"] / low["heapTotal"] - 1)
 
 
 def loaded(node):
+    """Every look, whatever V8 does just then: collections of five heaps on few processors."""
     node.tell("load")
-    while any(e["steps"] < 20 for e in node.tell("now")["each"]):
-        pass
     looks = [one_loaded_look(node) for _ in range(LOOKS)]
-    heaps, arrays, widths = zip(*looks)
-    print(f"        under load, node's own notes around a look differ by "
-          f"{statistics.median(widths):.4f}", flush=True)
-    for what, offs in (("heap", heaps), ("buffers", arrays)):
-        print(f"        under load, {what}: median {statistics.median(offs):.4f} off, "
-              f"worst {max(offs):.4f}", flush=True)
-        # A collection between two notes shows what neither note has: not every look can agree.
-        check(statistics.median(offs) <= LOADED, f"{what} under load: {sorted(offs)}")
-        check(sum(o <= LOADED for o in offs) * 3 >= LOOKS * 2, f"{what} under load: {sorted(offs)}")
+    heaps, buffers, widths = zip(*looks)
+    told = [h for h in heaps if h is not None]
+    print(f"        under load, {LOOKS} looks: heap told {len(told)} times, worst {max(told):.4f} off, "
+          f"buffers worst {max(buffers):.4f}; node's own notes around a look differ by "
+          f"{statistics.median(widths):.4f}, {max(widths):.4f} at most", flush=True)
+    check(max(told) <= LOADED, f"heap under load: {sorted(told)}")
+    check(max(buffers) <= LOADED, f"buffers under load: {sorted(buffers)}")
+    check(len(told) >= LOOKS * 0.8, f"heap told {len(told)} times of {LOOKS}")
 
 
 def agrees(program):

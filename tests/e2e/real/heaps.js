@@ -1,36 +1,49 @@
 // A node with workers that fills its heaps as told: "ready" when all are up; then for each line of
 // standard input "COMMAND [N]" one line of JSON. Every isolate does what the line says and tells
-// what it uses, "each" in order, and the sums. "now" asks nobody: each isolate notes what it uses
-// at every step of its load, and how many steps it has made.
+// what it uses, "each" in order, and the sums. Under load each notes some hundred times a second
+// what it uses; "around BEGUN DONE", in ns of the monotonic clock, asks nobody and tells the sums of
+// the least and of the most that each noted from its last note before BEGUN to its first one after
+// DONE, once all have made that.
 'use strict';
 const wt = require('worker_threads');
 const fs = require('fs');
 
-const shared = wt.isMainThread ? new SharedArrayBuffer(24 * 64) : wt.workerData.shared;
+const NOTES = 4096, FIELDS = 4; // of each isolate; a note: from when, heapTotal, arrayBuffers, to when
+const ROOM = 1 + NOTES * FIELDS; // the number of notes made, and the last ones
+const shared = wt.isMainThread ? new SharedArrayBuffer(8 * ROOM * (1 + +process.argv[2]))
+  : wt.workerData.shared;
 const me = wt.isMainThread ? 0 : wt.workerData.me;
 const notes = new Float64Array(shared);
-let objects = [], buffers = [], wasm = [], timer = null;
+let objects = [], buffers = [], wasm = [];
 
 function usage() {
   const m = process.memoryUsage();
   return { heapTotal: m.heapTotal, arrayBuffers: m.arrayBuffers };
 }
 
+const now = () => Number(process.hrtime.bigint());
+const place = (who, n) => who * ROOM + 1 + (n % NOTES) * FIELDS;
+
 function note() {
+  const at = place(me, notes[me * ROOM]);
+  notes[at] = now();
   const u = usage();
-  notes[3 * me] = u.heapTotal;
-  notes[3 * me + 1] = u.arrayBuffers;
-  notes[3 * me + 2]++;
+  notes[at + 1] = u.heapTotal;
+  notes[at + 2] = u.arrayBuffers;
+  notes[at + 3] = now();
+  notes[me * ROOM]++;
 }
 
 function work() {
-  note();
-  for (let i = 0; i < 2000; i++) objects.push({ a: i, b: 'x' + i, c: [i, i + 1] });
+  for (let i = 0; i < 2000; i++) {
+    if (i % 100 === 0) note();
+    objects.push({ a: i, b: 'x' + i, c: [i, i + 1] });
+  }
   if (objects.length > 200000) objects = [];
   buffers.push(Buffer.alloc(20000, 1));
   if (buffers.length > 500) buffers = [];
   note();
-  timer = setTimeout(work, 5);
+  setTimeout(work, 5);
 }
 
 const commands = {
@@ -59,11 +72,37 @@ function sums(each) {
   return s;
 }
 
-function noted(n) {
-  const each = [];
-  for (let i = 0; i < n; i++)
-    each.push({ heapTotal: notes[3 * i], arrayBuffers: notes[3 * i + 1], steps: notes[3 * i + 2] });
-  return sums(each);
+// The notes of one isolate around a time, as [heapTotal, arrayBuffers] each.
+function notedBy(who, begun, done) {
+  const count = notes[who * ROOM], least = Math.max(0, count - NOTES + 64), found = [];
+  let n = count - 1;
+  if (n < 0 || notes[place(who, n)] < done) return null;
+  while (n > least && notes[place(who, n - 1)] >= done) n--;
+  for (; n >= least; n--) {
+    const at = place(who, n);
+    found.push([notes[at + 1], notes[at + 2]]);
+    if (notes[at + 3] <= begun) return found;
+  }
+  throw new Error('too long ago: the notes of it are gone');
+}
+
+function around(isolates, begun, done) {
+  const low = { heapTotal: 0, arrayBuffers: 0 }, high = { heapTotal: 0, arrayBuffers: 0 };
+  for (let i = 0; i < isolates; i++) {
+    const found = notedBy(i, begun, done);
+    if (!found) return null;
+    ['heapTotal', 'arrayBuffers'].forEach((what, k) => {
+      low[what] += Math.min(...found.map((f) => f[k]));
+      high[what] += Math.max(...found.map((f) => f[k]));
+    });
+  }
+  return { low, high };
+}
+
+function putAround(isolates, begun, done) {
+  const sums = around(isolates, begun, done);
+  if (sums) put(sums);
+  else setTimeout(putAround, 2, isolates, begun, done);
 }
 
 function main(n) {
@@ -80,8 +119,8 @@ function main(n) {
     const lines = (rest + data).split('\n');
     rest = lines.pop();
     for (const line of lines) {
-      const [command, count] = line.split(' ');
-      if (command === 'now') { put(noted(n + 1)); continue; }
+      const [command, count, done] = line.split(' ');
+      if (command === 'around') { putAround(n + 1, +count, +done); continue; }
       waiting = n + 1;
       for (const w of workers) w.postMessage([command, +count]);
       commands[command](+count);
