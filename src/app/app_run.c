@@ -275,6 +275,21 @@ static void watch(struct app *a, uint64_t now_ns)
 	watching_look(&a->watching, &a->run, a->tracee, a->tracee_count, &counts, now_ns);
 }
 
+/* The kernel shows a process by its main thread, and may take its probes out, too. */
+static void check_main_thread(struct app *a, struct tracee *t)
+{
+	static const char why[] = "its main thread has ended: /proc shows its memory no more";
+
+	if (!t->headless || t->stepped_down)
+		return;
+	if (t->heap_traced) {
+		holding_give_up(&a->holding, t, why);
+		return;
+	}
+	log_warn("process %u: %s", t->pid, why);
+	tracee_step_down(t, why);
+}
+
 static void tick_all(struct app *a, uint64_t now_ns, bool report)
 {
 	app_read_cost(a, now_ns);
@@ -284,6 +299,7 @@ static void tick_all(struct app *a, uint64_t now_ns, bool report)
 		if (t->ended || !t->alive)
 			continue;
 		holding_tick(t, now_ns);
+		check_main_thread(a, t);
 		if (tracee_tick(t, now_ns, &a->counters, false) == 0) {
 			holding_judged(t, now_ns);
 			if (report)

@@ -160,9 +160,11 @@ static int read_fact(struct tracee *t, uint64_t now_ns)
 
 	if (!r && fact.start_ticks != t->start_ticks)
 		r = -ESRCH; /* the number is another process's now */
-	if (!r && procfs_read_stat(t->run->proc, t->pid, &stat) == 0 && stat.zombie &&
-	    stat.threads <= 1)
-		r = -ESRCH; /* only its parent has not looked yet, and may never */
+	if (!r && procfs_read_stat(t->run->proc, t->pid, &stat) == 0) {
+		t->headless = stat.zombie && stat.threads > 1;
+		if (stat.zombie && !t->headless)
+			r = -ESRCH; /* only its parent has not looked yet, and may never */
+	}
 	if (r)
 		return r;
 	t->fact = fact;

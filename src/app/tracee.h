@@ -92,6 +92,7 @@ struct tracee {
 	bool heap_traced;  /* at least one allocator is probed */
 	bool announces;	   /* it announces its allocations, and that is what is probed */
 	bool stepped_down; /* the probes were taken out for good */
+	bool headless;	   /* its main thread has ended, others go on */
 	char mode_reason[TRACEE_TEXT_BYTES];
 	struct governor *governor; /* owned; NULL: nothing is held */
 	struct held held;

@@ -386,7 +386,8 @@ static void build_process(struct build *b)
 	s->alive = p->alive;
 	s->proc = p->fact;
 	/* of the moment at which its pages were looked at: what it grew by since is in no range */
-	if (ranges_measured(p->space.ranges) && p->sized_rss_bytes != FACT_UNKNOWN) {
+	if (ranges_measured(p->space.ranges) && p->sized_rss_bytes != FACT_UNKNOWN &&
+	    p->fact.rss_bytes != FACT_UNKNOWN) {
 		s->proc.rss_bytes = p->sized_rss_bytes;
 		s->proc.swap_bytes = p->sized_swap_bytes;
 	}

@@ -138,6 +138,34 @@ def test_when_the_keeper_is_killed_memtrace_says_so_and_watches_on():
             trace.validate()
 
 
+HEADLESS = """
+import ctypes, os, sys, threading
+def stay():
+    sys.stdin.read()
+    os._exit(0)
+print("ready", flush=True)
+sys.stdin.buffer.raw.readline()
+threading.Thread(target=stay).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+def test_when_the_main_thread_ends_memtrace_says_what_it_cannot_see():
+    with Target("/usr/bin/python3", "-c", HEADLESS) as target:
+        target.expect("ready")
+        with Trace("-p", target.pid, *FULL) as trace:
+            trace.await_tick()
+            target.go()
+            told = trace.await_record(lambda r: r["type"] == "process" and r["event"] == "detach")
+            check("main thread" in told["reason"], f"told {told}")
+            trace.await_tick()
+            trace.stop()
+            trace.validate()
+            last = trace.last_sample()
+            check(last["rss_bytes"] is None and last["overhead"]["mode"] == "watch" and
+                  "main thread" in last["overhead"]["reason"], f"told {last}")
+
+
 def test_sigint_while_memtrace_starts_ends_it_and_leaves_nothing():
     before = inventory()
     with Spinner() as target:
