@@ -512,7 +512,7 @@ static __always_inline int point_done(struct pt_regs *regs, __u64 cookie, __u64 
 static __always_inline int alloc_whole(struct pt_regs *regs)
 {
 	__u64 cookie = bpf_get_attach_cookie(regs), size;
-	__u32 asid = asid_of(cookie);
+	__u32 asid = asid_of(cookie), gap;
 	struct mt_space_cpu *c = NULL;
 	struct mt_space *s = space_hit(asid, &c);
 
@@ -521,11 +521,12 @@ static __always_inline int alloc_whole(struct pt_regs *regs)
 	if (!point_counts(regs, cookie))
 		return 0;
 	size = place_read(regs, MT_COOKIE_SIZE_PLACE(cookie));
-	if (s->shut || (s->gap_log2 && !sample_falls(c, s->gap_log2, size)))
+	gap = *(volatile __u32 *)&s->gap_log2; /* once: it weighs what it was taken at */
+	if (s->shut || (gap && !sample_falls(c, gap, size)))
 		return 0;
 	if (cookie & MT_COOKIE_INNER && is_inner(s, PT_REGS_SP(regs)))
 		return 0;
-	return point_done(regs, cookie, held_of(size, s->gap_log2, s->weight_log2), asid);
+	return point_done(regs, cookie, held_of(size, gap, s->weight_log2), asid);
 }
 
 /* The size of a call that was not taken: what an earlier one left, whose result never came, is

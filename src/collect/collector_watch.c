@@ -55,7 +55,11 @@ static int note_all_code(struct collector *c)
 	uint32_t tgid, *before = NULL, next;
 	int first = 0;
 
-	while (bpf_map__get_next_key(c->skel->maps.procs, before, &next, sizeof(next)) == 0) {
+	/* processes that end meanwhile make it begin again */
+	for (uint32_t i = 0;
+	     i < 2 * MT_PROCS_MAX &&
+	     !bpf_map__get_next_key(c->skel->maps.procs, before, &next, sizeof(next));
+	     i++) {
 		int r;
 
 		tgid = next;
