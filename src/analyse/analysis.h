@@ -124,8 +124,8 @@ struct finding_path {
 /* Native memory of connections: what is known of how many. */
 struct native_sum {
 	uint64_t bytes;
-	/* Connections: seen at all; since they were opened; by probes in windows. */
-	uint64_t measured, whole, windows;
+	/* Connections: seen at all; since they were opened. */
+	uint64_t measured, whole;
 	double variance; /* of bytes: squares of bytes */
 };
 

@@ -41,7 +41,6 @@ static void native_add(struct native_sum *n, const struct native_fact *f)
 	n->bytes += f->bytes;
 	n->measured++;
 	n->whole += f->how == NATIVE_WHOLE;
-	n->windows += f->how == NATIVE_WINDOWS;
 	n->variance += sd * sd;
 }
 
@@ -50,13 +49,12 @@ static void native_join(struct native_sum *n, const struct native_sum *with)
 	n->bytes += with->bytes;
 	n->measured += with->measured;
 	n->whole += with->whole;
-	n->windows += with->windows;
 	n->variance += with->variance;
 }
 
 double descriptors_native_error(const struct native_sum *n)
 {
-	return n->windows ? NAN : HALF_WIDTH_SDS * sqrt(n->variance);
+	return HALF_WIDTH_SDS * sqrt(n->variance);
 }
 
 #define NATIVE_CLOSED_LEAST 3 /* closed connections that say something */

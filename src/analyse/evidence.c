@@ -200,9 +200,7 @@ static int add_native(const struct evidence *e, struct finding *f)
 
 	if (!n || !n->measured || !n->bytes)
 		return 0;
-	if (n->windows)
-		part = " about";
-	else if (n->whole < n->measured)
+	if (n->whole < n->measured)
 		part = " at least";
 	if (n->measured < e->held->count)
 		return evidence_add(f,

@@ -127,8 +127,6 @@ static bool is_open(const struct reading *r, const struct collector_conn *c)
 
 static enum native_how how_of(const struct reading *r, const struct collector_conn *c)
 {
-	if (!c->gapless)
-		return NATIVE_WINDOWS;
 	return c->from_start && r->on_ds && c->since_ds >= r->on_ds ? NATIVE_WHOLE : NATIVE_PART;
 }
 
@@ -145,7 +143,8 @@ static bool on_conn(void *ctx, const struct collector_conn *c)
 		r->left.count += c->bytes > 0;
 		return false;
 	}
-	if (r->count < r->room)
+	/* of what is freed while no probe is in nothing is seen: not measured then */
+	if (c->gapless && r->count < r->room)
 		r->native[r->count++] = (struct native_fact){
 			.inode = c->inode,
 			.bytes = c->bytes,

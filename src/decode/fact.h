@@ -75,9 +75,8 @@ enum talk_how {
 
 /* How the native memory of a connection is known. */
 enum native_how {
-	NATIVE_UNKNOWN = 0, /* nothing was seen of it */
+	NATIVE_UNKNOWN = 0, /* nothing was seen of it, or allocators were not probed all the time */
 	NATIVE_PART,	    /* since some time after it was opened: more may be its own */
-	NATIVE_WINDOWS,	    /* allocators were probed in windows meanwhile: a rough estimate */
 	NATIVE_WHOLE,	    /* since it was accepted or connected */
 };
 

@@ -149,7 +149,6 @@ const char *names_native_how(enum native_how how)
 	switch (how) {
 	case NATIVE_WHOLE: return "whole";
 	case NATIVE_PART: return "part";
-	case NATIVE_WINDOWS: return "windows";
 	case NATIVE_UNKNOWN: break;
 	}
 	return NULL;

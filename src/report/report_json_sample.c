@@ -235,8 +235,6 @@ static int put_native(json_t *o, const struct native_sum *n)
 	r = json_put_u64_if_known(o, "native_bytes", n->bytes);
 	r |= json_put_u64_if_known(o, "native_measured_count", n->measured);
 	r |= json_put_u64_if_known(o, "native_whole_count", n->whole);
-	if (n->windows)
-		r |= json_put_u64_if_known(o, "native_windows_count", n->windows);
 	return r |
 	       json_put_double_if_known(o, "native_error_ratio",
 					snap_error_ratio(descriptors_native_error(n), n->bytes));
@@ -260,10 +258,8 @@ static json_t *connection(const struct analysis *a, const struct snap_fd *fd)
 	r |= json_put_u64_if_known(o, "native_bytes", f->native.bytes);
 	r |= json_put_u64_if_known(o, "native_count", f->native.count);
 	r |= json_put_string(o, "native_how", names_native_how(f->native.how));
-	if (f->native.how != NATIVE_WINDOWS)
-		r |= json_put_double_if_known(
-			o, "native_error_ratio",
-			snap_error_ratio(f->native.error_bytes, f->native.bytes));
+	r |= json_put_double_if_known(o, "native_error_ratio",
+				      snap_error_ratio(f->native.error_bytes, f->native.bytes));
 	r |= json_put_u64_if_known(o, "kernel_bytes", f->kernel_bytes);
 	r |= json_put_double_if_known(o, "age_s", a->snap->elapsed_s - fd->opened_s);
 	return r < 0 ? NULL : steal(o);

@@ -270,9 +270,7 @@ void text_add_connections(struct strbuf *b, const struct analysis *a)
 			      num_format_count(n->measured, text), row[i].kind);
 		strbuf_printf(&t, " %s", num_format_bytes(n->bytes, text));
 		strbuf_printf(&t, " (%s each%s)", num_format_bytes(n->bytes / n->measured, text),
-			      n->windows	       ? ", roughly"
-			      : n->whole < n->measured ? " or more"
-						       : "");
+			      n->whole < n->measured ? " or more" : "");
 	}
 	if (left->bytes)
 		strbuf_printf(&t, "%s%s", told ? "; " : "", num_format_bytes(left->bytes, text));

@@ -56,12 +56,11 @@ static void open_connections_are_summed_up_measured_or_not(void **state)
 	assert_int_equal(count, 3);
 	assert_int_equal(sum.measured, 2);
 	assert_int_equal(sum.whole, 1);
-	assert_int_equal(sum.windows, 0);
 	assert_int_equal(sum.bytes, 1500);
 	assert_true(descriptors_native_error(&sum) == 0);
 }
 
-static void errors_add_up_as_independent_ones_do_and_windows_have_none(void **state)
+static void errors_add_up_as_independent_ones_do(void **state)
 {
 	struct fixture f = fixture_of();
 	struct native_sum sum;
@@ -72,10 +71,6 @@ static void errors_add_up_as_independent_ones_do_and_windows_have_none(void **st
 	add(&f, 80, 1000, NATIVE_WHOLE)->fact.native.error_bytes = 40;
 	sum = descriptors_native_sum(&f.s, &count);
 	assert_true(fabs(descriptors_native_error(&sum) - 50) < 1e-6);
-	add(&f, 80, 1000, NATIVE_WINDOWS);
-	sum = descriptors_native_sum(&f.s, &count);
-	assert_int_equal(sum.windows, 1);
-	assert_true(isnan(descriptors_native_error(&sum)));
 }
 
 static void those_that_hold_most_come_first_and_no_more_than_are_told(void **state)
@@ -150,7 +145,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(open_connections_are_summed_up_measured_or_not),
-		cmocka_unit_test(errors_add_up_as_independent_ones_do_and_windows_have_none),
+		cmocka_unit_test(errors_add_up_as_independent_ones_do),
 		cmocka_unit_test(those_that_hold_most_come_first_and_no_more_than_are_told),
 		cmocka_unit_test(a_kind_has_the_native_memory_of_its_own),
 		cmocka_unit_test(a_leak_has_that_of_the_connections_its_sites_opened),
