@@ -2,8 +2,7 @@
 
 Each scenario starts real software, loads it as tests/e2e/50-real-software.py does and keeps what
 `memtrace --json` said of it for SECONDS: start, sample, site and end lines, without what belongs to
-the machine. Truth stands in expected.json, by hand. redis-windows is no scenario here: it is redis
-of tests/e2e/96-sound.py, where both CPUs were so busy that its probes were in for windows only.
+the machine. Truth stands in expected.json, by hand.
 """
 import contextlib
 import lzma
@@ -36,20 +35,6 @@ def redis():
                 Load(50, lambda n: set_passing_keys(expires, n, 20), 300), \
                 Load(50, lambda n: set_new_keys(full, n, 30), 1):
             yield {"redis-new-keys": new.pid, "redis-expiry": expires.pid, "redis-maxmemory": full.pid}
-
-
-@contextlib.contextmanager
-def redis_full():
-    """At its memory limit before tracing begins: each new key takes the place of an old one."""
-    with Folder() as folder, Redis(folder, "1", "--maxmemory", "32mb", "--maxmemory-policy",
-                                   "allkeys-lru") as full:
-        n = 0
-        while full.account()["bytes"] < 33.5e6:
-            set_new_keys(full, n := n + 1, 1000)
-        for _ in range(10): # the last of them found no more room
-            set_new_keys(full, n := n + 1, 1000)
-        with Load(10, lambda i: set_new_keys(full, 50 * (n + 1) + i, 20), 1):
-            yield {"redis-full": full.pid}
 
 
 @contextlib.contextmanager
@@ -104,7 +89,7 @@ def targets():
         churn.process.kill()
 
 
-SCENARIOS = (redis, redis_full, postgres, python_extension, python_services, node, java, targets)
+SCENARIOS = (redis, postgres, python_extension, python_services, node, java, targets)
 
 
 # --- recording -----------------------------------------------------------------------------------
