@@ -265,8 +265,8 @@ static json_t *connection(const struct analysis *a, const struct snap_fd *fd)
 	return r < 0 ? NULL : steal(o);
 }
 
-/* What connections hold in the process itself. NULL: nothing was seen of any. */
-static json_t *connections(const struct analysis *a)
+/* What connections hold in the process itself; nothing where it was seen of none. */
+static int put_connections(json_t *sample, const struct analysis *a)
 {
 	const struct native_left *left = &a->snap->native_left;
 	size_t largest[DESCRIPTORS_LARGEST_MAX], n = descriptors_largest(a->snap, largest);
@@ -276,7 +276,7 @@ static json_t *connections(const struct analysis *a)
 	int r;
 
 	if (!sum.measured && !left->closed)
-		return NULL;
+		return 0;
 	o = json_object();
 	list = json_array();
 	r = json_put_u64_if_known(o, "count", count);
@@ -290,9 +290,9 @@ static json_t *connections(const struct analysis *a)
 	r |= json_put_u64_if_known(o, "outlived_count", left->count);
 	for (size_t i = 0; i < n; i++)
 		if (json_array_append_new(list, connection(a, &a->snap->fds[largest[i]])))
-			return NULL;
+			return -ENOMEM;
 	r |= json_put(o, "largest", steal(list));
-	return r < 0 ? NULL : steal(o);
+	return r < 0 ? r : json_put(sample, "connections", steal(o));
 }
 
 /* By kind and class: the connections of a database itself are other ones than those to it. */
@@ -380,7 +380,6 @@ int report_json_sample(const struct analysis *a, const struct overhead_info *ove
 {
 	double window_s, growth = rank_slope(&a->snap->external_series, &window_s);
 	json_auto_t *o = json_object();
-	json_t *served = connections(a);
 	int r;
 
 	r = json_put_u64_if_known(o, "seq", a->snap->seq);
@@ -393,8 +392,7 @@ int report_json_sample(const struct analysis *a, const struct overhead_info *ove
 	r |= json_put(o, "classes", classes(a));
 	if (a->snap->fd_count)
 		r |= json_put(o, "descriptors", descriptors(a));
-	if (served)
-		r |= json_put(o, "connections", served);
+	r |= put_connections(o, a);
 	r |= json_put_double_or_null(o, "coverage_ratio", a->ledger->coverage_ratio);
 	if (a->limits && a->limits->used_bytes >= 0 && a->limits->used_bytes < 0x1p63)
 		r |= json_put_u64_if_known(o, "limit_used_bytes", (uint64_t)a->limits->used_bytes);

@@ -126,37 +126,58 @@ static struct told *find_told(struct jsonl *j, uint32_t pid, uint64_t leak_id)
 	return NULL;
 }
 
-/* FNV-1a over the text of the record. */
+/* FNV-1a. */
+static uint64_t hash_text(const struct strbuf *text)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (const char *p = strbuf_text(text); *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
+	return hash;
+}
+
 static int hash_body(const json_t *body, uint64_t *ret)
 {
 	auto_strbuf struct strbuf text = {};
-	uint64_t hash = 0xcbf29ce484222325;
-	const char *p;
-	int r;
+	int r = json_add_text(&text, body, JSON_COMPACT);
 
-	r = json_add_text(&text, body, JSON_COMPACT);
 	if (r < 0)
 		return r;
-	for (p = strbuf_text(&text); *p; p++)
-		hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
-	*ret = hash;
+	*ret = hash_text(&text);
 	return 0;
 }
 
-static int hash_words(const json_t *body, uint64_t *ret)
+static bool is_figure(const char *key)
 {
 	static const char *const figures[] = { "size_bytes",	     "count",
 					       "growth_bytes_per_s", "growth_count_per_s",
 					       "confidence",	     "evidence",
 					       "recommendation",     "paths",
 					       "path_count" };
-	json_auto_t *words = json_copy((json_t *)body);
 
-	if (!words)
-		return -ENOMEM;
 	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
-		json_object_del(words, figures[i]);
-	return hash_body(words, ret);
+		if (strcmp(key, figures[i]) == 0)
+			return true;
+	return false;
+}
+
+static int hash_words(const json_t *body, uint64_t *ret)
+{
+	auto_strbuf struct strbuf text = {};
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)body, key, value)
+	{
+		int r = is_figure(key)
+				? 0
+				: json_add_text(&text, value, JSON_COMPACT | JSON_ENCODE_ANY);
+
+		if (r < 0)
+			return r;
+	}
+	*ret = hash_text(&text);
+	return 0;
 }
 
 static bool differs(double was, double is, double factor)
