@@ -84,8 +84,6 @@ static const char *reason_of(const struct tracee *t)
 
 	if (t->mode_reason[0])
 		return t->mode_reason;
-	if (unseen && !tracee_is_traced(t))
-		return unseen;
 	return planned[0] ? planned : unseen;
 }
 
