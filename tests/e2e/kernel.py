@@ -9,10 +9,13 @@ from lib import ROOT, check
 
 
 def bpf_objects(kind):
-    """{id: object} of `bpftool link|prog show`."""
-    out = subprocess.run(["bpftool", "-j", kind, "show"], capture_output=True, text=True,
-                         check=True)
-    return {o["id"]: o for o in json.loads(out.stdout or "[]")}
+    """{id: object} of `bpftool link|prog show`, which fails when one of them goes while it looks: other
+    tests run beside this one."""
+    for left in reversed(range(20)):
+        out = subprocess.run(["bpftool", "-j", kind, "show"], capture_output=True, text=True)
+        if out.returncode == 0:
+            return {o["id"]: o for o in json.loads(out.stdout or "[]")}
+        check(left, f"bpftool {kind} show: status {out.returncode}: {out.stdout[-200:]} {out.stderr}")
 
 
 def held(field):
