@@ -196,7 +196,7 @@ def test_processes_that_end_while_they_are_attached():
     with Spinner() as target:
         attach_s, _ = attach_time(target.pid)
     steady = os.path.join(BUILD, "targets", "steady")
-    for i in range(16):
+    for i in range(8):
         milliseconds = int(1000 * attach_s * pick.uniform(0.3, 1.3))
         child = subprocess.Popen([steady, "quick", str(milliseconds)])
         reaper = threading.Thread(target=child.wait)
