@@ -44,6 +44,7 @@ function pace() {
 
 pace();
 process.stdin.on('data', () => {
-	console.log(JSON.stringify({ operations, bytes: kept.size * SIZE }));
+	const all = process.memoryUsage().arrayBuffers; // with what is not collected yet
+	console.log(JSON.stringify({ operations, bytes: kept.size * SIZE, all }));
 });
 process.stdin.on('end', () => process.exit(0));
