@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "app/tracee.h"
+#include "app/watching.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 
@@ -15,8 +16,7 @@
 #define BUDGET_SHARE 0.1	 /* ... this much of it */
 #define CPU_LEAST 0.1		 /* a target that idles is not held against it below that */
 #define WINDOW_NS 10000000000ull /* at least, once it began */
-#define PAUSE_MAX_NS 110000000000ull
-#define HALF_WIDTH_SDS 1.96 /* of a 95 % interval */
+#define HALF_WIDTH_SDS 1.96	 /* of a 95 % interval */
 
 /* --- when --- */
 
@@ -53,14 +53,6 @@ static void set(struct serving *s, const struct run *run, bool on, uint64_t now_
 		s->not_before_ns = now_ns + WINDOW_NS;
 }
 
-/* Longer the more it cost, so that in the mean it costs what it may. */
-static void wait_longer(struct serving *s, double over, uint64_t now_ns)
-{
-	double ns = (double)(now_ns - s->on_ns) * (over - 1);
-
-	s->not_before_ns = now_ns + (uint64_t)fmin(ns, PAUSE_MAX_NS);
-}
-
 static bool is_of_use(const struct tracee *t)
 {
 	return !t->ended && t->alive && t->heap_traced && !t->stepped_down &&
@@ -71,19 +63,17 @@ void serving_look(struct serving *s, const struct run *run, struct tracee *const
 		  size_t count, uint64_t calls, uint64_t now_ns)
 {
 	bool wanted = false;
-	double cpus = 0, dear;
+	double dear;
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		wanted |= is_of_use(tracee[i]);
-		cpus += isnan(tracee[i]->cpu_ratio) ? 0 : tracee[i]->cpu_ratio;
-	}
 	wanted &= collector_has_hooks(run->collector);
 	if (!collector_has_contexts(run->collector))
 		s->on_ns = 0; /* they went with the hooks */
 	if (s->on_ns) {
-		dear = over(s, run, cpus, calls, now_ns);
+		dear = over(s, run, tracees_cpus(tracee, count), calls, now_ns);
 		if (wanted && dear > 1 && now_ns - s->on_ns >= WINDOW_NS) {
-			wait_longer(s, dear, now_ns);
+			s->not_before_ns = now_ns + watching_pause_ns(dear, now_ns - s->on_ns);
 			wanted = false;
 		}
 	} else {

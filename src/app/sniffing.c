@@ -122,15 +122,12 @@ static bool is_spent(const struct sniffing *s, struct tracee *const *tracee, siz
 		     uint64_t now_ns)
 {
 	bool lengths = s->run->features->has[FEATURE_sock_lengths];
-	double cpus = 0, cost;
+	double cost;
 
 	if (now_ns - s->opened_ns < WINDOW_LEAST_NS)
 		return false;
-	for (size_t i = 0; i < count; i++)
-		if (!tracee[i]->ended && tracee[i]->alive && !isnan(tracee[i]->cpu_ratio))
-			cpus += tracee[i]->cpu_ratio;
 	cost = (double)(calls_of(s) - s->calls) * (lengths ? CALL_NS : SYSCALL_NS);
-	return cost > COST_RATIO_MAX * fmax(cpus, CPU_LEAST) * FIRST_NS;
+	return cost > COST_RATIO_MAX * fmax(tracees_cpus(tracee, count), CPU_LEAST) * FIRST_NS;
 }
 
 /* Its time is over, or everything is known, or it costs too much. */

@@ -384,6 +384,16 @@ bool tracee_analysis(const struct tracee *t, struct analysis *ret)
 	return true;
 }
 
+double tracees_cpus(struct tracee *const *tracee, size_t count)
+{
+	double cpus = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (!tracee[i]->ended && tracee[i]->alive && !isnan(tracee[i]->cpu_ratio))
+			cpus += tracee[i]->cpu_ratio;
+	return cpus;
+}
+
 double tracee_lived_s(const struct tracee *t)
 {
 	double hertz = (double)sysconf(_SC_CLK_TCK);

@@ -185,6 +185,8 @@ bool tracee_analysis(const struct tracee *t, struct analysis *ret);
 
 /* Whether the live set is kept up: allocators are probed, now and then at least. */
 bool tracee_is_traced(const struct tracee *t);
+/* CPUs that those which live use together, as far as it is known. */
+double tracees_cpus(struct tracee *const *tracee, size_t count);
 /* Since the process was started; 0: not known. */
 double tracee_lived_s(const struct tracee *t);
 /* Tells the model of that. */

@@ -109,7 +109,6 @@ static double over_budget(const struct watching *w, const struct opts *o)
 /* What the tracees are like, together. */
 struct look {
 	bool traced, grows, things;
-	double cpus;
 };
 
 static bool is_too_dear(const struct watching *w, const struct look *l, uint64_t now_ns)
@@ -130,9 +129,7 @@ static bool wants_hooks(const struct watching *w, const struct opts *o, const st
 	       (l->traced || (l->grows && now_ns >= w->pause_until_ns));
 }
 
-/* How long they stay out after a window, so that both together cost what they may: `over` times
- * less than the window did. */
-static uint64_t pause_of(double over, uint64_t window_ns)
+uint64_t watching_pause_ns(double over, uint64_t window_ns)
 {
 	double pause = (double)window_ns * (over - 1);
 
@@ -155,8 +152,9 @@ static void set_hooks(struct watching *w, const struct run *run, const struct lo
 		w->in_ns = now_ns;
 		return;
 	}
-	w->not_before_ns = now_ns + pause_of(over_budget(w, run->opts), now_ns - w->in_ns);
-	w->pause_until_ns = now_ns + (l->grows ? pause_of(over_mean(w), now_ns - w->in_ns) : 0);
+	w->not_before_ns = now_ns + watching_pause_ns(over_budget(w, run->opts), now_ns - w->in_ns);
+	w->pause_until_ns =
+		now_ns + (l->grows ? watching_pause_ns(over_mean(w), now_ns - w->in_ns) : 0);
 }
 
 static void look_at(struct look *l, const struct tracee *t)
@@ -164,14 +162,13 @@ static void look_at(struct look *l, const struct tracee *t)
 	l->traced |= t->heap_traced ? tracee_is_traced(t) : t->heap_wanted;
 	l->grows |= t->growing.grows;
 	l->things |= t->growing.things_grow;
-	l->cpus += isnan(t->cpu_ratio) ? 0 : t->cpu_ratio;
 }
 
 void watching_look(struct watching *w, const struct run *run, struct tracee *const *tracee,
 		   size_t count, const struct watching_counts *counts, uint64_t now_ns)
 {
 	bool in = collector_has_hooks(run->collector), wanted;
-	struct look l = { .cpus = 0 };
+	struct look l = { .traced = false };
 
 	for (size_t i = 0; i < count; i++) {
 		if (tracee[i]->ended || !tracee[i]->alive)
@@ -179,7 +176,7 @@ void watching_look(struct watching *w, const struct run *run, struct tracee *con
 		look_at(&l, tracee[i]);
 	}
 	w->first_ns = 0;
-	measure(w, run, l.cpus, counts, now_ns);
+	measure(w, run, tracees_cpus(tracee, count), counts, now_ns);
 	for (size_t i = 0; i < count; i++)
 		if (!tracee[i]->ended && tracee[i]->alive)
 			look_at_faults(w, tracee[i], now_ns);

@@ -41,6 +41,12 @@ void watching_look(struct watching *w, const struct run *run, struct tracee *con
 /* The first look should not wait for a tick: what is too dear is out soon. */
 bool watching_is_due(const struct watching *w, uint64_t now_ns);
 
+/*
+ * How long something that is in for a while stays out after it, so that in the mean it costs what
+ * it may: in the window it cost `over` times that. At most 110 s.
+ */
+uint64_t watching_pause_ns(double over, uint64_t window_ns);
+
 /* The hooks are out because of what they cost, and stay so for now, whoever needs them. */
 bool watching_holds_back(const struct watching *w, uint64_t now_ns);
 
