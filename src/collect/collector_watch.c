@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/vec.h"
 #include "collect/collector_impl.h"
 
 /* Stacks a second at most, of one process: a stack costs 1 to 3 us. */
@@ -110,21 +111,6 @@ static size_t fault_find(const struct collector *c, uint32_t tgid)
 	return i;
 }
 
-static int fault_room(struct collector *c)
-{
-	size_t room = c->faults_room ? c->faults_room * 2 : 8;
-	uint32_t *more;
-
-	if (c->faults_count < c->faults_room)
-		return 0;
-	more = realloc(c->faults_of, room * sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	c->faults_of = more;
-	c->faults_room = room;
-	return 0;
-}
-
 void collector_drop_faults(struct collector *c, uint32_t tgid)
 {
 	size_t i = fault_find(c, tgid);
@@ -163,7 +149,8 @@ int collector_set_faults(struct collector *c, uint32_t tgid, bool on)
 	}
 	if (!c->has_faults)
 		return -EOPNOTSUPP;
-	r = fault_room(c);
+	r = vec_reserve(&c->faults_of, sizeof(*c->faults_of), c->faults_count, &c->faults_room,
+			SIZE_MAX);
 	if (!r)
 		r = faults_add(c, tgid);
 	if (!r && !c->fault_hooks[0])

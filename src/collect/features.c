@@ -247,20 +247,22 @@ static uint64_t faults_made(struct probe_bpf *s)
 	return seen;
 }
 
-static bool sees_faults(void)
+/*
+ * Whether two programs see, each its own bit of what `done` does: bit 0 the first, bit 1 the
+ * second.
+ */
+static bool both_see(const char *first, const char *second, uint64_t (*done)(struct probe_bpf *))
 {
-	auto_clean(probe_bpf_freep) struct probe_bpf *user =
-		load_one("probe_fault_user", ATTACH_EACH);
-	auto_clean(probe_bpf_freep) struct probe_bpf *kernel =
-		load_one("probe_fault_kernel", ATTACH_EACH);
-	auto_clean(link_freep) struct bpf_link *lu = NULL;
-	auto_clean(link_freep) struct bpf_link *lk = NULL;
+	auto_clean(probe_bpf_freep) struct probe_bpf *a = load_one(first, ATTACH_EACH);
+	auto_clean(probe_bpf_freep) struct probe_bpf *b = load_one(second, ATTACH_EACH);
+	auto_clean(link_freep) struct bpf_link *la = NULL;
+	auto_clean(link_freep) struct bpf_link *lb = NULL;
 
-	if (!user || !kernel)
+	if (!a || !b)
 		return false;
-	lu = bpf_program__attach(user->progs.probe_fault_user);
-	lk = bpf_program__attach(kernel->progs.probe_fault_kernel);
-	return lu && lk && (faults_made(user) & 1) && (faults_made(kernel) & 2);
+	la = bpf_program__attach(bpf_object__find_program_by_name(a->obj, first));
+	lb = bpf_program__attach(bpf_object__find_program_by_name(b->obj, second));
+	return la && lb && (done(a) & 1) && (done(b) & 2);
 }
 
 /* A byte goes through a socket: the programs see it sent and received. */
@@ -278,20 +280,6 @@ static uint64_t bytes_said(struct probe_bpf *s)
 	close(pair[0]);
 	close(pair[1]);
 	return went ? s->bss->said_seen : 0;
-}
-
-static bool sees_messages(void)
-{
-	auto_clean(probe_bpf_freep) struct probe_bpf *sent = load_one("probe_sent", ATTACH_EACH);
-	auto_clean(probe_bpf_freep) struct probe_bpf *got = load_one("probe_got", ATTACH_EACH);
-	auto_clean(link_freep) struct bpf_link *ls = NULL;
-	auto_clean(link_freep) struct bpf_link *lg = NULL;
-
-	if (!sent || !got)
-		return false;
-	ls = bpf_program__attach(sent->progs.probe_sent);
-	lg = bpf_program__attach(got->progs.probe_got);
-	return ls && lg && (bytes_said(sent) & 1) && (bytes_said(got) & 2);
 }
 
 static double timed_calls(void)
@@ -380,8 +368,9 @@ int features_probe(struct keeper *k, struct features *ret, struct err *err)
 	note(ret, FEATURE_uprobe_session, ret->has[FEATURE_uprobe_multi] && sessions_work(k));
 	note(ret, FEATURE_find_vma, find_vma_works(k));
 	note(ret, FEATURE_task_file_iter, loads_and_attaches("probe_iter"));
-	note(ret, FEATURE_page_faults, sees_faults());
-	note(ret, FEATURE_sock_lengths, sees_messages());
+	note(ret, FEATURE_page_faults,
+	     both_see("probe_fault_user", "probe_fault_kernel", faults_made));
+	note(ret, FEATURE_sock_lengths, both_see("probe_sent", "probe_got", bytes_said));
 	if (!ret->has[FEATURE_find_vma])
 		return err_set(err, -EOPNOTSUPP,
 			       "this kernel lacks bpf_find_vma and bpf_loop (Linux 5.17 has both)");
