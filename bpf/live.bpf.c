@@ -104,36 +104,31 @@ static __always_inline struct mt_conn *conn_at(__u32 conn)
 	return b ? &b->conn[conn & (MT_CONN_SLOTS - 1)] : NULL;
 }
 
-__noinline int mt_conn_born(__u32 conn, __u64 held)
+static __always_inline int conn_count(struct mt_conn_sum *sum, __u64 held)
 {
 	__u64 weight = mt_held_weight(held);
-	struct mt_conn *c = conn_at(conn);
 
-	if (!c)
-		return 0;
-	__sync_fetch_and_add(&c->born_records, 1);
-	__sync_fetch_and_add(&c->born_bytes, mt_held_size(held) * weight);
+	__sync_fetch_and_add(&sum->records, 1);
+	__sync_fetch_and_add(&sum->bytes, mt_held_size(held) * weight);
 	if (weight > 1) {
-		__sync_fetch_and_add(&c->born_more, weight - 1);
-		__sync_fetch_and_add(&c->born_var, mt_held_var(held));
+		__sync_fetch_and_add(&sum->more, weight - 1);
+		__sync_fetch_and_add(&sum->var, mt_held_var(held));
 	}
 	return 0;
 }
 
-__noinline int mt_conn_died(__u32 conn, __u64 held)
+__noinline int mt_conn_born(__u32 conn, __u64 held)
 {
-	__u64 weight = mt_held_weight(held);
 	struct mt_conn *c = conn_at(conn);
 
-	if (!c)
-		return 0;
-	__sync_fetch_and_add(&c->died_records, 1);
-	__sync_fetch_and_add(&c->died_bytes, mt_held_size(held) * weight);
-	if (weight > 1) {
-		__sync_fetch_and_add(&c->died_more, weight - 1);
-		__sync_fetch_and_add(&c->died_var, mt_held_var(held));
-	}
-	return 0;
+	return c ? conn_count(&c->born, held) : 0;
+}
+
+__noinline int mt_conn_died(__u32 conn, __u64 held)
+{
+	struct mt_conn *c = conn_at(conn);
+
+	return c ? conn_count(&c->died, held) : 0;
 }
 
 /*

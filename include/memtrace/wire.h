@@ -331,13 +331,16 @@ struct mt_bucket {
 #define MT_CONNS (MT_CONN_BUCKETS * MT_CONN_SLOTS)
 #define MT_CONTEXTS 8192u   /* threads, by id modulo this: one of two gives way */
 #define MT_CONTEXT_LOOPS 1u /* in a word of `contexts`: the thread has a loop */
+struct mt_conn_sum {
+	__u64 bytes; /* weighted, as in struct mt_site */
+	__u64 records;
+	__u64 more; /* blocks that records stand for beside themselves */
+	__u64 var;  /* mt_held_var() */
+};
 struct mt_conn {
-	__u64 born_bytes, died_bytes; /* weighted, as in struct mt_site */
-	__u64 born_records, died_records;
-	__u64 born_more, died_more; /* blocks that records stand for beside themselves */
-	__u64 born_var, died_var;   /* mt_held_var() */
-	__u32 since_ds;		    /* when it was entered */
-	__u32 from_start;	    /* it was entered when it came to be */
+	struct mt_conn_sum born, died;
+	__u32 since_ds;	  /* when it was entered */
+	__u32 from_start; /* it was entered when it came to be */
 };
 /*
  * What was found of a socket's file, so that it is not looked up at each read: a word of

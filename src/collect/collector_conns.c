@@ -86,10 +86,10 @@ static void describe(uint64_t key, const struct mt_conn *from, struct collector_
 {
 	*ret = (struct collector_conn){
 		.inode = INODE(key),
-		.bytes = left(&from->born_bytes, &from->died_bytes),
-		.count = left(&from->born_records, &from->died_records) +
-			 left(&from->born_more, &from->died_more),
-		.variance = (double)left(&from->born_var, &from->died_var) *
+		.bytes = left(&from->born.bytes, &from->died.bytes),
+		.count = left(&from->born.records, &from->died.records) +
+			 left(&from->born.more, &from->died.more),
+		.variance = (double)left(&from->born.var, &from->died.var) *
 			    (double)(1ull << 2 * MT_VAR_SHIFT),
 		.since_ds = from->since_ds,
 		.from_start = from->from_start,
@@ -152,7 +152,7 @@ int collector_each_conn(struct collector *c, uint32_t asid, collector_conn_fn fn
 			c->conns.open_bytes[id] = conn.bytes;
 		} else if (!c->conns.seen_closed[id]) {
 			c->conns.seen_closed[id] = closed[id] = any = true;
-		} else if (read_once(&from->born_records) == read_once(&from->died_records)) {
+		} else if (read_once(&from->born.records) == read_once(&from->died.records)) {
 			forget(c, id);
 		}
 	}

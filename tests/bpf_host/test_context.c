@@ -107,7 +107,7 @@ static uint64_t held(int fd)
 {
 	struct mt_conn *c = conn(fd);
 
-	return c ? c->born_bytes - c->died_bytes : 0;
+	return c ? c->born.bytes - c->died.bytes : 0;
 }
 
 static void what_a_thread_allocates_is_of_the_socket_that_it_read_from_last(void **state)
@@ -123,7 +123,7 @@ static void what_a_thread_allocates_is_of_the_socket_that_it_read_from_last(void
 	born(0x4000, 20);
 	assert_int_equal(held(SOCKET_A), 30);
 	assert_int_equal(held(SOCKET_B), 100);
-	assert_int_equal(conn(SOCKET_A)->born_records, 2);
+	assert_int_equal(conn(SOCKET_A)->born.records, 2);
 	assert_int_equal(conn(SOCKET_A)->from_start, 0);
 }
 
@@ -138,11 +138,11 @@ static void a_free_is_taken_from_the_block_s_own_connection(void **state)
 	receive(SOCKET_B);
 	mt_block_died(0x2000, ASID);
 	assert_int_equal(held(SOCKET_A), 20);
-	assert_int_equal(conn(SOCKET_A)->died_records, 1);
-	assert_int_equal(conn(SOCKET_B)->died_records, 0);
+	assert_int_equal(conn(SOCKET_A)->died.records, 1);
+	assert_int_equal(conn(SOCKET_B)->died.records, 0);
 	mt_block_died(0x3000, ASID);
 	assert_int_equal(held(SOCKET_A), 0);
-	assert_int_equal(conn(SOCKET_A)->died_records, 2);
+	assert_int_equal(conn(SOCKET_A)->died.records, 2);
 }
 
 static void weights_are_taken_away_as_they_were_added(void **state)
@@ -154,13 +154,13 @@ static void weights_are_taken_away_as_they_were_added(void **state)
 	receive(SOCKET_A);
 	born(0x2000, mt_held(100, 7));
 	c = conn(SOCKET_A);
-	assert_int_equal(c->born_bytes, 700);
-	assert_int_equal(c->born_records + c->born_more, 7);
-	assert_int_equal(c->born_var, mt_held_var(mt_held(100, 7)));
+	assert_int_equal(c->born.bytes, 700);
+	assert_int_equal(c->born.records + c->born.more, 7);
+	assert_int_equal(c->born.var, mt_held_var(mt_held(100, 7)));
 	mt_block_died(0x2000, ASID);
-	assert_int_equal(c->died_bytes, 700);
-	assert_int_equal(c->died_records + c->died_more, 7);
-	assert_int_equal(c->died_var, c->born_var);
+	assert_int_equal(c->died.bytes, 700);
+	assert_int_equal(c->died.records + c->died.more, 7);
+	assert_int_equal(c->died.var, c->born.var);
 }
 
 static void a_site_does_not_hear_of_connections(void **state)
