@@ -126,7 +126,7 @@ struct native_sum {
 	uint64_t bytes;
 	/* Connections: seen at all; since they were opened. */
 	uint64_t measured, whole;
-	double variance; /* of bytes: squares of bytes */
+	double error_bytes; /* half width of the 95 % interval; 0: exact */
 };
 
 struct finding {

@@ -30,18 +30,14 @@ static int compare_rows(const void *a, const void *b)
 	return strcmp(x->kind, y->kind);
 }
 
-#define HALF_WIDTH_SDS 1.96
-
 static void native_add(struct native_sum *n, const struct native_fact *f)
 {
-	double sd = f->error_bytes / HALF_WIDTH_SDS;
-
 	if (!f->how)
 		return;
 	n->bytes += f->bytes;
 	n->measured++;
 	n->whole += f->how == NATIVE_WHOLE;
-	n->variance += sd * sd;
+	n->error_bytes = hypot(n->error_bytes, f->error_bytes);
 }
 
 static void native_join(struct native_sum *n, const struct native_sum *with)
@@ -49,12 +45,7 @@ static void native_join(struct native_sum *n, const struct native_sum *with)
 	n->bytes += with->bytes;
 	n->measured += with->measured;
 	n->whole += with->whole;
-	n->variance += with->variance;
-}
-
-double descriptors_native_error(const struct native_sum *n)
-{
-	return HALF_WIDTH_SDS * sqrt(n->variance);
+	n->error_bytes = hypot(n->error_bytes, with->error_bytes);
 }
 
 #define NATIVE_CLOSED_LEAST 3 /* closed connections that say something */
@@ -103,11 +94,6 @@ size_t descriptors_count(const struct snapshot *s,
 	return count;
 }
 
-static bool is_connection(const struct fd_fact *f)
-{
-	return f->kind == FD_SOCKET && !f->listening && !f->datagram;
-}
-
 size_t descriptors_largest(const struct snapshot *s, size_t ret[static DESCRIPTORS_LARGEST_MAX])
 {
 	size_t n = 0, at;
@@ -115,7 +101,7 @@ size_t descriptors_largest(const struct snapshot *s, size_t ret[static DESCRIPTO
 	for (size_t i = 0; i < s->fd_count; i++) {
 		const struct native_fact *f = &s->fds[i].fact.native;
 
-		if (!f->how || !f->bytes || !is_connection(&s->fds[i].fact))
+		if (!f->how || !f->bytes || !fd_is_connection(&s->fds[i].fact))
 			continue;
 		for (at = n; at > 0 && s->fds[ret[at - 1]].fact.native.bytes < f->bytes; at--)
 			if (at < DESCRIPTORS_LARGEST_MAX)
@@ -133,7 +119,7 @@ struct native_sum descriptors_native_sum(const struct snapshot *s, uint64_t *ret
 
 	*ret_count = 0;
 	for (size_t i = 0; i < s->fd_count; i++) {
-		if (!is_connection(&s->fds[i].fact))
+		if (!fd_is_connection(&s->fds[i].fact))
 			continue;
 		++*ret_count;
 		native_add(&sum, &s->fds[i].fact.native);
@@ -159,9 +145,7 @@ struct vote {
 
 static bool has_peer(const struct fd_fact *f)
 {
-	if (f->kind != FD_SOCKET || f->listening)
-		return false;
-	return f->family == AF_UNIX ? f->path[0] != '\0' : f->peer_port != 0;
+	return f->kind == FD_SOCKET && !f->listening && fd_has_peer(f);
 }
 
 static bool is_same_peer(const struct fd_fact *x, const struct fd_fact *y)

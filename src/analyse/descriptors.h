@@ -33,8 +33,6 @@ struct descriptors_held {
 void descriptors_of_sites(const struct snapshot *s, const struct finding_path *path, size_t paths,
 			  struct descriptors_held *ret);
 
-/* Half width of the 95 % interval of its bytes; 0: exact; NAN: not known. */
-double descriptors_native_error(const struct native_sum *n);
 /*
  * How sure it is that what was allocated while a connection was served is its own, by those that
  * were closed: what they held went with them, or stayed.

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "decode/protocol.h"
 
@@ -114,6 +115,17 @@ struct fd_fact {
 	enum talk_how talk_how;
 	struct native_fact native; /* of a socket; how: whether it is known */
 };
+
+/* A socket of a stream that does not listen. */
+static inline bool fd_is_connection(const struct fd_fact *f)
+{
+	return f->kind == FD_SOCKET && !f->listening && !f->datagram;
+}
+/* Of a socket: where it leads to is known. */
+static inline bool fd_has_peer(const struct fd_fact *f)
+{
+	return f->family == AF_UNIX ? f->path[0] != '\0' : f->peer_port != 0;
+}
 
 #define MODULE_SEGMENTS 8
 #define MODULE_ALLOCS 16

@@ -147,7 +147,7 @@ void talks_keep(struct talks *t, const struct fd_fact *fact, size_t n, uint64_t 
 
 static bool is_connected(const struct fd_fact *f)
 {
-	if (f->kind != FD_SOCKET || f->listening || f->datagram || !f->inode)
+	if (!fd_is_connection(f) || !f->inode)
 		return false;
 	return f->family == AF_UNIX ? f->state == TCP_ESTABLISHED : f->peer_port != 0;
 }
@@ -212,11 +212,6 @@ static bool is_accepted(const struct listeners *all, const struct fd_fact *f)
 			return true;
 	}
 	return false;
-}
-
-static bool has_peer(const struct fd_fact *f)
-{
-	return f->family == AF_UNIX ? f->path[0] : f->peer_port;
 }
 
 /*
@@ -287,8 +282,7 @@ int talks_compare(struct fd_fact *const *fact, size_t n)
 		if (fact[i]->kind == FD_SOCKET && fact[i]->listening)
 			listeners.fact[listeners.count++] = fact[i];
 	for (size_t i = 0; i < n; i++)
-		if (fact[i]->kind == FD_SOCKET && !fact[i]->listening && !fact[i]->datagram &&
-		    has_peer(fact[i]))
+		if (fd_is_connection(fact[i]) && fd_has_peer(fact[i]))
 			group[sockets++] =
 				(struct group){ fact[i], is_accepted(&listeners, fact[i]) };
 	qsort(group, sockets, sizeof(*group), compare_groups);

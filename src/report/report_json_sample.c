@@ -235,9 +235,8 @@ static int put_native(json_t *o, const struct native_sum *n)
 	r = json_put_u64_if_known(o, "native_bytes", n->bytes);
 	r |= json_put_u64_if_known(o, "native_measured_count", n->measured);
 	r |= json_put_u64_if_known(o, "native_whole_count", n->whole);
-	return r |
-	       json_put_double_if_known(o, "native_error_ratio",
-					snap_error_ratio(descriptors_native_error(n), n->bytes));
+	return r | json_put_double_if_known(o, "native_error_ratio",
+					    snap_error_ratio(n->error_bytes, n->bytes));
 }
 
 static json_t *connection(const struct analysis *a, const struct snap_fd *fd)
