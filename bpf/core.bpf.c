@@ -44,8 +44,8 @@ __u32 conn_generation = 0;
 
 #define ASID_TRIES 64 /* slots in use that are passed over in a row */
 
-/* Of one slot, when it is nobody's. */
-static __noinline __u32 space_claim(__u32 asid, __u32 tgid, __u32 like)
+/* Of one slot, when it is nobody's. Global, so that it is verified once, not for each try. */
+__noinline __u32 mt_space_claim(__u32 asid, __u32 tgid, __u32 like)
 {
 	struct mt_space *from = space_of(like), *s;
 	__u32 slot = asid & (MT_SPACES - 1);
@@ -82,7 +82,7 @@ __u32 mt_new_asid(__u32 tgid, __u32 like)
 			__sync_fetch_and_add(&next_asid, -1);
 			return 0;
 		}
-		asid = space_claim(asid, tgid, like);
+		asid = mt_space_claim(asid, tgid, like);
 		if (asid)
 			return asid;
 	}

@@ -16,6 +16,17 @@ struct mt_reaches_map reaches SEC(".maps");
 /* User space adds one when tables or plumbing have changed: nothing from before is believed. */
 __u32 memo_epoch = 1;
 
+/* Global and never inlined: it would be verified with every word. */
+__noinline int mt_read_more(__u32 slot, __u64 at, __u32 bytes)
+{
+	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
+
+	if (!s)
+		return -1;
+	reach_note(s->first_sp, bytes);
+	return at - s->first_sp < bytes ? read_first(s, bytes) : mt_window_fill(slot, at);
+}
+
 __u32 mt_memo_find(__u32 slot, __u32 asid)
 {
 	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);

@@ -92,15 +92,7 @@ static __always_inline int read_first(struct mt_scratch *s, __u32 n)
 }
 
 /* What was read ends before `at`. Next time more is read at once. */
-static __noinline int read_more(__u32 slot, __u64 at, __u32 bytes)
-{
-	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
-
-	if (!s)
-		return -1;
-	reach_note(s->first_sp, bytes);
-	return at - s->first_sp < bytes ? read_first(s, bytes) : mt_window_fill(slot, at);
-}
+int mt_read_more(__u32 slot, __u64 at, __u32 bytes);
 
 /* Whether the words are on the stack as they were. */
 static __always_inline int same_words(struct mt_scratch *s, __u32 slot, struct mt_memo *m)
@@ -114,7 +106,7 @@ static __always_inline int same_words(struct mt_scratch *s, __u32 slot, struct m
 			return 1;
 		off = s->first_sp + ((__u64)m->word[i] << 3) - s->window_at;
 		if (off >= s->window_bytes) {
-			if (read_more(slot, s->window_at + off, m->bytes))
+			if (mt_read_more(slot, s->window_at + off, m->bytes))
 				return 0;
 			off = s->first_sp + ((__u64)m->word[i] << 3) - s->window_at;
 		}

@@ -7,7 +7,15 @@
 #include "shard.bpf.h"
 #include "unwind.bpf.h"
 
-#define ROW_STEPS 12 /* a page of 4096 bytes has at most as many rows */
+/*
+ * Searches halve a number that is not known when they are verified: steps of known widths would be
+ * verified once for each way to take them.
+ */
+#define ROW_STEPS 12   /* a page of 4096 bytes has at most as many rows */
+#define LAYOUT_STEPS 7 /* 128 mappings */
+#define PIECE_STEPS 6  /* 64 pieces */
+_Static_assert(1 << LAYOUT_STEPS == MT_LAYOUT_MAPPINGS, "the whole list");
+_Static_assert(1 << PIECE_STEPS == MT_UNWIND_PIECES, "the whole list");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -64,15 +72,16 @@ static long vma_note(struct task_struct *task, struct vm_area_struct *vma, void 
 /* The last mapping that begins at or below an address; the first one when none does. */
 static __always_inline struct mt_mapping *layout_search(struct mt_layout *l, __u64 at)
 {
-	__u32 i = 0;
+	__u32 low = 0, n = l->count;
 
-	for (__u32 step = MT_LAYOUT_MAPPINGS / 2; step; step >>= 1) {
-		__u32 k = i + step;
+	for (int i = 0; i < LAYOUT_STEPS && n > 1; i++) {
+		__u32 half = n / 2;
 
-		if (k < l->count && k < MT_LAYOUT_MAPPINGS && l->map[k].start <= at)
-			i = k;
+		if (l->map[(low + half) & (MT_LAYOUT_MAPPINGS - 1)].start <= at)
+			low += half;
+		n -= half;
 	}
-	return &l->map[i & (MT_LAYOUT_MAPPINGS - 1)];
+	return &l->map[low & (MT_LAYOUT_MAPPINGS - 1)];
 }
 
 int mt_holds_code(__u64 start, __u64 end)
@@ -153,7 +162,7 @@ int mt_piece_find(__u32 slot, __u64 at)
 	struct mt_unwind_file *f;
 	struct mt_unwind_piece *p;
 	__u64 shift; /* from file offsets to addresses */
-	__u32 i = 0, n;
+	__u32 low = 0, n;
 
 	if (!s)
 		return 0;
@@ -163,14 +172,15 @@ int mt_piece_find(__u32 slot, __u64 at)
 	shift = s->vma_start - s->vma_offset;
 	at -= shift;
 	n = f->count;
-	for (__u32 step = MT_UNWIND_PIECES / 2; step; step >>= 1) {
-		__u32 k = i + step;
+	for (int i = 0; i < PIECE_STEPS && n > 1; i++) {
+		__u32 half = n / 2;
 
-		if (k < n && k < MT_UNWIND_PIECES && f->piece[k].start <= at)
-			i = k;
+		if (f->piece[(low + half) & (MT_UNWIND_PIECES - 1)].start <= at)
+			low += half;
+		n -= half;
 	}
-	p = &f->piece[i & (MT_UNWIND_PIECES - 1)];
-	if (!n || at < p->start || at >= p->end)
+	p = &f->piece[low & (MT_UNWIND_PIECES - 1)];
+	if (!f->count || at < p->start || at >= p->end)
 		return 0;
 	s->piece_start = p->start + shift > s->vma_start ? p->start + shift : s->vma_start;
 	s->piece_end = p->end + shift < s->vma_end ? p->end + shift : s->vma_end;

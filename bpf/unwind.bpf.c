@@ -278,13 +278,10 @@ int mt_leave_by_table(__u32 slot, __u32 rule)
 	return 1;
 }
 
-int mt_frame_leave(__u32 slot, __u32 rule)
+/* By a rule that needs more than the window. Returns 1 to stop. */
+static __always_inline int frame_leave(struct mt_scratch *s, __u32 slot, __u32 rule,
+				       const struct mt_unwind_rule *r)
 {
-	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
-	struct mt_unwind_rule *r = bpf_map_lookup_elem(&rules, &rule);
-
-	if (!s || !r)
-		return 1;
 	if (r->cfa == MT_CFA_END) {
 		s->end = MT_END_start;
 		return 1;
@@ -296,9 +293,10 @@ int mt_frame_leave(__u32 slot, __u32 rule)
 
 /*
  * The address that a return probe replaced. The kernel keeps one entry per hidden frame, found by
- * where the return address lies; a tail call adds another for the same place.
+ * where the return address lies; a tail call adds another for the same place. Never inlined: it
+ * would be verified with every frame.
  */
-int mt_return_restore(__u32 slot)
+__noinline int mt_return_restore(__u32 slot)
 {
 	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -448,9 +446,11 @@ static long walk_frame(__u64 i, void *arg)
 		return !leave_record_in_window(s, rule != 0) &&
 		       mt_leave_by_frame_pointer(w->slot, rule != 0) != 0;
 	r = bpf_map_lookup_elem(&rules, &rule);
-	if (r && leave_in_window(s, r))
+	if (!r)
+		return 1;
+	if (leave_in_window(s, r))
 		return 0;
-	return mt_frame_leave(w->slot, rule) != 0;
+	return frame_leave(s, w->slot, rule, r) != 0;
 }
 
 static __always_inline void count_end(__u32 end)
@@ -459,17 +459,23 @@ static __always_inline void count_end(__u32 end)
 		count(MT_CNT_stack_no_frame_pointer + end - MT_END_no_frame_pointer);
 }
 
+/* From frame to frame until it stops or wants a scan. Global: verified once, not for each scan. */
+__noinline int mt_walk(__u32 slot)
+{
+	struct walk_ctx w = { .slot = slot };
+
+	return bpf_loop(MT_MAX_FRAMES + 1, walk_frame, &w, 0);
+}
+
 int mt_unwind(__u32 slot)
 {
 	struct mt_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
-	struct walk_ctx w = { .slot = slot };
 
 	if (!s)
 		return -1;
 	for (int i = 0; i <= MAX_SCANS; i++) {
 		s->wants_scan = 0;
-		bpf_loop(MT_MAX_FRAMES + 1, walk_frame, &w, 0);
-		if (!s->wants_scan)
+		if (mt_walk(slot) < 0 || !s->wants_scan)
 			break;
 		if (i < MAX_SCANS && mt_scan_caller(slot))
 			continue;
