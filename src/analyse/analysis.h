@@ -34,7 +34,12 @@ enum module_kind { /* jsonl.md: database|crypto|network|compression|image|other 
 };
 
 /* Whether a garbage collector frees it, see collections.h. */
-enum collected { COLLECTED_NOT = 0, COLLECTED_ANY, COLLECTED_LATE /* by one of everything only */ };
+enum collected {
+	COLLECTED_NOT = 0,
+	COLLECTED_ANY,
+	COLLECTED_LATE,	     /* by one of everything only */
+	COLLECTED_WITH_HEAP, /* a managed heap's own books: with the pages that they are about */
+};
 
 /* Who asked for the memory of a site, and which class that makes it. Parallel to snapshot.sites. */
 struct owner {

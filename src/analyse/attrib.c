@@ -63,6 +63,7 @@ static enum collected collected_by(const struct rule *rule)
 	case RULE_buffers:
 	case RULE_collected: return COLLECTED_ANY;
 	case RULE_collected_late: return COLLECTED_LATE;
+	case RULE_heap: return COLLECTED_WITH_HEAP;
 	default: return COLLECTED_NOT;
 	}
 }

@@ -21,14 +21,23 @@ static const struct rule builtin[] = {
 };
 
 static const char *const what_names[RULE_WHATS] = {
-	[RULE_database] = "database",	[RULE_crypto] = "crypto",
-	[RULE_network] = "network",	[RULE_compression] = "compression",
-	[RULE_image] = "image",		[RULE_other] = "other",
-	[RULE_buffers] = "buffers",	[RULE_wrapper] = "wrapper",
-	[RULE_allocator] = "allocator", [RULE_mapper] = "mapper",
-	[RULE_c_library] = "c-library", [RULE_language] = "language",
-	[RULE_collected] = "collected", [RULE_collected_late] = "collected-late",
-	[RULE_collector] = "collector", [RULE_young_collector] = "young-collector",
+	[RULE_database] = "database",
+	[RULE_crypto] = "crypto",
+	[RULE_network] = "network",
+	[RULE_compression] = "compression",
+	[RULE_image] = "image",
+	[RULE_other] = "other",
+	[RULE_buffers] = "buffers",
+	[RULE_wrapper] = "wrapper",
+	[RULE_allocator] = "allocator",
+	[RULE_mapper] = "mapper",
+	[RULE_c_library] = "c-library",
+	[RULE_language] = "language",
+	[RULE_collected] = "collected",
+	[RULE_collected_late] = "collected-late",
+	[RULE_heap] = "heap",
+	[RULE_collector] = "collector",
+	[RULE_young_collector] = "young-collector",
 	[RULE_owner] = "owner",
 };
 

@@ -29,6 +29,7 @@ enum rule_what {
 	RULE_language,
 	RULE_collected,
 	RULE_collected_late,
+	RULE_heap,
 	RULE_young_collector,
 	RULE_collector,
 	RULE_owner,

@@ -107,7 +107,7 @@ static bool needs_function(enum rule_what what)
 {
 	return what == RULE_wrapper || what == RULE_mapper || what == RULE_buffers ||
 	       what == RULE_collected || what == RULE_collected_late || what == RULE_collector ||
-	       what == RULE_young_collector;
+	       what == RULE_young_collector || what == RULE_heap;
 }
 
 /* Whether a rule of that sort makes sense. */

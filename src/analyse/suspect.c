@@ -439,7 +439,7 @@ static bool judge_shape(const struct suspect_cfg *cfg, const struct suspect_unit
 
 static bool worth_judging(const struct suspect_cfg *cfg, const struct suspect_unit *u)
 {
-	if (!(u->now_s > 0) || !isfinite(u->now_s))
+	if (!(u->now_s > 0) || !isfinite(u->now_s) || u->collected == COLLECTED_WITH_HEAP)
 		return false;
 	if (u->exposed > 0 && u->left < cfg->min_left * u->exposed)
 		return false;

@@ -461,6 +461,18 @@ static void code_without_a_name_is_told_by_what_it_called(void **state)
 	assert_true(o.module == NODE && o.frame == 3);
 }
 
+static void books_of_a_managed_heap_go_with_it(void **state)
+{
+	struct owner o = IN_NODE(MT_SITE_HEAP, FRAME(NODE_LIBC, "malloc"),
+				 FRAME(NODE, "v8::internal::Page::AllocateFreeListCategories"),
+				 FRAME(NODE, "v8::internal::MemoryAllocator::AllocatePage"),
+				 FRAME(NODE, "v8::internal::Heap::CollectGarbage"),
+				 FRAME(NODE, "node::Start"));
+
+	(void)state;
+	assert_int_equal(o.collected, COLLECTED_WITH_HEAP);
+}
+
 static void the_programs_own_code_owns_what_the_runtimes_asks_for(void **state)
 {
 	struct owner o = IN_NODE(MT_SITE_HEAP, MAKE_BUFFER, CODE("alloc", "node:buffer"),
@@ -526,6 +538,7 @@ int main(void)
 		cmocka_unit_test(preloaded_allocators_and_loaders_own_nothing),
 		cmocka_unit_test(sockets_that_mostly_lead_to_a_database_are_database_connections),
 		cmocka_unit_test(code_without_a_name_is_told_by_what_it_called),
+		cmocka_unit_test(books_of_a_managed_heap_go_with_it),
 		cmocka_unit_test(the_programs_own_code_owns_what_the_runtimes_asks_for),
 		cmocka_unit_test(who_opens_through_a_library_has_to_close),
 	};

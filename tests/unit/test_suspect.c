@@ -190,6 +190,17 @@ static void what_a_collector_frees_is_given_time_to_be_collected(void **state)
 	assert_int_equal(opinion(&u, &s), SUSPECT_KEPT);
 }
 
+static void the_books_of_a_managed_heap_are_no_leak(void **state)
+{
+	struct suspect_unit u = kept(50, 3000, straight);
+	struct suspicion s;
+
+	(void)state;
+	assert_int_equal(opinion(&u, &s), SUSPECT_KEPT);
+	u.collected = COLLECTED_WITH_HEAP;
+	assert_int_equal(opinion(&u, &s), SUSPECT_NONE);
+}
+
 /* One run of the collector, of everything or of what is young; complete: no other was missed. */
 static struct collections run_at(double after_s, bool full, bool complete)
 {
@@ -527,6 +538,7 @@ int main(void)
 		cmocka_unit_test(explosive_growth_is_called_exponential),
 		cmocka_unit_test(lives_of_minutes_are_excluded_before_anything_is_said),
 		cmocka_unit_test(what_a_collector_frees_is_given_time_to_be_collected),
+		cmocka_unit_test(the_books_of_a_managed_heap_are_no_leak),
 		cmocka_unit_test(what_a_collector_left_when_it_ran_is_believed_sooner),
 		cmocka_unit_test(what_no_collector_looked_at_is_not_believed),
 		cmocka_unit_test(survivors_of_a_great_round_are_survivors),
