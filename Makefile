@@ -44,6 +44,7 @@ OOM_LIB  := $(O)/oom/fail_alloc.o $(O)/oom/libmemtrace.a
 HOST     := $(patsubst tests/bpf_host/%.c,$(O)/bpf_host/%,$(wildcard tests/bpf_host/test_*.c))
 TABLES   := $(wildcard tests/tables/*.c)
 BPF_LOAD := $(O)/bpf_load/check_stack
+ADDON    := $(patsubst %,%/build/Release/better_sqlite3.node,$(wildcard $(O)/npm/node_modules/better-sqlite3))
 FUZZ     := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_OBJ := $(patsubst %.c,$(O)/fuzz/%.o,$(wildcard $(addsuffix /*.c,$(addprefix src/,analyse base decode growth model profile report runtime symbol sys unwind))))
 FUZZ_OBJ += $(patsubst %,$(O)/fuzz/src/app/%.o,analyze_input analyze_points analyze_records analyze_series analyzed \
@@ -155,7 +156,7 @@ $(O)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(O)/fuzz/libmemtrace.a
 	$(call say,FUZZ,$@)$(CLANG) $(ALL_CFLAGS) $(FUZZ_SAN) -fsanitize=fuzzer -MMD -MP -MF $@.d $< \
 		$(O)/fuzz/libmemtrace.a $(LDLIBS) -o $@
 
-test-programs: $(UNIT) $(HOST) $(OOM) $(FUZZ) $(O)/san/memtrace $(O)/tables/san-tables targets $(BPF_LOAD)
+test-programs: $(ADDON) $(UNIT) $(HOST) $(OOM) $(FUZZ) $(O)/san/memtrace $(O)/tables/san-tables targets $(BPF_LOAD)
 
 check-unit: $(UNIT) ## unit tests, sanitizers on, no root
 	@tools/run-tests.sh unit $(UNIT)

@@ -1,6 +1,6 @@
 """The end-to-end ring: every test of tests/e2e/NN-*.py, several at once.
 
-  tests/e2e/run.py [FILE...]    all files without one; E2E_LANES tests run at once, 3 without it
+  tests/e2e/run.py [FILE...]    all files without one; E2E_LANES tests run at once, 4 without it
 
 Most tests wait for a target or for memtrace's next tick, so that a few run side by side even on
 two CPUs. Each runs in a process of its own; what it prints comes whole, when it is over. A test
@@ -19,7 +19,7 @@ import time
 import lib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LANES = int(os.environ.get("E2E_LANES", 3))
+LANES = int(os.environ.get("E2E_LANES", 4))
 TIMEOUT_S = int(os.environ.get("E2E_TIMEOUT", 300)) # of one test
 
 

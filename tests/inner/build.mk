@@ -1,3 +1,6 @@
+# An add-on of node from npm, where tools/setup --test could fetch its sources.
+$(O)/npm/%/build/Release/better_sqlite3.node:
+	$(call say,NPM,$@)tests/inner/build-addon.sh
 # What the readers of src/runtime tell of a process, as JSON (tests/inner); included by the Makefile.
 $(O)/inner/inner: tests/inner/inner.c $(O)/libmemtrace.a
 	@mkdir -p $(@D)
