@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "app/serving.h"
 #include "app/watching.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -239,6 +240,7 @@ void holding_look(const struct holding *h, struct tracee *t)
 	seen.target_cpu_s = cpu_since(t);
 	see_counts(t, &seen);
 	see_armed(t, &seen);
+	seen.other_s = seen.target_cpu_s * (watching_ratio(t->run) + t->run->serving->ratio);
 	seen.grows = t->growing.grows;
 	seen.decided = t->held.decided;
 	p = governor_look(t->governor, &seen);

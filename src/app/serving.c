@@ -27,16 +27,13 @@ static double share_allowed(const struct opts *o)
 	return o->budget_pct > 0 ? o->budget_pct / 100 * BUDGET_SHARE : TARGET_RATIO_MAX;
 }
 
-/* What it costs over what it may. */
-static double over(const struct serving *s, const struct run *run, double cpus, uint64_t calls,
-		   uint64_t now_ns)
+/* What it took since the last look. */
+static double ratio_of(const struct serving *s, double cpus, uint64_t calls, uint64_t now_ns)
 {
 	double seconds = (now_ns - s->looked_ns) / 1e9;
 	double cost = (calls - s->looked_calls) * CALL_NS / 1e9;
 
-	if (seconds <= 0)
-		return 0;
-	return cost / seconds / fmax(cpus, CPU_LEAST) / share_allowed(run->opts);
+	return seconds > 0 ? cost / seconds / fmax(cpus, CPU_LEAST) : 0;
 }
 
 static void set(struct serving *s, const struct run *run, bool on, uint64_t now_ns)
@@ -70,8 +67,9 @@ void serving_look(struct serving *s, const struct run *run, struct tracee *const
 	wanted &= collector_has_hooks(run->collector);
 	if (!collector_has_contexts(run->collector))
 		s->on_ns = 0; /* they went with the hooks */
+	s->ratio = s->on_ns ? ratio_of(s, tracees_cpus(tracee, count), calls, now_ns) : 0;
 	if (s->on_ns) {
-		dear = over(s, run, tracees_cpus(tracee, count), calls, now_ns);
+		dear = s->ratio / share_allowed(run->opts);
 		if (wanted && dear > 1 && now_ns - s->on_ns >= WINDOW_NS) {
 			s->not_before_ns = now_ns + watching_pause_ns(dear, now_ns - s->on_ns);
 			wanted = false;

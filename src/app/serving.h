@@ -16,6 +16,7 @@ struct serving {
 	uint64_t on_ns;		/* since when; 0: it is not followed */
 	uint64_t not_before_ns; /* it costs too much until then */
 	uint64_t looked_ns, looked_calls;
+	double ratio; /* what it takes of the targets' CPU time, at the last look */
 };
 
 /* Of one process: of connections that were closed, see struct native_left. */

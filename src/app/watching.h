@@ -50,5 +50,8 @@ uint64_t watching_pause_ns(double over, uint64_t window_ns);
 /* The hooks are out because of what they cost, and stay so for now, whoever needs them. */
 bool watching_holds_back(const struct watching *w, uint64_t now_ns);
 
+/* What the hooks take of a target's CPU time: of what they cost the machine, its share. */
+double watching_ratio(const struct run *run);
+
 /* What is not seen just now, one sentence; NULL: everything is. Static. */
 const char *watching_reason(const struct run *run);

@@ -21,6 +21,8 @@
 #define GAP_LAST 22u
 #define GAP_SAMPLE 16u /* of mode sample, until more is known */
 #define CPUS_MAX 4096.0
+#define OTHER_S 1.0    /* that the mean of what else is paid forgets after */
+#define LEFT_LEAST 0.3 /* of the budget, whatever else is paid */
 
 enum why_watch { WATCH_ASKED = 1, WATCH_CALM, WATCH_DECIDED, WATCH_BUDGET };
 
@@ -34,8 +36,9 @@ struct governor {
 	uint64_t up_ns;		     /* of the last step up */
 	uint64_t decided_since_ns, calm_since_ns;
 	double up_wait_s;
-	double cpus;	  /* that the target uses, or is taken to */
-	double all_ratio; /* what every allocation would cost, or the step that did not fit */
+	double cpus;	    /* that the target uses, or is taken to */
+	double other_per_s; /* see governor_seen.other_s */
+	double all_ratio;   /* what every allocation would cost, or the step that did not fit */
 	enum why_watch why;
 };
 
@@ -73,6 +76,14 @@ struct governor_rules governor_defaults(void)
 static bool has_budget(const struct governor *g)
 {
 	return g->cfg.budget > 0;
+}
+
+/* CPU seconds per second that probes may cost. */
+static double allowed(const struct governor *g)
+{
+	double budget = g->cfg.budget * g->cpus;
+
+	return fmax(budget - g->other_per_s, budget * LEFT_LEAST);
 }
 
 static double since_s(const struct governor *g, uint64_t then_ns)
@@ -157,7 +168,7 @@ static uint32_t wider(const struct governor *g, double record, double left)
 /* What is too much goes: the records by wider gaps while that helps, else the traps by windows. */
 static void step_down(struct governor *g, const struct spend_sum *rates)
 {
-	double limit = g->cfg.budget * g->cpus, trap, record;
+	double limit = allowed(g), trap, record;
 
 	trap = rates->trap_s / rates->seconds;
 	record = rates->record_s / rates->seconds;
@@ -195,7 +206,7 @@ static void try_narrower(struct governor *g, const struct spend_sum *last)
 		gap -= GAP_STEP;
 	}
 	cost = last->trap_s / last->seconds + record;
-	if (has_budget(g) && !(cost <= g->cfg.budget * g->cfg.rules.room * g->cpus))
+	if (has_budget(g) && !(cost <= allowed(g) * g->cfg.rules.room))
 		return;
 	g->up_ns = g->now_ns;
 	gap = gap < least ? least : gap;
@@ -205,11 +216,11 @@ static void try_narrower(struct governor *g, const struct spend_sum *last)
 static void look_in(struct governor *g)
 {
 	const struct governor_rules *r = &g->cfg.rules;
-	double limit = g->cfg.budget * r->margin, since = since_s(g, g->changed_ns);
+	double limit = allowed(g) * r->margin, since = since_s(g, g->changed_ns);
 	struct spend_sum last, recent;
 
 	spend_get(&g->spend, 1, &last);
-	if (!has_budget(g) || last.trap_s + last.record_s <= limit * g->cpus) {
+	if (!has_budget(g) || last.trap_s + last.record_s <= limit) {
 		g->over_since_ns = 0;
 		try_narrower(g, &last);
 		return;
@@ -221,8 +232,7 @@ static void look_in(struct governor *g)
 	spend_get(&g->spend, fmin(since, RECENT_S), &recent);
 	if (since_s(g, g->over_since_ns) >= r->act_s)
 		recent = last;
-	if (recent.seconds > 0 &&
-	    recent.trap_s + recent.record_s > limit * g->cpus * recent.seconds)
+	if (recent.seconds > 0 && recent.trap_s + recent.record_s > limit * recent.seconds)
 		step_down(g, &recent);
 }
 
@@ -236,7 +246,7 @@ static bool fits_without(const struct governor *g, bool all)
 	       part = all || both <= 0 ? 1 : w->trap_rate / both;
 
 	return since_s(g, g->changed_ns) >= g->up_wait_s &&
-	       windows_last_rate(w) * part <= g->cfg.budget * g->cfg.rules.room * g->cpus;
+	       windows_last_rate(w) * part <= allowed(g) * g->cfg.rules.room;
 }
 
 static void look_windows(struct governor *g)
@@ -255,8 +265,8 @@ static void look_windows(struct governor *g)
 	}
 	if (g->windows.peak_rate > 0)
 		g->all_ratio = g->windows.peak_rate / g->cpus;
-	if (!windows_look(&g->windows, &g->spend, g->cfg.budget * g->cfg.rules.margin * g->cpus,
-			  g->now_ns, &g->plan.look_ns))
+	if (!windows_look(&g->windows, &g->spend, allowed(g) * g->cfg.rules.margin, g->now_ns,
+			  &g->plan.look_ns))
 		watch(g, WATCH_BUDGET);
 }
 
@@ -354,9 +364,9 @@ static void fill(struct governor *g)
 	spend_get(&g->spend, windows ? g->windows.horizon_s : 1, &sum);
 	p->cost_ratio = p->cost_per_s = 0;
 	if (sum.seconds > 0) {
-		p->cost_per_s = (sum.trap_s + sum.record_s) / sum.seconds;
-		p->cost_ratio = (sum.trap_s + sum.record_s) /
-				fmax(sum.cpu_s, g->cfg.rules.least_cpu * sum.seconds);
+		p->cost_per_s = (sum.trap_s + sum.record_s) / sum.seconds + g->other_per_s;
+		p->cost_ratio =
+			p->cost_per_s / fmax(sum.cpu_s / sum.seconds, g->cfg.rules.least_cpu);
 	}
 	p->cost_ratio = fmin(p->cost_ratio, 1);
 	say(g, p->reason);
@@ -378,14 +388,17 @@ static void note(struct governor *g, const struct governor_seen *seen)
 	double dt = (now - before) / 1e9, most = CPUS_MAX * (dt + 0.001);
 	double trap = seconds_of(seen->hits, c->hit_ns) + seconds_of(seen->returns, c->return_ns);
 	double record = seconds_of(seen->records, c->record_ns), horizon, calibrated;
-	double cpu = seen->target_cpu_s > 0 ? seen->target_cpu_s : 0;
+	double cpu = seen->target_cpu_s > 0 ? seen->target_cpu_s : 0, other;
 	struct spend_sum sum;
 
 	g->now_ns = now;
 	calibrated = fmin(trap + record, most);
 	trap = fmin(trap * g->windows.scale, most);
 	record = fmin(record * g->windows.scale, most);
-	g->plan.cost_s += trap + record;
+	other = fmin(seen->other_s > 0 ? seen->other_s : 0, most);
+	if (dt > 0)
+		g->other_per_s += (other / dt - g->other_per_s) * fmin(dt / OTHER_S, 1);
+	g->plan.cost_s += trap + record + other;
 	spend_add(&g->spend, now, trap, record, fmin(cpu, most));
 	if (g->plan.step == GOVERN_WINDOWS)
 		windows_note(&g->windows,

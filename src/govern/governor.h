@@ -9,7 +9,8 @@
  *
  * The budget is compared with what tracing cost during the last second, as a share of the CPU time
  * that the target used in it, its tracing included. A target that hardly runs is taken to use a
- * little (least_cpu): tracing it is cheap whatever the share. Windows that would be too short to
+ * little (least_cpu): tracing it is cheap whatever the share. What is paid beside probes is taken
+ * off before. Windows that would be too short to
  * see anything come less often instead; then the last few seconds are compared.
  */
 #pragma once
@@ -72,10 +73,11 @@ struct governor_seen {
 	uint64_t now_ns;
 	double target_cpu_s; /* CPU time that the target used, tracing included */
 	uint64_t hits, returns, records;
-	bool grows;    /* some class or the whole grows, or may */
-	bool decided;  /* a verdict stands, nothing new is expected */
-	double in_s;   /* how long all probes really were in */
-	double work_s; /* CPU time that it was found doing work of its own, by samples */
+	bool grows;	/* some class or the whole grows, or may */
+	bool decided;	/* a verdict stands, nothing new is expected */
+	double in_s;	/* how long all probes really were in */
+	double work_s;	/* CPU time that it was found doing work of its own, by samples */
+	double other_s; /* what else it paid for being traced, which the plan cannot lessen */
 };
 
 struct governor_plan {

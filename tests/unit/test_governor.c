@@ -43,6 +43,7 @@ struct world {
 	uint32_t going; /* milliseconds that probes take to go in or out */
 	double noise;	/* what one hit costs varies by this share */
 	double block_bytes;
+	double other_per_s; /* paid beside what probes cost */
 	bool grows, decided;
 
 	uint64_t now_ns, seed;
@@ -101,6 +102,7 @@ static void run_ms(struct world *w)
 		w->seen.records += done * chance;
 		w->weighted += done * exp2(p->weight_log2);
 	}
+	w->seen.other_s += w->other_per_s / 1000;
 	w->seen.in_s += all / 1000.0;
 	w->in_ms += all;
 	w->going_ms -= w->going_ms > 0;
@@ -253,6 +255,23 @@ static void a_million_pairs_a_second_keep_the_budget_by_windows(void **state)
 		assert_true(governor_plan(w->g)->weight_log2 > 0);
 		end(w);
 	}
+}
+
+static void what_else_is_paid_is_taken_off_the_budget(void **state)
+{
+	static const struct load heavy[] = { { 0, 1e6, 300, 0 } };
+	struct governor_cfg cfg = cfg_of(0.05);
+	RUN(w, &cfg, heavy);
+
+	(void)state;
+	w->other_per_s = 0.4 * 0.05 * 0.3; /* two fifths of the budget of what it uses */
+	run_until(w, 60);
+	assert_true(share_at(w, w->ms, 50) <= 0.03 && share_at(w, w->ms, 50) >= 0.015);
+	assert_true(governor_plan(w->g)->cost_ratio >= 0.02);
+	w->other_per_s = 1; /* more than all of it: a rest is left, or nothing would be seen */
+	run_until(w, 120);
+	assert_true(share_at(w, w->ms, 50) <= 0.02 && share_at(w, w->ms, 50) >= 0.005);
+	end(w);
 }
 
 static void windows_weigh_what_they_leave_out(void **state)
@@ -602,6 +621,7 @@ int main(void)
 		T(a_program_that_allocates_little_is_traced_exactly),
 		T(a_million_pairs_a_second_keep_the_budget_by_windows),
 		T(windows_weigh_what_they_leave_out),
+		T(what_else_is_paid_is_taken_off_the_budget),
 		T(records_that_are_too_dear_become_rare_before_probes_go_out),
 		T(mode_full_takes_windows_and_no_gaps),
 		T(a_load_that_jumps_is_caught_within_a_second),
