@@ -197,11 +197,7 @@ bool watching_holds_back(const struct watching *w, uint64_t now_ns)
 
 double watching_ratio(const struct run *run)
 {
-	const struct watching *w = run->watching;
-
-	if (!collector_has_hooks(run->collector) || !(w->machine_ratio > 0))
-		return 0;
-	return w->machine_ratio + w->event_ratio;
+	return collector_has_hooks(run->collector) ? run->watching->event_ratio : 0;
 }
 
 const char *watching_reason(const struct run *run)

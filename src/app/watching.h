@@ -50,7 +50,10 @@ uint64_t watching_pause_ns(double over, uint64_t window_ns);
 /* The hooks are out because of what they cost, and stay so for now, whoever needs them. */
 bool watching_holds_back(const struct watching *w, uint64_t now_ns);
 
-/* What the hooks take of a target's CPU time: of what they cost the machine, its share. */
+/*
+ * What the hooks take of the targets' CPU time for calls that they tell of. What they cost each
+ * call of the machine is not in it: whose calls those were is not known.
+ */
 double watching_ratio(const struct run *run);
 
 /* What is not seen just now, one sentence; NULL: everything is. Static. */

@@ -10,8 +10,8 @@
  * The budget is compared with what tracing cost during the last second, as a share of the CPU time
  * that the target used in it, its tracing included. A target that hardly runs is taken to use a
  * little (least_cpu): tracing it is cheap whatever the share. What is paid beside probes is taken
- * off before. Windows that would be too short to
- * see anything come less often instead; then the last few seconds are compared.
+ * off before. Windows that would be too short to see anything come less often instead; then the
+ * last few seconds are compared.
  */
 #pragma once
 #include <stdbool.h>
