@@ -217,8 +217,11 @@ static int read_walk(struct inner *in, const struct process_view *view, uint64_t
 	struct inner_allocator fact = { .name = in->walk.name };
 	struct inner_ranges ranges = { .count = 0 };
 	uint64_t cpu_ns = clock_cpu_ns();
-	int r = in->walk_ops->read(in->walk.state, view, &fact, &ranges);
+	struct process_view v = *view;
+	int r;
 
+	v.taken = &in->heap.ranges;
+	r = in->walk_ops->read(in->walk.state, &v, &fact, &ranges);
 	in->walk_cpu_ns = clock_cpu_ns() - cpu_ns;
 	in->walked_now = true;
 	in->walked_held = held;

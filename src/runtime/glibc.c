@@ -396,6 +396,8 @@ static void conclude(struct malloc_walk *w)
 		k->why = "a part of the heap changed faster than it could be walked";
 	else if (w->absent)
 		k->why = "a part of the heap is not in memory";
+	else if (w->pieces_missing)
+		k->why = "not every piece of the main arena was found";
 	else if (w->params_count == FACT_UNKNOWN)
 		k->why = "malloc's own count of blocks with mappings of their own was not found";
 	else if (w->params_count != w->sum.mapped_count)
@@ -429,7 +431,9 @@ static int walk_all(struct malloc_walk *w)
 static int read_glibc(void *state, const struct process_view *v, struct inner_allocator *ret,
 		      struct inner_ranges *ranges)
 {
-	struct malloc_walk w = { .v = v, .kept = state, .ranges = ranges };
+	struct malloc_walk w = {
+		.v = v, .kept = state, .ranges = ranges, .window_want = WINDOW_FIRST
+	};
 	int e;
 
 	w.sum.name = "glibc";

@@ -111,6 +111,7 @@ struct malloc_walk {
 	bool lists_torn;       /* a list led to where no chunk of its is */
 	uint32_t caches;       /* of threads, that were recognised */
 	bool foreign;	       /* others use sbrk() too */
+	bool pieces_missing;   /* the main arena says that it has more */
 	bool absent;	       /* a header was on a page that is not in memory */
 	bool torn;	       /* a heap changed faster than it could be walked */
 	bool cut;	       /* more than may be walked at one look */

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
+
 #define MAPPED_MAX (1u << 17) /* malloc's own limit is 65536 */
 #define HEADS 512
 #define SCAN_PAGES_MAX 32768 /* heads looked at, at one look, inside of mappings: 10 ms */
@@ -23,6 +25,7 @@ struct mapped {
 	size_t count;
 	const struct malloc_arena *main;
 	uint64_t scanned;
+	bool pieces_missing;
 };
 
 /* Bytes of the mapping; 0: it is none. The size told is all of it, since 2.43 without the header.
@@ -57,12 +60,29 @@ static int account_mapped(struct malloc_walk *w, uint64_t at, uint64_t size)
 	return inner_ranges_add(w->ranges, at, at + size, INNER_ARENA);
 }
 
+/* The main arena says that it has more than was found of it: while sbrk() serves it, that says
+ * nothing. */
+static void look_for_more(const struct malloc_walk *w, struct mapped *m)
+{
+	uint64_t found = 0;
+
+	for (size_t i = 0; i < w->region_count; i++)
+		if (w->region[i].main)
+			found += w->region[i].end - w->region[i].start;
+	m->pieces_missing = !m->main->contiguous && found < m->main->system_bytes;
+}
+
+static bool may_begin_piece(const uint64_t head[2])
+{
+	return head[0] == 0 && (head[1] & CHUNK_FLAGS) == CHUNK_PREV_IN_USE;
+}
+
 /* A piece of the main arena, and those that follow on it. */
 static int take_pieces(struct malloc_walk *w, struct mapped *m, struct cursor *c, uint64_t head[2])
 {
 	int e = 0;
 
-	while (!e && !w->cut && head[0] == 0 && (head[1] & CHUNK_FLAGS) == CHUNK_PREV_IN_USE) {
+	while (!e && !w->cut && may_begin_piece(head)) {
 		struct malloc_region r = {
 			.start = c->at, .end = c->end, .main = true, .tentative = true
 		};
@@ -186,9 +206,32 @@ static int make_cursors(struct malloc_walk *w, struct mapped *m)
 	return 0;
 }
 
+/* What a page in the middle of a mapping begins with. */
+static int scan_head(struct malloc_walk *w, struct mapped *m, struct cursor *c, uint64_t page,
+		     uint64_t head[2])
+{
+	uint64_t size = mapped_size(head, c->end - page), behind = c->at;
+	int e = 0;
+
+	if (!size && (!m->pieces_missing || !may_begin_piece(head)))
+		return 0;
+	c->at = page;
+	if (size) {
+		e = account_mapped(w, page, size);
+		c->at += size;
+	} else {
+		e = take_pieces(w, m, c, head);
+	}
+	if (c->at == page)
+		c->at = behind; /* it was none */
+	else if (!size)
+		look_for_more(w, m);
+	return e;
+}
+
 /* Heads of n pages of a mapping; *next: where to go on. */
-static int scan_heads(struct malloc_walk *w, struct cursor *c, const uint64_t *page, size_t n,
-		      uint64_t *next)
+static int scan_heads(struct malloc_walk *w, struct mapped *m, struct cursor *c,
+		      const uint64_t *page, size_t n, uint64_t *next)
 {
 	uint64_t head[HEADS][2];
 	struct peek_at at[HEADS];
@@ -198,33 +241,37 @@ static int scan_heads(struct malloc_walk *w, struct cursor *c, const uint64_t *p
 		at[i] = (struct peek_at){ page[i], head[i], sizeof(head[i]) };
 	e = peek_read_many(w->v->peek, at, n);
 	*next = n ? page[n - 1] + MALLOC_PAGE : c->end;
-	for (size_t i = 0; !e && i < n; i++) {
-		uint64_t size;
-
-		if (!at[i].ok || page[i] < c->at)
-			continue;
-		size = mapped_size(head[i], c->end - page[i]);
-		if (!size)
-			continue;
-		e = account_mapped(w, page[i], size);
-		c->at = page[i] + size;
-	}
+	for (size_t i = 0; !e && i < n; i++)
+		if (at[i].ok && page[i] >= c->at)
+			e = scan_head(w, m, c, page[i], head[i]);
 	if (*next < c->at)
 		*next = c->at;
 	return e;
 }
 
-static bool found_all(const struct malloc_walk *w)
+static bool found_all(const struct malloc_walk *w, const struct mapped *m)
 {
-	return w->params_count == FACT_UNKNOWN || w->sum.mapped_count >= w->params_count;
+	return !m->pieces_missing &&
+	       (w->params_count == FACT_UNKNOWN || w->sum.mapped_count >= w->params_count);
 }
 
-/* Every page of what was not recognised, as long as malloc says that blocks are missing. */
+/* The end of what a runtime keeps of its own that holds the page, or its address. */
+static uint64_t behind_taken(const struct malloc_walk *w, uint64_t page)
+{
+	const struct inner_ranges *t = w->v->taken;
+	size_t i = t ? search_first(t->count, k, t->range[k].end <= page) : 0;
+
+	return t && i < t->count && t->range[i].start <= page && t->range[i].use != INNER_BUFFER
+		       ? t->range[i].end
+		       : page;
+}
+
+/* Every page of what was not recognised, as long as malloc says that something is missing. */
 static int scan_cursor(struct malloc_walk *w, struct mapped *m, struct cursor *c)
 {
 	uint64_t page[HEADS], at = c->at;
 
-	while (at < c->end && !found_all(w) && m->scanned < SCAN_PAGES_MAX && !w->cut) {
+	while (at < c->end && !found_all(w, m) && m->scanned < SCAN_PAGES_MAX && !w->cut) {
 		size_t n = 0;
 		int e;
 
@@ -236,11 +283,13 @@ static int scan_cursor(struct malloc_walk *w, struct mapped *m, struct cursor *c
 				break;
 			behind = behind_region(w, at);
 			if (behind == at)
+				behind = behind_taken(w, at);
+			if (behind == at)
 				page[n++] = at;
 			at = behind == at ? at + MALLOC_PAGE : behind + -behind % MALLOC_PAGE;
 		}
 		m->scanned += n;
-		e = scan_heads(w, c, page, n, &at);
+		e = scan_heads(w, m, c, page, n, &at);
 		if (e)
 			return e;
 	}
@@ -254,9 +303,11 @@ int malloc_walk_mapped(struct malloc_walk *w, const struct malloc_arena *main)
 
 	if (!e)
 		e = follow_cursors(w, &m);
+	look_for_more(w, &m);
 	for (size_t i = 0; !e && i < m.count; i++)
 		if (m.cursor[i].at < m.cursor[i].end)
 			e = scan_cursor(w, &m, &m.cursor[i]);
 	free(m.cursor);
+	w->pieces_missing = m.pieces_missing;
 	return e;
 }

@@ -14,6 +14,13 @@
 #include "sys/peek.h"
 #include "sys/present.h"
 
+/* Ranges that a reader found, to be filled in any order. */
+struct inner_ranges {
+	struct inner_range *range; /* owned; inner_ranges_done() */
+	size_t count, cap;
+	uint64_t refused; /* beyond INNER_RANGES_MAX */
+};
+
 /* The process at this tick; borrowed for the time of a call. */
 struct process_view {
 	const char *proc; /* where proc is mounted */
@@ -23,14 +30,10 @@ struct process_view {
 	struct peek *peek;
 	/* Monotonic clock; 0: not told. What is dear a reader does every 30 s, else every time. */
 	uint64_t now_ns;
+	/* What the runtime claims, settled, for the allocator's reader; NULL: nothing. */
+	const struct inner_ranges *taken;
 };
 
-/* Ranges that a reader found, to be filled in any order. */
-struct inner_ranges {
-	struct inner_range *range; /* owned; inner_ranges_done() */
-	size_t count, cap;
-	uint64_t refused; /* beyond INNER_RANGES_MAX */
-};
 #define INNER_RANGES_MAX (1u << 18)
 /* -ENOMEM; beyond the limit: counted. */
 int inner_ranges_add(struct inner_ranges *r, uint64_t start, uint64_t end, enum inner_use use);

@@ -80,6 +80,11 @@ def test_a_main_arena_that_sbrk_does_not_serve():
     check_shapes(["grow 2000", "leak 10", "big 5", "release"], "no-sbrk")
 
 
+def test_a_piece_of_the_main_arena_that_is_joined_to_other_memory():
+    check_shapes(["join", "grow 2000", "leak 10", "join", "big 5", "release"], "no-sbrk")
+    check_shapes(["grow 2000", "wall", "join", "grow 2000", "release"])
+
+
 def test_a_main_arena_whose_break_is_stopped():
     check_shapes(["grow 20000", "release", "grow 20000", "shrink", "wall", "grow 3000", "leak 20",
                   "big 9", "release"])

@@ -12,6 +12,7 @@
  *   release     everything freed, malloc_trim(0)
  *   shrink      what the main thread took last is freed, so that the heap ends lower
  *   wall        sbrk() fails from now on
+ *   join        a piece of the main arena behind a mapping of others, joined to it by the kernel
  *   hold N      a block of N MiB, of which the first page is written
  *   churn       threads take and free for ever; churn-off: until then
  *   leak N      N MiB in blocks of 64 bytes
@@ -165,7 +166,32 @@ static void build_wall(void)
 		exit(1);
 }
 
-/* By words of a line; false: not known. */
+#define PIECE_BLOCK 100000
+#define PIECE 0x39000 /* what malloc maps for it: with 128 KiB more, in whole pages */
+#define JOINED (4ul << 20)
+
+/* A hole behind a mapping, the only one that a piece fits in, until a block lies there. */
+static bool join_piece(struct worker *w)
+{
+	char *mapped = mmap(NULL, JOINED + PIECE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *hole = mapped + JOINED, *at;
+
+	memset(mapped, 0x5a, JOINED);
+	do {
+		at = mmap(NULL, PIECE / 2, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	} while (at > mapped && at != MAP_FAILED);
+	munmap(hole, PIECE);
+	for (int i = 0; i < 16; i++) {
+		keep(w, PIECE_BLOCK);
+		at = w->block[w->count - 1];
+		if (at >= hole && at < hole + 4096)
+			return true;
+	}
+	return false;
+}
+
+/* By words of a line; false: not known, or it cannot be. */
 static bool obey(const char *word, size_t n)
 {
 	struct worker *main_worker = &worker[THREADS];
@@ -200,6 +226,8 @@ static bool obey(const char *word, size_t n)
 			memset(malloc(56), 1, 56);
 	} else if (!strcmp(word, "wall")) {
 		build_wall();
+	} else if (!strcmp(word, "join")) {
+		return join_piece(main_worker);
 	} else if (!strcmp(word, "churn")) {
 		churning = true;
 		all_do(CHURN, 0);
