@@ -107,7 +107,7 @@ int mt_space_cpu_take(__u32 asid)
 	if (!c)
 		return 0;
 	hits = __sync_lock_test_and_set(&c->hits, 0) + __sync_lock_test_and_set(&c->returns, 0);
-	c->samples = c->work_ns = c->frees = 0;
+	c->samples = c->work_ns = c->frees = c->calls = 0;
 	c->left = 0;
 	c->gap_log2 = 0;
 	if (c->asid)

@@ -488,8 +488,9 @@ struct mt_space_cpu {
 	/* Frees of any block, recorded or not, weighted as blocks that are born at the same time;
 	 * counted while every block is recorded. */
 	__u64 frees;
-	__u64 reserved;
+	__u64 calls; /* system calls, while they are followed: one in MT_CALLS_EACH is looked at */
 };
+#define MT_CALLS_EACH 64u
 
 /* One traced process, by tgid. User space adds and removes entries; BPF alone changes them. */
 struct mt_proc {

@@ -120,6 +120,7 @@ static double cpu_since(struct tracee *t)
 static void see_counts(struct tracee *t, struct governor_seen *seen)
 {
 	struct collector_counts now, *before = &t->held.counts;
+	uint64_t calls;
 
 	if (collector_counts(t->run->collector, t->asid, &now))
 		return;
@@ -131,6 +132,9 @@ static void see_counts(struct tracee *t, struct governor_seen *seen)
 	seen->returns = now.returns - before->returns;
 	seen->records = now.samples - before->samples;
 	seen->work_s = (now.work_ns - before->work_ns) / 1e9;
+	calls = now.calls - before->calls;
+	seen->other_s = watching_calls_cost_s(calls);
+	t->held.calls += calls;
 	t->held.hits += seen->hits + seen->returns;
 	*before = now;
 }
@@ -240,7 +244,7 @@ void holding_look(const struct holding *h, struct tracee *t)
 	seen.target_cpu_s = cpu_since(t);
 	see_counts(t, &seen);
 	see_armed(t, &seen);
-	seen.other_s = seen.target_cpu_s * (watching_ratio(t->run) + t->run->serving->ratio);
+	seen.other_s += seen.target_cpu_s * (watching_told_ratio(t->run) + t->run->serving->ratio);
 	seen.grows = t->growing.grows;
 	seen.decided = t->held.decided;
 	p = governor_look(t->governor, &seen);

@@ -15,7 +15,8 @@
 #define TARGET_RATIO_MAX 0.01	 /* of the targets' CPU time, without a budget; with one ... */
 #define BUDGET_SHARE 0.1	 /* ... this much of it */
 #define CPU_LEAST 0.1		 /* a target that idles is not held against it below that */
-#define WINDOW_NS 10000000000ull /* at least, once it began */
+#define WINDOW_NS 10000000000ull /* at least, once it began, ... */
+#define DEAR_MAX 2.0		 /* ... unless it takes more than so many times what it may */
 #define HALF_WIDTH_SDS 1.96	 /* of a 95 % interval */
 
 /* --- when --- */
@@ -70,7 +71,7 @@ void serving_look(struct serving *s, const struct run *run, struct tracee *const
 	s->ratio = s->on_ns ? ratio_of(s, tracees_cpus(tracee, count), calls, now_ns) : 0;
 	if (s->on_ns) {
 		dear = s->ratio / share_allowed(run->opts);
-		if (wanted && dear > 1 && now_ns - s->on_ns >= WINDOW_NS) {
+		if (wanted && dear > 1 && (dear > DEAR_MAX || now_ns - s->on_ns >= WINDOW_NS)) {
 			s->not_before_ns = now_ns + watching_pause_ns(dear, now_ns - s->on_ns);
 			wanted = false;
 		}

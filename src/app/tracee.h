@@ -74,6 +74,7 @@ struct held {
 	uint32_t asid;	 /* whose counts these are */
 	struct collector_counts counts;
 	uint32_t sampled_asid, gap_log2, weight_log2;
+	uint64_t calls, calls_looked; /* system calls, while followed; and as of the last tick */
 	uint64_t hits;	   /* of all kinds, since the beginning ... */
 	double cost_s;	   /* ... and what they cost, in CPU seconds */
 	double hits_per_s; /* between the last two ticks; NAN before */

@@ -16,6 +16,8 @@
 #define MACHINE_RATIO_MAX 0.01	 /* of the machine's, in the mean, while something does, ... */
 #define GROWING_RATIO_MAX 0.008	 /* ... and of the targets': watching takes 1 % at most */
 #define BUDGET_SHARE 0.5	 /* of what a budget allows is theirs, in the mean */
+#define BUDGET_WINDOW_SHARE 0.6	 /* ... and at most in a window */
+#define BUDGET_WINDOW_NS 10000000000ull
 #define CPU_LEAST 0.01		 /* a target that idles is not held against them below that, ... */
 #define BUSY_CPU_LEAST 0.1	 /* ... nor one that grows; as governor_cfg.least_cpu */
 #define WINDOW_NS 30000000000ull /* long enough to name who maps and opens what grows, ... */
@@ -65,7 +67,8 @@ static void look_at_faults(const struct watching *w, struct tracee *t, uint64_t 
 }
 
 /* What the hooks cost since the last look: every system call of the machine pays. */
-static void measure_hooks(struct watching *w, double cpus, uint64_t calls, double seconds)
+static void measure_hooks(struct watching *w, double cpus, uint64_t calls, uint64_t own,
+			  double seconds)
 {
 	double cost = calls / seconds * HOOKS_NS / 1e9;
 	double told = (w->events - w->looked_events) / seconds * EVENT_NS / 1e9;
@@ -73,11 +76,20 @@ static void measure_hooks(struct watching *w, double cpus, uint64_t calls, doubl
 	w->target_ratio = cost / fmax(cpus, CPU_LEAST);
 	w->growing_ratio = cost / fmax(cpus, BUSY_CPU_LEAST);
 	w->machine_ratio = cost / w->cpus;
+	if (cpus <= 0)
+		return; /* at the first look nobody knows */
 	w->event_ratio = told / fmax(cpus, BUSY_CPU_LEAST);
+	w->own_ratio = watching_calls_cost_s(own) / seconds / fmax(cpus, BUSY_CPU_LEAST);
+}
+
+/* A counter that is not atomic can go back. */
+static uint64_t rise(uint64_t now, uint64_t before)
+{
+	return now > before ? now - before : 0;
 }
 
 static void measure(struct watching *w, const struct run *run, double cpus,
-		    const struct watching_counts *c, uint64_t now_ns)
+		    const struct watching_counts *c, uint64_t own, uint64_t now_ns)
 {
 	double seconds = (now_ns - w->looked_ns) / 1e9;
 	double faults = (double)(c->faults - w->looked.faults);
@@ -85,7 +97,8 @@ static void measure(struct watching *w, const struct run *run, double cpus,
 	if (seconds > 0) {
 		w->fault_ratio = faults / seconds * FAULT_NS / 1e9 / fmax(cpus, BUSY_CPU_LEAST);
 		if (collector_has_hooks(run->collector))
-			measure_hooks(w, cpus, c->syscalls - w->looked.syscalls, seconds);
+			measure_hooks(w, cpus, rise(c->syscalls, w->looked.syscalls), own,
+				      seconds);
 	}
 	w->looked_ns = now_ns;
 	w->looked = *c;
@@ -103,7 +116,16 @@ static double over_budget(const struct watching *w, const struct opts *o)
 {
 	if (o->mode == MODE_WATCH || o->mode == MODE_FULL || !(o->budget_pct > 0))
 		return 0;
-	return w->event_ratio / (o->budget_pct / 100 * BUDGET_SHARE);
+	return (w->event_ratio + w->own_ratio) / (o->budget_pct / 100 * BUDGET_SHARE);
+}
+
+/* A window is long enough to see who opens, unless nothing is left of the budget meanwhile. */
+static bool is_over_budget(const struct watching *w, const struct opts *o, uint64_t now_ns)
+{
+	double over = over_budget(w, o);
+
+	return over > 1 && (over > BUDGET_WINDOW_SHARE / BUDGET_SHARE ||
+			    now_ns - w->in_ns >= BUDGET_WINDOW_NS);
 }
 
 /* What the tracees are like, together. */
@@ -124,7 +146,7 @@ static bool wants_hooks(const struct watching *w, const struct opts *o, const st
 	if (o->events)
 		return true;
 	if (in)
-		return !(over_budget(w, o) > 1) && (l->traced || !is_too_dear(w, l, now_ns));
+		return !is_over_budget(w, o, now_ns) && (l->traced || !is_too_dear(w, l, now_ns));
 	return !watching_holds_back(w, now_ns) &&
 	       (l->traced || (l->grows && now_ns >= w->pause_until_ns));
 }
@@ -150,6 +172,8 @@ static void set_hooks(struct watching *w, const struct run *run, const struct lo
 		  in ? "followed" : "not followed any more", w->target_ratio * 100);
 	if (in) {
 		w->in_ns = now_ns;
+		if (over_budget(w, run->opts) > 1)
+			w->first_ns = now_ns + FIRST_LOOK_NS; /* it was too dear before */
 		return;
 	}
 	w->not_before_ns = now_ns + watching_pause_ns(over_budget(w, run->opts), now_ns - w->in_ns);
@@ -169,14 +193,17 @@ void watching_look(struct watching *w, const struct run *run, struct tracee *con
 {
 	bool in = collector_has_hooks(run->collector), wanted;
 	struct look l = { .traced = false };
+	uint64_t own = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		if (tracee[i]->ended || !tracee[i]->alive)
 			continue;
 		look_at(&l, tracee[i]);
+		own += tracee[i]->held.calls - tracee[i]->held.calls_looked;
+		tracee[i]->held.calls_looked = tracee[i]->held.calls;
 	}
 	w->first_ns = 0;
-	measure(w, run, tracees_cpus(tracee, count), counts, now_ns);
+	measure(w, run, tracees_cpus(tracee, count), counts, own, now_ns);
 	for (size_t i = 0; i < count; i++)
 		if (!tracee[i]->ended && tracee[i]->alive)
 			look_at_faults(w, tracee[i], now_ns);
@@ -195,7 +222,12 @@ bool watching_holds_back(const struct watching *w, uint64_t now_ns)
 	return now_ns < w->not_before_ns;
 }
 
-double watching_ratio(const struct run *run)
+double watching_calls_cost_s(uint64_t calls)
+{
+	return (double)calls * HOOKS_NS / 1e9;
+}
+
+double watching_told_ratio(const struct run *run)
 {
 	return collector_has_hooks(run->collector) ? run->watching->event_ratio : 0;
 }

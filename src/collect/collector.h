@@ -175,7 +175,7 @@ int collector_set_work(struct collector *c, enum collector_pace pace);
 
 /* Totals of one address space since it was entered. */
 struct collector_counts {
-	uint64_t hits, returns, samples, work_ns, frees; /* see struct mt_space_cpu */
+	uint64_t hits, returns, samples, work_ns, frees, calls; /* see struct mt_space_cpu */
 };
 int collector_counts(const struct collector *c, uint32_t asid, struct collector_counts *ret);
 

@@ -101,6 +101,7 @@ int collector_counts(const struct collector *c, uint32_t asid, struct collector_
 		sum.samples += read_once(&p->samples);
 		sum.work_ns += read_once(&p->work_ns);
 		sum.frees += read_once(&p->frees);
+		sum.calls += read_once(&p->calls);
 	}
 	if (!known)
 		return -ESRCH;
