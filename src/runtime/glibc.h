@@ -69,10 +69,10 @@ struct malloc_region {
 	bool tentative; /* it may be something else: the first thing that is wrong ends it */
 };
 
-/* Read at once, by the size of chunks seen. */
+/* Read at once, by how chunks go on. */
 #define WINDOW_BYTES (128u << 10)
-#define WINDOW_FIRST (16u << 10)
-#define WINDOW_MIN 512u
+#define WINDOW_FIRST (8u << 10)
+#define WINDOW_MIN 2048u
 #define TCACHES_MAX 8192
 
 /* What outlives a look. */

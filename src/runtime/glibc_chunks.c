@@ -13,6 +13,7 @@
 #include "base/vec.h"
 
 #define CHECKPOINTS 8
+#define CALL_PAGES 4 /* a call costs what reading so many more costs */
 #define TRIES 4 /* at one place; each goes back twice as far */
 #define RESYNCS_MAX 1024
 #define WALKED_MAX (4ull << 30) /* bytes read at one look: 0.8 s */
@@ -131,13 +132,27 @@ static bool in_window(const struct malloc_walk *w, uint64_t at)
 	return at >= w->window_start && at - w->window_start + CHUNK_HEADER <= w->window_len;
 }
 
+/* Where chunks go on, ever more is read at once; behind a large one, little. */
+static void adapt_window(struct malloc_walk *w, uint64_t at)
+{
+	uint64_t behind = w->window_start + w->window_len;
+
+	if (at > behind + CALL_PAGES * MALLOC_PAGE)
+		w->window_want = WINDOW_MIN;
+	else if (w->window_want < WINDOW_BYTES)
+		w->window_want *= 4;
+}
+
 /* Reads what is in memory from `at` on; -ENODATA: nothing is, or no more may be read. */
 static int load_window(struct malloc_walk *w, uint64_t at, uint64_t end)
 {
-	uint64_t max = end - at < w->window_want ? end - at : w->window_want;
-	uint64_t len = malloc_present(w, at, max);
+	uint64_t max, len;
 	int r;
 
+	if (w->window_len)
+		adapt_window(w, at);
+	max = end - at < w->window_want ? end - at : w->window_want;
+	len = malloc_present(w, at, max);
 	w->window_len = 0;
 	if (w->walked >= WALKED_MAX || w->windows++ >= WINDOWS_MAX)
 		w->cut = true;
@@ -152,32 +167,18 @@ static int load_window(struct malloc_walk *w, uint64_t at, uint64_t end)
 	return 0;
 }
 
-/* Large chunks: little is read for each. Small ones: much, as a call costs what 4 pages cost. */
-static void adapt_window(struct malloc_walk *w, uint64_t chunks)
-{
-	uint64_t mean = w->window_len / (chunks ? chunks : 1);
-
-	if (mean < 2 * MALLOC_PAGE && w->window_want < WINDOW_BYTES)
-		w->window_want *= 2;
-	else if (mean > 4 * MALLOC_PAGE && w->window_want > WINDOW_MIN)
-		w->window_want /= 2;
-}
-
 static enum step walk_window(struct malloc_walk *w, struct malloc_region *r, struct chain *c)
 {
-	uint64_t chunks = 0, offset;
 	enum step s = STEP_ON;
 
-	for (; s == STEP_ON; chunks++) {
-		uint64_t header[2];
+	while (s == STEP_ON) {
+		uint64_t header[2], offset = c->at - w->window_start;
 
-		offset = c->at - w->window_start;
 		if (offset + CHUNK_HEADER > w->window_len)
 			break;
 		memcpy(header, w->kept->window + offset, sizeof(header));
 		s = step_chunk(w, r, c, header[0], header[1]);
 	}
-	adapt_window(w, chunks);
 	return s;
 }
 

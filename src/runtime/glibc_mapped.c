@@ -180,12 +180,24 @@ static uint64_t behind_region(const struct malloc_walk *w, uint64_t page)
 	return r ? r->end : page;
 }
 
+/* The end of what a runtime keeps of its own that holds the page, or its address. */
+static uint64_t behind_taken(const struct malloc_walk *w, uint64_t page)
+{
+	const struct inner_ranges *t = w->v->taken;
+	size_t i = t ? search_first(t->count, k, t->range[k].end <= page) : 0;
+
+	return t && i < t->count && t->range[i].start <= page && t->range[i].use != INNER_BUFFER
+		       ? t->range[i].end
+		       : page;
+}
+
 static bool may_be_mapped(const struct vma *v)
 {
 	return v->kind == VMA_ANON && v->readable && v->writable && !v->shared && v->inode == 0;
 }
 
-/* A mapping begins at its start, or behind the thread's heap that it begins with. */
+/* A mapping begins at its start, or behind the thread's heap or what of a runtime it begins with.
+ */
 static int make_cursors(struct malloc_walk *w, struct mapped *m)
 {
 	const struct vma_table *maps = w->v->maps;
@@ -200,6 +212,8 @@ static int make_cursors(struct malloc_walk *w, struct mapped *m)
 		if (!may_be_mapped(v))
 			continue;
 		at = behind_region(w, v->start);
+		if (at == v->start)
+			at = behind_taken(w, at);
 		if (at < v->end && at % MALLOC_PAGE == 0)
 			m->cursor[m->count++] = (struct cursor){ at, v->end, false };
 	}
@@ -253,17 +267,6 @@ static bool found_all(const struct malloc_walk *w, const struct mapped *m)
 {
 	return !m->pieces_missing &&
 	       (w->params_count == FACT_UNKNOWN || w->sum.mapped_count >= w->params_count);
-}
-
-/* The end of what a runtime keeps of its own that holds the page, or its address. */
-static uint64_t behind_taken(const struct malloc_walk *w, uint64_t page)
-{
-	const struct inner_ranges *t = w->v->taken;
-	size_t i = t ? search_first(t->count, k, t->range[k].end <= page) : 0;
-
-	return t && i < t->count && t->range[i].start <= page && t->range[i].use != INNER_BUFFER
-		       ? t->range[i].end
-		       : page;
 }
 
 /* Every page of what was not recognised, as long as malloc says that something is missing. */

@@ -38,6 +38,7 @@ struct look {
 	bool ranges, all;
 	struct reader reader[READERS_MAX];
 	size_t readers;
+	struct inner_ranges taken; /* owned: of the runtime, at this look */
 };
 
 static double cpu_ms(void)
@@ -180,7 +181,7 @@ static void open_readers(struct look *l, const struct process_view *v)
 	}
 }
 
-static json_t *read_one(const struct look *l, struct reader *r, struct process_view *v)
+static json_t *read_one(struct look *l, struct reader *r, struct process_view *v)
 {
 	struct inner_runtime runtime = { .name = NULL };
 	struct inner_allocator allocator = { .name = NULL };
@@ -207,7 +208,13 @@ static json_t *read_one(const struct look *l, struct reader *r, struct process_v
 	else
 		json_put(o, "allocator", allocator_json(&allocator));
 	put_ranges(o, l, v, &ranges);
-	inner_ranges_done(&ranges);
+	if (r->runtime) {
+		inner_ranges_done(&l->taken);
+		l->taken = ranges;
+		v->taken = &l->taken;
+	} else {
+		inner_ranges_done(&ranges);
+	}
 	return o;
 }
 
@@ -311,6 +318,7 @@ static void close_readers(struct look *l)
 		else
 			r->walk->close(r->state);
 	}
+	inner_ranges_done(&l->taken);
 }
 
 int main(int argc, char **argv)
