@@ -82,6 +82,7 @@ struct judge_cfg judge_defaults(void)
 		.books_share = 0.01,	    /* Java's remembered sets: 0.1 % where they are few */
 		.idle_s = 3,
 		.in_flight = 2, /* one, for each of two call paths that are judged as one */
+		.certain_least = 0.4,
 	};
 }
 
@@ -402,6 +403,19 @@ static bool is_in_flight(const struct tick *t, const struct group *g, const stru
 }
 
 /*
+ * How much of an estimate is there at least, by its error: windows weigh blocks by the work that is
+ * done in them, and what comes by the clock weighs too much where probes slow the program down.
+ */
+static double certain_share(const struct tick *t, const struct group *g)
+{
+	double error = 0;
+
+	for (size_t i = 0; i < g->count; i++)
+		error = hypot(error, t->snap->sites[g->members[i].site].live_error_bytes);
+	return fmin(fmax(1 - error / fmax(g->totals.live_bytes, 1), t->cfg->certain_least), 1);
+}
+
+/*
  * What a group of traced blocks is said to grow by, against what the process says. Where others
  * that gather are replacing what was there, survivors of one may be lost all the same.
  */
@@ -422,6 +436,7 @@ static bool is_taken_back(struct tick *t, const struct group *g)
 		t->pending |= survives && !(g->windowed && conserve_is_replacing(p, &claim, true));
 		return true;
 	}
+	claim.bytes_per_s *= certain_share(t, g);
 	if (!g->windowed ||
 	    !conserve_contradicts(p, &claim, fmax(t->claimed_per_s, t->j->claimed_per_s)))
 		return false;

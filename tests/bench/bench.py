@@ -2,7 +2,7 @@
 
     bench.py [--quick | --times N] [--render] [SECTION ...]
 
-Sections: micro, paced, real, watch, budget, preload; all without any. Everything of a section is interleaved.
+Sections: micro, paced, real, throughput, watch, budget, preload; all without any. Everything of a section is interleaved.
 Writes build/bench/results.json, with every raw figure, and build/bench/overhead.md, the tables. A
 section that is run replaces its part of results.json; its tables are printed, and --render prints
 all that there is. --quick takes few and short rounds, to see that it works, not to measure, and keeps
@@ -21,7 +21,7 @@ import traceback
 import figures
 from tracers import BUILD, HEADINGS, MEMTRACE
 
-SECTIONS = ["micro", "paced", "real", "watch", "budget", "preload"]
+SECTIONS = ["micro", "paced", "real", "throughput", "watch", "budget", "preload"]
 RESULTS = os.path.join(BUILD, "bench/results.json")
 QUICK = os.path.join(BUILD, "bench/quick.json")
 TABLE = os.path.join(BUILD, "bench/overhead.md")

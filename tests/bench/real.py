@@ -7,7 +7,7 @@ import time
 
 import figures
 import procs
-from services import HERE, SERVICES, Missing, PythonProgram
+from services import HERE, SERVICES, Missing
 from servers import (Folder, Load, Postgres, Redis, Session, prepare_statements,
                      set_new_keys)
 from tracers import HEADINGS, TRACERS, Trace, Unavailable, told
@@ -239,20 +239,8 @@ def leaks(bench):
 
 # --- bars -----------------------------------------------------------------------------------------------
 
-def throughput(row, name):
-    what = f"{HEADINGS[name]}, {row['case']}, of untraced"
-    if isinstance(row["rounds"].get(name), dict):
-        return {"what": what, "why": row["rounds"][name]["why"]}
-    got = figures.ratios(row, name)
-    return {"what": what, "bar": 0.95, "is": "at least", "scale": 100, "unit": "%", "values": got,
-            "interval": got}
-
-
 def bars(result):
     found = []
-    for row in result["rows"]:
-        if row["is"] == "throughput" and PythonProgram.name not in row["case"]:
-            found += [throughput(row, name) for name in ("auto", "budget")]
     for leak in result["leaks"]:
         what = f"{HEADINGS['auto']}, {leak['name']}: seconds until the leak is named"
         if "why" in leak:
