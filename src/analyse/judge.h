@@ -40,7 +40,8 @@ struct judge_cfg {
 	double books_share;	 /* of a heap's gain: what its runtime keeps to manage it */
 	double idle_s;		 /* a program with no allocation elsewhere for this long idles */
 	double in_flight;	 /* blocks of a window that may be live when it closes */
-	double certain_least;	 /* of an estimate, whatever its error: the process may gainsay so much */
+	double certain_least; /* of an estimate, whatever its error: the process may gainsay so much
+			       */
 };
 
 struct judge_cfg judge_defaults(void);

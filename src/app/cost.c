@@ -79,12 +79,9 @@ static const char *mode_of(const struct tracee *t)
 
 static const char *reason_of(const struct tracee *t)
 {
-	const char *planned = t->governor ? governor_plan(t->governor)->reason : "";
-	const char *unseen = watching_reason(t->run);
-
 	if (t->mode_reason[0])
 		return t->mode_reason;
-	return planned[0] ? planned : unseen;
+	return t->held.reason[0] ? t->held.reason : NULL;
 }
 
 /* CPUs that the target used, over its whole trace or lately. */

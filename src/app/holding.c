@@ -242,6 +242,7 @@ void holding_look(const struct holding *h, struct tracee *t)
 		return;
 	before = governor_plan(t->governor)->step;
 	seen.target_cpu_s = cpu_since(t);
+	t->held.cpu_s += seen.target_cpu_s;
 	see_counts(t, &seen);
 	see_armed(t, &seen);
 	seen.other_s += seen.target_cpu_s * (watching_told_ratio(t->run) + t->run->serving->ratio);
@@ -256,10 +257,20 @@ void holding_look(const struct holding *h, struct tracee *t)
 	t->held.looked = true;
 }
 
+static void note_reason(struct tracee *t)
+{
+	const char *planned = t->governor ? governor_plan(t->governor)->reason : "";
+	const char *unseen = watching_reason(t->run);
+
+	snprintf(t->held.reason, sizeof(t->held.reason), "%s%s%s", planned,
+		 planned[0] && unseen ? "; " : "", unseen ? unseen : "");
+}
+
 void holding_tick(struct tracee *t, uint64_t now_ns)
 {
 	double seconds = (now_ns - t->held.tick_ns) / 1e9;
 
+	note_reason(t);
 	if (now_ns <= t->held.tick_ns || seconds < LEAST_SECONDS)
 		return;
 	t->held.hits_per_s = (t->held.hits - t->held.tick_hits) / seconds;

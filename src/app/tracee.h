@@ -74,12 +74,16 @@ struct held {
 	uint32_t asid;	 /* whose counts these are */
 	struct collector_counts counts;
 	uint32_t sampled_asid, gap_log2, weight_log2;
-	uint64_t calls, calls_looked; /* system calls, while followed; and as of the last tick */
+	/* System calls, while followed, and CPU seconds that it used, since watching_look() took
+	 * them. */
+	uint64_t calls;
+	double cpu_s;
 	uint64_t hits;	   /* of all kinds, since the beginning ... */
 	double cost_s;	   /* ... and what they cost, in CPU seconds */
 	double hits_per_s; /* between the last two ticks; NAN before */
 	double cost_per_s;
 	uint64_t tick_ns, tick_hits;
+	char reason[2 * GOVERNOR_REASON_BYTES]; /* of its mode, as of the last tick */
 };
 
 struct tracee {

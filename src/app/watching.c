@@ -10,13 +10,13 @@
 #include "app/tracee.h"
 #include "base/log.h"
 
-#define HOOKS_NS 190.0		 /* added to each system call of the machine; measured on 6.18 */
-#define EVENT_NS 2500.0		 /* to one of a target that is told with its stack: nginx, 6.18 */
-#define TARGET_RATIO_MAX 0.003	 /* of the targets' CPU time, while nothing grows */
-#define MACHINE_RATIO_MAX 0.01	 /* of the machine's, in the mean, while something does, ... */
-#define GROWING_RATIO_MAX 0.008	 /* ... and of the targets': watching takes 1 % at most */
-#define BUDGET_SHARE 0.5	 /* of what a budget allows is theirs, in the mean */
-#define BUDGET_WINDOW_SHARE 0.6	 /* ... and at most in a window */
+#define HOOKS_NS 190.0		/* added to each system call of the machine; measured on 6.18 */
+#define EVENT_NS 2500.0		/* to one of a target that is told with its stack: nginx, 6.18 */
+#define TARGET_RATIO_MAX 0.003	/* of the targets' CPU time, while nothing grows */
+#define MACHINE_RATIO_MAX 0.01	/* of the machine's, in the mean, while something does, ... */
+#define GROWING_RATIO_MAX 0.008 /* ... and of the targets': watching takes 1 % at most */
+#define BUDGET_SHARE 0.5	/* of what a budget allows is theirs, in the mean */
+#define BUDGET_WINDOW_SHARE 0.6 /* ... and at most in a window */
 #define BUDGET_WINDOW_NS 10000000000ull
 #define CPU_LEAST 0.01		 /* a target that idles is not held against them below that, ... */
 #define BUSY_CPU_LEAST 0.1	 /* ... nor one that grows; as governor_cfg.least_cpu */
@@ -66,20 +66,30 @@ static void look_at_faults(const struct watching *w, struct tracee *t, uint64_t 
 	t->fault_skip = 0;
 }
 
+/* What the tracees are like, together; and what those with a budget did since the last look. */
+struct look {
+	bool traced, grows, things;
+	uint64_t calls;
+	double cpu_s;
+};
+
 /* What the hooks cost since the last look: every system call of the machine pays. */
-static void measure_hooks(struct watching *w, double cpus, uint64_t calls, uint64_t own,
-			  double seconds)
+static void measure_hooks(struct watching *w, double cpus, uint64_t calls, double seconds)
 {
 	double cost = calls / seconds * HOOKS_NS / 1e9;
-	double told = (w->events - w->looked_events) / seconds * EVENT_NS / 1e9;
-
 	w->target_ratio = cost / fmax(cpus, CPU_LEAST);
 	w->growing_ratio = cost / fmax(cpus, BUSY_CPU_LEAST);
 	w->machine_ratio = cost / w->cpus;
-	if (cpus <= 0)
-		return; /* at the first look nobody knows */
-	w->event_ratio = told / fmax(cpus, BUSY_CPU_LEAST);
-	w->own_ratio = watching_calls_cost_s(own) / seconds / fmax(cpus, BUSY_CPU_LEAST);
+}
+
+/* The same of calls of the targets alone, which their budget pays. */
+static void measure_own(struct watching *w, const struct look *l, double seconds)
+{
+	double told = (w->events - w->looked_events) * EVENT_NS / 1e9;
+	double cpu_s = fmax(l->cpu_s, BUSY_CPU_LEAST * seconds);
+
+	w->event_ratio = told / cpu_s;
+	w->own_ratio = watching_calls_cost_s(l->calls) / cpu_s;
 }
 
 /* A counter that is not atomic can go back. */
@@ -89,16 +99,17 @@ static uint64_t rise(uint64_t now, uint64_t before)
 }
 
 static void measure(struct watching *w, const struct run *run, double cpus,
-		    const struct watching_counts *c, uint64_t own, uint64_t now_ns)
+		    const struct watching_counts *c, const struct look *l, uint64_t now_ns)
 {
 	double seconds = (now_ns - w->looked_ns) / 1e9;
 	double faults = (double)(c->faults - w->looked.faults);
 
 	if (seconds > 0) {
 		w->fault_ratio = faults / seconds * FAULT_NS / 1e9 / fmax(cpus, BUSY_CPU_LEAST);
-		if (collector_has_hooks(run->collector))
-			measure_hooks(w, cpus, rise(c->syscalls, w->looked.syscalls), own,
-				      seconds);
+		if (collector_has_hooks(run->collector)) {
+			measure_hooks(w, cpus, rise(c->syscalls, w->looked.syscalls), seconds);
+			measure_own(w, l, seconds);
+		}
 	}
 	w->looked_ns = now_ns;
 	w->looked = *c;
@@ -124,14 +135,9 @@ static bool is_over_budget(const struct watching *w, const struct opts *o, uint6
 {
 	double over = over_budget(w, o);
 
-	return over > 1 && (over > BUDGET_WINDOW_SHARE / BUDGET_SHARE ||
-			    now_ns - w->in_ns >= BUDGET_WINDOW_NS);
+	return over > 1 &&
+	       (over > BUDGET_WINDOW_SHARE / BUDGET_SHARE || now_ns - w->in_ns >= BUDGET_WINDOW_NS);
 }
-
-/* What the tracees are like, together. */
-struct look {
-	bool traced, grows, things;
-};
 
 static bool is_too_dear(const struct watching *w, const struct look *l, uint64_t now_ns)
 {
@@ -181,11 +187,15 @@ static void set_hooks(struct watching *w, const struct run *run, const struct lo
 		now_ns + (l->grows ? watching_pause_ns(over_mean(w), now_ns - w->in_ns) : 0);
 }
 
-static void look_at(struct look *l, const struct tracee *t)
+static void look_at(struct look *l, struct tracee *t)
 {
 	l->traced |= t->heap_traced ? tracee_is_traced(t) : t->heap_wanted;
 	l->grows |= t->growing.grows;
 	l->things |= t->growing.things_grow;
+	l->calls += t->held.calls;
+	l->cpu_s += t->held.cpu_s;
+	t->held.calls = 0;
+	t->held.cpu_s = 0;
 }
 
 void watching_look(struct watching *w, const struct run *run, struct tracee *const *tracee,
@@ -193,17 +203,14 @@ void watching_look(struct watching *w, const struct run *run, struct tracee *con
 {
 	bool in = collector_has_hooks(run->collector), wanted;
 	struct look l = { .traced = false };
-	uint64_t own = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		if (tracee[i]->ended || !tracee[i]->alive)
 			continue;
 		look_at(&l, tracee[i]);
-		own += tracee[i]->held.calls - tracee[i]->held.calls_looked;
-		tracee[i]->held.calls_looked = tracee[i]->held.calls;
 	}
 	w->first_ns = 0;
-	measure(w, run, tracees_cpus(tracee, count), counts, own, now_ns);
+	measure(w, run, tracees_cpus(tracee, count), counts, &l, now_ns);
 	for (size_t i = 0; i < count; i++)
 		if (!tracee[i]->ended && tracee[i]->alive)
 			look_at_faults(w, tracee[i], now_ns);

@@ -14,7 +14,7 @@
 
 #define CHECKPOINTS 8
 #define CALL_PAGES 4 /* a call costs what reading so many more costs */
-#define TRIES 4 /* at one place; each goes back twice as far */
+#define TRIES 4	     /* at one place; each goes back twice as far */
 #define RESYNCS_MAX 1024
 #define WALKED_MAX (4ull << 30) /* bytes read at one look: 0.8 s */
 #define WINDOWS_MAX (1u << 20)	/* in so many pieces at most: 0.5 s */

@@ -43,6 +43,23 @@ def test_a_million_pairs_a_second_stay_within_the_budget_and_a_lighter_load_is_e
             trace.validate()
 
 
+def test_what_its_system_calls_cost_a_target_counts():
+    """Followed system calls slow this one down to a third: they are followed in windows, and those are
+    within the budget."""
+    with Target("calls") as target:
+        target.expect("ready")
+        target.go()
+        with Trace("-p", target.pid, "--mode", "sample", "--budget", 5, "--interval", 1,
+                   "-vv") as trace:
+            trace.await_record(lambda r: r["type"] == "sample" and "not followed just now" in
+                               (r["overhead"].get("reason") or ""))
+            trace.await_record(lambda r: trace.errors().count("system calls are followed (") == 2, 90)
+            est = [o["target_cpu_ratio_est"] for _, o in overheads(trace, 0)]
+            check(0 < sum(est) / len(est) <= 0.05, f"mean {sum(est) / len(est)} of {est}")
+            trace.stop()
+            trace.validate()
+
+
 def test_a_fleet_is_watched_until_something_grows_and_after_the_verdict():
     with Target("million", 2000, 400000) as target:
         target.expect("ready")
