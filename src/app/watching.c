@@ -77,16 +77,17 @@ struct look {
 static void measure_hooks(struct watching *w, double cpus, uint64_t calls, double seconds)
 {
 	double cost = calls / seconds * HOOKS_NS / 1e9;
+
 	w->target_ratio = cost / fmax(cpus, CPU_LEAST);
 	w->growing_ratio = cost / fmax(cpus, BUSY_CPU_LEAST);
 	w->machine_ratio = cost / w->cpus;
 }
 
 /* The same of calls of the targets alone, which their budget pays. */
-static void measure_own(struct watching *w, const struct look *l, double seconds)
+static void measure_own(struct watching *w, double cpus, const struct look *l, double seconds)
 {
 	double told = (w->events - w->looked_events) * EVENT_NS / 1e9;
-	double cpu_s = fmax(l->cpu_s, BUSY_CPU_LEAST * seconds);
+	double cpu_s = fmax(l->cpu_s, fmax(cpus, BUSY_CPU_LEAST) * seconds);
 
 	w->event_ratio = told / cpu_s;
 	w->own_ratio = watching_calls_cost_s(l->calls) / cpu_s;
@@ -108,7 +109,7 @@ static void measure(struct watching *w, const struct run *run, double cpus,
 		w->fault_ratio = faults / seconds * FAULT_NS / 1e9 / fmax(cpus, BUSY_CPU_LEAST);
 		if (collector_has_hooks(run->collector)) {
 			measure_hooks(w, cpus, rise(c->syscalls, w->looked.syscalls), seconds);
-			measure_own(w, l, seconds);
+			measure_own(w, cpus, l, seconds);
 		}
 	}
 	w->looked_ns = now_ns;

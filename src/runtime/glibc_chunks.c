@@ -139,8 +139,9 @@ static void adapt_window(struct malloc_walk *w, uint64_t at)
 
 	if (at > behind + CALL_PAGES * MALLOC_PAGE)
 		w->window_want = WINDOW_MIN;
-	else if (w->window_want < WINDOW_BYTES)
-		w->window_want *= 4;
+	else
+		w->window_want =
+			w->window_want < WINDOW_BYTES / 4 ? 4 * w->window_want : WINDOW_BYTES;
 }
 
 /* Reads what is in memory from `at` on; -ENODATA: nothing is, or no more may be read. */
