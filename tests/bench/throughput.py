@@ -10,8 +10,8 @@ from services import SERVICES, Missing, PythonProgram
 from tracers import HEADINGS, TRACERS
 
 NAMES = ("auto", "budget")
-BASE = 20      # seconds without a tracer, before and after
-TRACED = 60    # and with it, ...
+BASE = 15      # seconds without a tracer, before and after
+TRACED = 45    # and with it, ...
 SETTLED_S = 12 # ... once what is looked at only in the beginning is over
 
 
