@@ -92,6 +92,7 @@ struct malloc_walk {
 	struct inner_allocator sum;
 	struct malloc_region *region; /* owned, those that were walked, in order of address */
 	size_t region_count, region_cap;
+	uint64_t main_bytes; /* of these, of the main arena */
 	size_t tcache_count;
 	uint64_t window_start;
 	size_t window_len, window_want;

@@ -368,6 +368,8 @@ static int keep_region(struct malloc_walk *w, const struct malloc_region *r)
 	vec_open(&w->region, sizeof(*r), w->region_count, i);
 	w->region[i] = *r;
 	w->region_count++;
+	if (r->main)
+		w->main_bytes += r->end - r->start;
 	return inner_ranges_add(w->ranges, r->start, r->end, INNER_ARENA);
 }
 

@@ -25,7 +25,6 @@ struct mapped {
 	size_t count;
 	const struct malloc_arena *main;
 	uint64_t scanned;
-	bool pieces_missing;
 };
 
 /* Bytes of the mapping; 0: it is none. The size told is all of it, since 2.43 without the header.
@@ -60,16 +59,10 @@ static int account_mapped(struct malloc_walk *w, uint64_t at, uint64_t size)
 	return inner_ranges_add(w->ranges, at, at + size, INNER_ARENA);
 }
 
-/* The main arena says that it has more than was found of it: while sbrk() serves it, that says
- * nothing. */
-static void look_for_more(const struct malloc_walk *w, struct mapped *m)
+/* Once sbrk() has failed, the main arena's own size says whether it has more than was found. */
+static bool lacks_pieces(const struct malloc_walk *w, const struct malloc_arena *main)
 {
-	uint64_t found = 0;
-
-	for (size_t i = 0; i < w->region_count; i++)
-		if (w->region[i].main)
-			found += w->region[i].end - w->region[i].start;
-	m->pieces_missing = !m->main->contiguous && found < m->main->system_bytes;
+	return !main->contiguous && w->main_bytes < main->system_bytes;
 }
 
 static bool may_begin_piece(const uint64_t head[2])
@@ -224,22 +217,15 @@ static int make_cursors(struct malloc_walk *w, struct mapped *m)
 static int scan_head(struct malloc_walk *w, struct mapped *m, struct cursor *c, uint64_t page,
 		     uint64_t head[2])
 {
-	uint64_t size = mapped_size(head, c->end - page), behind = c->at;
-	int e = 0;
+	struct cursor there = { page, c->end, false };
+	int e;
 
-	if (!size && (!m->pieces_missing || !may_begin_piece(head)))
+	if (!mapped_size(head, c->end - page) &&
+	    !(lacks_pieces(w, m->main) && may_begin_piece(head)))
 		return 0;
-	c->at = page;
-	if (size) {
-		e = account_mapped(w, page, size);
-		c->at += size;
-	} else {
-		e = take_pieces(w, m, c, head);
-	}
-	if (c->at == page)
-		c->at = behind; /* it was none */
-	else if (!size)
-		look_for_more(w, m);
+	e = take_head(w, m, &there, head);
+	if (there.at > page)
+		c->at = there.at;
 	return e;
 }
 
@@ -265,7 +251,7 @@ static int scan_heads(struct malloc_walk *w, struct mapped *m, struct cursor *c,
 
 static bool found_all(const struct malloc_walk *w, const struct mapped *m)
 {
-	return !m->pieces_missing &&
+	return !lacks_pieces(w, m->main) &&
 	       (w->params_count == FACT_UNKNOWN || w->sum.mapped_count >= w->params_count);
 }
 
@@ -306,11 +292,10 @@ int malloc_walk_mapped(struct malloc_walk *w, const struct malloc_arena *main)
 
 	if (!e)
 		e = follow_cursors(w, &m);
-	look_for_more(w, &m);
 	for (size_t i = 0; !e && i < m.count; i++)
 		if (m.cursor[i].at < m.cursor[i].end)
 			e = scan_cursor(w, &m, &m.cursor[i]);
 	free(m.cursor);
-	w->pieces_missing = m.pieces_missing;
+	w->pieces_missing = lacks_pieces(w, main);
 	return e;
 }

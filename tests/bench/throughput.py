@@ -2,10 +2,11 @@
 time with a client of its own: whatever disturbs one disturbs the other. What calls of the whole machine
 cost while system calls are followed the twin pays, too: that is told beside it, as memtrace counts it.
 """
-import math
+import statistics
 import threading
 
 import figures
+import procs
 from services import SERVICES, Missing, PythonProgram
 from tracers import HEADINGS, TRACERS
 
@@ -16,21 +17,23 @@ SETTLED_S = 12 # ... once what is looked at only in the beginning is over
 
 
 def run(bench):
-    rows, notes, told = [], [], {}
+    rows, notes = [], []
     for kind in SERVICES:
         if kind is PythonProgram:
             continue
         try:
             with kind() as one, kind() as twin:
-                found = measure(bench, Twins(one, twin), told.setdefault(kind.name, {}))
+                found, told = measure(bench, Twins(one, twin))
         except Missing as e:
             notes.append(f"{kind.name}: not available: {e}")
             continue
         rows.append({"case": f"{kind.name}: throughput, of its untraced twin's", "unit": "",
                      "is": "figure", "rounds": found})
+        notes += [f"{HEADINGS[n]}, {kind.name}: memtrace says {figures.median(told[n]):.1%} meanwhile, "
+                  "what followed system calls pay included" for n in NAMES if told[n]]
         bench.say(f"{kind.name}: " + ", ".join(
             f"{n} {figures.interval(of_base(found, n))}" for n in NAMES))
-    return {"rows": rows, "notes": notes, "told": told}
+    return {"rows": rows, "notes": notes}
 
 
 class Twins:
@@ -54,22 +57,23 @@ class Twins:
         return one / twin
 
 
-def measure(bench, twins, told):
+def measure(bench, twins):
     ms, base = bench.ms(1000), BASE // 5 if bench.quick else BASE
     for _ in range(3):
         twins.second(ms)
-    found = {"untraced": [twins.second(ms) for _ in range(base)]}
+    found, told = {"untraced": [twins.second(ms) for _ in range(base)]}, {}
     for name in NAMES:
         found[name], told[name] = traced(bench, twins, name)
         found["untraced"] += [twins.second(ms) for _ in range(base)]
-    return found
+    return found, told
 
 
 def traced(bench, twins, name):
     """Ratios of the seconds once it has settled, and what memtrace says that it costs then."""
     server, found = twins.both[0], []
     with TRACERS[name](server.pid, server.allocator()) as tracer:
-        while not tracer.settled() or tracer.elapsed() < (3 if bench.quick else SETTLED_S):
+        procs.settle(tracer, lambda: twins.second(bench.ms(1000)))
+        while tracer.elapsed() < (3 if bench.quick else SETTLED_S):
             twins.second(bench.ms(1000))
         while len(found) < (5 if bench.quick else TRACED) * bench.times:
             found.append(twins.second(bench.ms(1000)))
@@ -80,8 +84,7 @@ def traced(bench, twins, name):
 
 
 def of_base(rounds, name):
-    logs = [math.log(v) for v in rounds["untraced"]]
-    mean = math.exp(sum(logs) / len(logs))
+    mean = statistics.geometric_mean(rounds["untraced"])
     return [v / mean for v in rounds[name]]
 
 
