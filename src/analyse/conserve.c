@@ -29,12 +29,17 @@ static double span_of(const struct conserve *c, const struct claim *claim)
 	return fmax(claim->window_s / 3, c->cfg->quiet_s);
 }
 
+bool conserve_lacks(const struct conserve *c, double bytes_per_s, double span_s)
+{
+	return growth_with_slack(c, span_s) < c->cfg->fusion.visible_share * bytes_per_s * span_s;
+}
+
 bool conserve_contradicts(const struct conserve *c, const struct claim *claim, double all_per_s)
 {
-	double span_s = span_of(c, claim), share = c->cfg->fusion.visible_share;
+	double span_s = span_of(c, claim);
 
 	return all_per_s * span_s >= c->cfg->visible_bytes &&
-	       growth_with_slack(c, span_s) < share * claim->bytes_per_s * span_s;
+	       conserve_lacks(c, claim->bytes_per_s, span_s);
 }
 
 bool conserve_is_replacing(const struct conserve *c, const struct claim *claim, bool alone)

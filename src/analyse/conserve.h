@@ -27,6 +27,9 @@ struct claim {
 /* Growth of external memory over the last span_s; NAN when it is not known. */
 double conserve_growth(const struct conserve *c, double span_s);
 
+/* The process grew by far less than that pace, free memory that was used up included. */
+bool conserve_lacks(const struct conserve *c, double bytes_per_s, double span_s);
+
 /*
  * Probes in windows see births, and hardly a death of what lives for long: a full cache goes on
  * growing for them. The process knows better: it does not, nor does it use up free memory.

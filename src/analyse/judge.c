@@ -209,6 +209,7 @@ static int note_hit(struct tick *t, const struct group *g, struct record *r)
 			return res == -ENOSPC ? 0 : res;
 	}
 	r->seen = true;
+	r->unseen_since_s = NAN;
 	if (t->again && r->missed_s == t->now_s && !r->hits)
 		r->hits = r->hits_before; /* the miss was of a tick that was told in part */
 	if (r->hits == 0)
@@ -279,6 +280,7 @@ static void note_miss(struct tick *t, const struct group *g, struct record *r)
 	const struct judge_cfg *cfg = t->cfg;
 
 	r->seen = true;
+	r->unseen_since_s = NAN;
 	if (t->again)
 		return;
 	r->hits_before = r->hits;
@@ -349,12 +351,31 @@ static void judge_members(const struct tick *t, bool told, struct group *g)
 	*g = best;
 }
 
-/* Probes are out: what was known of the heap stands, no time passes for it. */
-static void note_unseen(const struct tick *t, struct record *r)
+/* What was only seen to grow: the process has not grown by it since probes went out. */
+static bool has_stopped_unseen(const struct tick *t, const struct record *r)
+{
+	double unseen_s = t->now_s - r->unseen_since_s, pace = r->f.growth_bytes_per_s;
+
+	return r->opinion != SUSPECT_SURVIVES && unseen_s >= t->cfg->quiet_s &&
+	       pace * unseen_s >= t->cfg->visible_bytes &&
+	       conserve_lacks(&t->process, pace, unseen_s);
+}
+
+/* Probes are out: what was known of the heap stands as long as the process goes on as it says. */
+static void note_unseen(struct tick *t, struct record *r)
 {
 	r->seen = true;
 	r->last_hit_s = t->now_s;
 	r->hits_before = r->hits;
+	if (isnan(r->unseen_since_s))
+		r->unseen_since_s = t->now_s;
+	if (!r->reported || !(r->f.active || r->unsettled))
+		return;
+	if (has_stopped_unseen(t, r)) {
+		r->f.active = false;
+		r->unsettled = true;
+	}
+	t->settling |= r->unsettled;
 }
 
 /* Shared memory and files that were mapped before are touched page by page, up to their end. */

@@ -87,7 +87,7 @@ int records_add(struct records *r, uint64_t key, struct record **ret)
 		r->room = room;
 	}
 	memmove(&r->list[at + 1], &r->list[at], (r->count - at) * sizeof(*r->list));
-	r->list[at] = (struct record){ .key = key };
+	r->list[at] = (struct record){ .key = key, .unseen_since_s = NAN };
 	r->count++;
 	*ret = &r->list[at];
 	return 0;

@@ -13,6 +13,7 @@ struct record {
 	unsigned int hits_before; /* the miss at missed_s */
 	double missed_s, hit_s;	  /* ticks, as they are told in full */
 	double hit_since_s, last_hit_s, window_s;
+	double unseen_since_s; /* probes are out since then; NAN: they are in */
 	bool reported;
 	bool seen;	/* in this tick's snapshot */
 	bool unsettled; /* stopped growing, but so did the program, and nothing was freed */

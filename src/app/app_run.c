@@ -170,6 +170,7 @@ void app_end_tracee(struct app *a, struct tracee *t, enum end_reason reason, con
 
 	if (t->ended)
 		return;
+	holding_tick(t, now_ns);
 	r = tracee_tick(t, now_ns, &a->counters, true);
 	if (r)
 		log_debug("process %u: last tick: %s", t->pid, strerror(-r));

@@ -278,19 +278,25 @@ void holding_tick(struct tracee *t, uint64_t now_ns)
 	t->held.tick_ns = now_ns;
 }
 
-/* Active leaks, summed up so that another one makes another sum, and how fast they grow. */
-static uint64_t leaks_of(const struct findings *f, double *ret_pace)
-{
-	uint64_t sum = 0;
+/* Active leaks: their sum, so that another one makes another, and how fast they grow. */
+struct active {
+	uint64_t sum;
+	size_t count;
+	double pace;
+};
 
-	*ret_pace = 0;
+static struct active active_of(const struct findings *f)
+{
+	struct active a = { 0 };
+
 	for (size_t i = 0; i < f->count; i++) {
 		if (!f->list[i].active)
 			continue;
-		sum += f->list[i].leak_id | 1;
-		*ret_pace += fmax(f->list[i].growth_bytes_per_s, 0);
+		a.sum += f->list[i].leak_id | 1;
+		a.count++;
+		a.pace += fmax(f->list[i].growth_bytes_per_s, 0);
 	}
-	return sum;
+	return a;
 }
 
 /* While probes are out: growth that the verdict does not explain is something new. */
@@ -305,22 +311,22 @@ static bool is_explained(const struct held *held, double bytes, uint64_t now_ns)
 void holding_judged(struct tracee *t, uint64_t now_ns)
 {
 	struct held *held = &t->held;
+	struct active leaks;
 	struct analysis a;
-	uint64_t leaks;
-	double pace;
 
 	if (!t->governor || !tracee_analysis(t, &a) || a.ledger->external_bytes == FACT_UNKNOWN)
 		return;
-	if (!tracee_is_traced(t)) {
-		held->decided = held->decided &&
+	leaks = active_of(a.findings);
+	if (!tracee_is_traced(t)) { /* one that does not stand any more was decided too early */
+		held->decided = held->decided && leaks.count >= held->known_count &&
 				is_explained(held, (double)a.ledger->external_bytes, now_ns);
 		return;
 	}
-	leaks = leaks_of(a.findings, &pace);
-	held->decided = leaks && leaks == held->leaks;
-	held->leaks = leaks;
+	held->decided = leaks.count && leaks.sum == held->leaks;
+	held->leaks = leaks.sum;
+	held->known_count = leaks.count;
 	held->known_bytes = (double)a.ledger->external_bytes;
-	held->known_pace = pace;
+	held->known_pace = leaks.pace;
 	held->known_ns = now_ns;
 }
 

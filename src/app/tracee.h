@@ -66,7 +66,8 @@ struct held {
 	bool looked;
 	bool in;			/* probes were asked to be in */
 	bool decided;			/* as of the last tick: a verdict stands */
-	uint64_t leaks;			/* what was found until then, summed up */
+	uint64_t leaks;			/* what was found until then, summed up, ... */
+	size_t known_count;		/* ... and how many that are */
 	double known_bytes, known_pace; /* growth that the verdict explains, from known_ns on */
 	uint64_t known_ns;
 	uint64_t cpu_ns; /* of the process, at the last look */

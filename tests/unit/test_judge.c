@@ -453,6 +453,37 @@ static void an_estimate_is_gainsaid_by_as_much_of_it_as_is_certain(void **state)
 	assert_int_equal(cache->f.verdict, VERDICT_INCONCLUSIVE);
 }
 
+/* Probes go out after 30 s; the process grows for so long. */
+static void run_with_probes_out(struct run *r, double grows_s)
+{
+	for (size_t second = 0; second <= 60; second++) {
+		sim_tick(&r->sim, second);
+		r->sim.external[second] = 20e6 + 50e3 * fmin((double)second, grows_s);
+		r->sim.snap.heap_traced = second <= 30;
+		run_judge(r);
+		if (second == 30)
+			assert_int_equal(r->f.verdict, VERDICT_LEAK);
+	}
+}
+
+static void what_grew_and_stopped_while_probes_were_out_is_open(void **state)
+{
+	auto_run *leak = keeper(50, 1000, 60, 60), *cache = keeper(50, 1000, 60, 60),
+		 *survivors = run_begin(SEED + 2, 60);
+
+	(void)state;
+	run_with_probes_out(leak, 60);
+	assert_int_equal(leak->f.verdict, VERDICT_LEAK);
+	run_with_probes_out(cache, 35);
+	assert_int_equal(cache->f.verdict, VERDICT_INCONCLUSIVE);
+	assert_false(cache->f.list[0].active);
+	assert_non_null(strstr(cache->f.why, "grows no more"));
+	sim_add_site(&survivors->sim, MT_SITE_HEAP, 1000);
+	sim_churn(&survivors->sim, &survivors->sim.site[0], 0, 60, 100, SIM_EXPONENTIAL, 0.2, 0.3);
+	run_with_probes_out(survivors, 35);
+	assert_int_equal(survivors->f.verdict, VERDICT_LEAK);
+}
+
 /* Only RSS is known: a process without allocator probes. */
 static enum verdict judge_curve(struct run *r, double (*value)(struct sim *, double), size_t end)
 {
@@ -709,6 +740,7 @@ int main(void)
 		cmocka_unit_test(memory_that_is_not_touched_costs_confidence),
 		cmocka_unit_test(what_a_runtime_maps_for_its_heap_is_no_leak),
 		cmocka_unit_test(a_process_that_stands_still_contradicts_what_windows_show),
+		cmocka_unit_test(what_grew_and_stopped_while_probes_were_out_is_open),
 		cmocka_unit_test(an_estimate_is_gainsaid_by_as_much_of_it_as_is_certain),
 		cmocka_unit_test(what_begins_to_free_its_oldest_is_watched),
 		cmocka_unit_test(the_books_of_a_heap_that_grows_are_no_leak),
