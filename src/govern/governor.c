@@ -16,7 +16,9 @@
 #include "memtrace/weight.h"
 
 #define RECENT_S 0.15 /* a load that jumped is seen in this time */
-#define GAP_STEP 2    /* gaps widen and narrow by a factor of 4 */
+#define EARLY_S 0.02  /* how much the target runs is known by then */
+#define EARLY_SHARE 0.33
+#define GAP_STEP 2 /* gaps widen and narrow by a factor of 4 */
 #define GAP_FIRST 12u
 #define GAP_LAST 22u
 #define GAP_SAMPLE 16u /* of mode sample, until more is known */
@@ -70,6 +72,8 @@ struct governor_rules governor_defaults(void)
 		.look_s = 0.05,
 		/* what a window may overshoot by: a twentieth of 5 % of a busy core */
 		.look_open_s = 0.002,
+		/* of a budget of 1 % so much is gone in no time */
+		.look_new_s = 0.01,
 	};
 }
 
@@ -213,6 +217,13 @@ static void try_narrower(struct governor *g, const struct spend_sum *last)
 	change(g, gap ? GOVERN_SAMPLE : GOVERN_FULL, gap);
 }
 
+/* Traps, which gaps do not change, are judged at once when they took so much of a second's budget.
+ */
+static bool is_far_over(const struct spend_sum *recent, double since, double limit)
+{
+	return since >= EARLY_S && recent->trap_s > limit * EARLY_SHARE;
+}
+
 static void look_in(struct governor *g)
 {
 	const struct governor_rules *r = &g->cfg.rules;
@@ -227,9 +238,9 @@ static void look_in(struct governor *g)
 	}
 	if (!g->over_since_ns)
 		g->over_since_ns = g->now_ns;
-	if (since < r->settle_s)
-		return;
 	spend_get(&g->spend, fmin(since, RECENT_S), &recent);
+	if (since < r->settle_s && !is_far_over(&recent, since, limit))
+		return;
 	if (since_s(g, g->over_since_ns) >= r->act_s)
 		recent = last;
 	if (recent.seconds > 0 && recent.trap_s + recent.record_s > limit * recent.seconds)
@@ -424,12 +435,21 @@ static void pay_arming(struct governor *g, bool was_in)
 		spend_add(&g->spend, g->now_ns, g->cfg.costs.arm_ns / 1e9, 0, 0);
 }
 
+static uint64_t usual_look_ns(const struct governor *g)
+{
+	const struct governor_rules *r = &g->cfg.rules;
+	bool fresh = g->plan.step != GOVERN_WATCH && since_s(g, g->changed_ns) < r->settle_s;
+
+	return g->now_ns + (uint64_t)((fresh ? r->look_new_s : r->look_s) * 1e9);
+}
+
 const struct governor_plan *governor_look(struct governor *g, const struct governor_seen *seen)
 {
+	uint64_t changed_ns = g->changed_ns;
 	bool was_in = g->plan.probes_in;
 
 	note(g, seen);
-	g->plan.look_ns = g->now_ns + (uint64_t)(g->cfg.rules.look_s * 1e9);
+	g->plan.look_ns = usual_look_ns(g);
 	tire(g, seen);
 	switch (g->plan.step) {
 	case GOVERN_FULL:
@@ -437,6 +457,8 @@ const struct governor_plan *governor_look(struct governor *g, const struct gover
 	case GOVERN_WINDOWS: look_windows(g); break;
 	case GOVERN_WATCH: look_watch(g, seen); break;
 	}
+	if (g->changed_ns != changed_ns)
+		g->plan.look_ns = usual_look_ns(g);
 	fill(g);
 	pay_arming(g, was_in);
 	return &g->plan;
@@ -469,7 +491,7 @@ int governor_new(const struct governor_cfg *cfg, uint64_t now_ns, struct governo
 		watch(g, WATCH_CALM);
 	else
 		enter(g);
-	g->plan.look_ns = now_ns + (uint64_t)(cfg->rules.look_s * 1e9);
+	g->plan.look_ns = usual_look_ns(g);
 	fill(g);
 	*ret = g;
 	return 0;

@@ -49,10 +49,11 @@ struct governor_rules {
 	double shortest_s;  /* not worth opening: shorter than this even so */
 	double pause_max_s; /* windows come at least this often */
 	double window_max_s;
-	double retry_s;		    /* after not even windows fitted */
-	double decided_s;	    /* a verdict has to stand for this long */
-	double calm_s;		    /* nothing grows for this long: back to watching */
-	double look_s, look_open_s; /* between two looks: in general, in an open window */
+	double retry_s;	  /* after not even windows fitted */
+	double decided_s; /* a verdict has to stand for this long */
+	double calm_s;	  /* nothing grows for this long: back to watching */
+	/* between two looks: in general, in an open window, just after a change */
+	double look_s, look_open_s, look_new_s;
 };
 struct governor_rules governor_defaults(void);
 

@@ -10,7 +10,8 @@
 #include "runtime/v8_impl.h"
 
 #define VOTES_NEEDED 3
-#define VOTES_ENOUGH 8
+#define VOTES_ENOUGH 8 /* after a batch, ... */
+#define VOTES_CLEAR 96 /* ... and within one: a small heap has no more */
 #define LAYOUTS_MAX 64
 #define BATCHES_MAX 8	     /* 4096 places */
 #define STEPS_MAX (1u << 21) /* of trying arrangements, in all: 40 ms; a chunk takes 1000 */
@@ -150,7 +151,7 @@ static int look_at_some(struct poll *p, const uint64_t *place, size_t n)
 	for (size_t i = 0; i < n; i++)
 		at[i] = (struct peek_at){ place[i], w[i], sizeof(w[i]), false };
 	r = peek_read_many(p->v->peek, at, n);
-	for (size_t i = 0; !r && i < n; i++) {
+	for (size_t i = 0; !r && i < n && p->most < VOTES_CLEAR; i++) {
 		uint64_t record = at[i].ok ? w[i][1] : 0;
 
 		if (at[i].ok)
@@ -162,7 +163,7 @@ static int look_at_some(struct poll *p, const uint64_t *place, size_t n)
 	}
 	if (!r)
 		r = peek_read_many(p->v->peek, at, some);
-	for (size_t i = 0; !r && i < some; i++)
+	for (size_t i = 0; !r && i < some && p->most < VOTES_CLEAR; i++)
 		if (at[i].ok)
 			look_at(p, place[owner[i]], w[i], true);
 	free(w);

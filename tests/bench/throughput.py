@@ -12,7 +12,7 @@ from tracers import HEADINGS, TRACERS
 
 NAMES = ("auto", "budget")
 BASE = 15      # seconds without a tracer, before and after
-TRACED = 45    # and with it, ...
+TRACED = 90    # and with it, ...
 SETTLED_S = 12 # ... once what is looked at only in the beginning is over
 
 
