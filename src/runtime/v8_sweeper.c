@@ -155,10 +155,10 @@ static bool read_element(struct walker *w, uint64_t at, struct element *ret)
 	       ret->store[1] < LIST_BYTES_MAX && ret->store[0] < 1ull << 47;
 }
 
-/* 1: it adds up; 0: it does not; -ENOMEM. */
+/* 1: it adds up; 0: it does not, or goes in circles (Brent's mark); -ENOMEM. */
 static int walk_list(struct walker *w, struct list *l)
 {
-	uint64_t sum = 0, at = l->first;
+	uint64_t sum = 0, at = l->first, mark = 0, steps = 0, mark_at = 1;
 	struct element e;
 
 	l->count = l->resident = l->buffers = 0;
@@ -178,6 +178,12 @@ static int walk_list(struct walker *w, struct list *l)
 		if (at == l->last)
 			return sum == l->bytes;
 		at = e.word[w->chain.next];
+		if (at == mark)
+			return 0;
+		if (++steps == mark_at) {
+			mark = at;
+			mark_at *= 2;
+		}
 	}
 	return 0;
 }

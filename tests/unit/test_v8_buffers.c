@@ -211,6 +211,30 @@ static void a_list_that_is_a_ring_ends(void **state)
 	assert_true(w->peek.calls - before < 1000);
 }
 
+/* What only looks like a list takes nothing from the one behind it. */
+static void a_ring_that_is_no_list_leaves_the_lists_their_turn(void **state)
+{
+	struct v8_world *w = *state;
+	struct buffers_world b;
+	uint64_t *ring, first, second;
+
+	begin(w, &b);
+	ring = word_at(b.sweeper) + YOUNG - 5;
+	first = chain_buffer(&b, YOUNG - 5, page_at(12), 0);
+	second = chain_buffer(&b, YOUNG - 5, page_at(12), 0);
+	word_at(second)[3] = first;
+	ring[1] = 0;
+	ring[0] = 0;
+	chain_buffer(&b, YOUNG - 5, page_at(12), 0); /* an end that is never come to */
+	ring[0] = first;
+	ring[2] = 1;
+	put_buffer(&b, OLD, page_at(10), 100);
+	put_buffer(&b, OLD, page_at(11), 100);
+	look(w);
+	assert_null(w->told.buffers.known.why);
+	assert_int_equal(w->told.buffers.count, 2);
+}
+
 static void a_list_that_does_not_add_up_is_not_counted(void **state)
 {
 	struct v8_world *w = *state;
@@ -389,6 +413,7 @@ int main(void)
 		T(a_buffer_that_is_a_mapping_is_a_range),
 		T(a_walk_is_done_every_30_s),
 		T(a_list_that_is_a_ring_ends),
+		T(a_ring_that_is_no_list_leaves_the_lists_their_turn),
 		T(a_list_that_does_not_add_up_is_not_counted),
 		T(pointers_into_nothing_are_not_followed),
 		T(elements_that_are_not_in_memory_are_not_read),
