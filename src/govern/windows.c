@@ -17,6 +17,7 @@
 #define MEAN_PERIOD (1 + JITTER / 2)
 #define MOST_OPEN 0.8	 /* of a horizon */
 #define LEAST_IN_S 0.002 /* rates over less say nothing */
+#define BUSY_S 0.15	 /* one that is busy for less may have slept before */
 #define MEANT 0.95	 /* of what is allowed: lengths are estimates */
 #define FRINGE_S 0.01	 /* that probes take to go in and out, until it is known */
 #define LATE_S 0.1	 /* they did not go in: enough */
@@ -66,7 +67,7 @@ static double work_guess(const struct spend_sum *rates)
 	if (!rates || !(rates->cpu_s > 0))
 		return 1;
 	cost = rates->trap_s + rates->record_s;
-	busy = fmin(rates->cpu_s / rates->seconds, 1);
+	busy = fmin(rates->cpu_s / fmax(rates->seconds, BUSY_S), 1);
 	return fmin(fmax(1 - cost / rates->cpu_s * sqrt(busy), GUESS_LEAST), 1);
 }
 
