@@ -104,22 +104,22 @@ static int scan_gap(struct scan *s, uint64_t start, uint64_t end)
 	return 0;
 }
 
-static int scan_range(struct scan *s, const struct cfi_range *code, const struct cfi_fde *fdes,
-		      size_t count)
+/* Of the functions the first `count`, which are sorted; what is found moves their array. */
+static int scan_range(struct scan *s, const struct cfi_range *code, size_t count)
 {
 	uint64_t at = code->start;
 	int r;
 
 	for (size_t i = 0; i < count && at < code->end; i++) {
-		const struct cfi_fde *f = &fdes[i];
+		const uint64_t start = s->b->fde[i].start, end = s->b->fde[i].end;
 
-		if (f->start > at) {
-			r = scan_gap(s, at, f->start < code->end ? f->start : code->end);
+		if (start > at) {
+			r = scan_gap(s, at, start < code->end ? start : code->end);
 			if (r < 0)
 				return r;
 		}
-		if (f->end > at)
-			at = f->end;
+		if (end > at)
+			at = end;
 	}
 	return at < code->end ? scan_gap(s, at, code->end) : 0;
 }
@@ -141,8 +141,7 @@ int cfi_find_sigreturn(struct cfi_builder *b)
 	if (!buf)
 		return -ENOMEM;
 	for (size_t i = 0; i < in->ranges; i++) {
-		/* Adding functions moves the array; the sorted ones stay in front. */
-		r = scan_range(&s, &in->code[i], b->fde, count);
+		r = scan_range(&s, &in->code[i], count);
 		if (r < 0)
 			return r;
 	}
