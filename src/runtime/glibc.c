@@ -191,7 +191,7 @@ static int read_heap(struct malloc_walk *w, uint64_t base, uint64_t arena, struc
 	int r = malloc_peek(w, base, ret, sizeof(*ret));
 
 	if (!r && (ret->arena != arena || ret->size > HEAP_MAX || ret->size < MALLOC_PAGE ||
-		   ret->before % HEAP_MAX))
+		   ret->size % MALLOC_PAGE || ret->before % HEAP_MAX))
 		r = -EILSEQ;
 	return r;
 }
@@ -241,7 +241,7 @@ static int refresh_main(struct malloc_walk *w, struct malloc_region *r)
 	if (!top_is_in(&a, r->start, end))
 		return 0;
 	r->end = top_end(w, a.top);
-	if (r->end < r->start)
+	if (r->end < a.top)
 		return -EILSEQ;
 	r->top = a.top;
 	return 0;
@@ -262,7 +262,7 @@ int malloc_refresh_region(struct malloc_walk *w, struct malloc_region *r)
 	if (e)
 		return e;
 	r->end = base + h.size;
-	r->top = (a.top & ~(HEAP_MAX - 1)) == base ? a.top : 0;
+	r->top = a.top >= r->start && a.top < r->end ? a.top : 0;
 	return 0;
 }
 

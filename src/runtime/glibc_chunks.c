@@ -214,7 +214,7 @@ static bool is_plausible(const struct malloc_walk *w, const struct malloc_region
 	for (int hops = 0; hops < PLAUSIBLE_HOPS; hops++) {
 		uint64_t header[2], size, at = w->window_start + offset;
 
-		if (offset + CHUNK_HEADER > w->window_len)
+		if (at >= r->end || offset + CHUNK_HEADER > w->window_len)
 			return proven && hops >= PLAUSIBLE_PROVEN;
 		memcpy(header, w->kept->window + offset, sizeof(header));
 		size = header[1] & ~CHUNK_FLAGS;
@@ -238,7 +238,7 @@ static bool is_plausible(const struct malloc_walk *w, const struct malloc_region
 static int find_chain(struct malloc_walk *w, const struct malloc_region *r, uint64_t from,
 		      uint64_t *ret)
 {
-	uint64_t last = r->top > from ? r->top : r->end;
+	uint64_t last = r->top > from && r->top < r->end ? r->top : r->end;
 
 	while (from < last && w->searched < SEARCHED_MAX) {
 		int e;

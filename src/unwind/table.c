@@ -69,10 +69,13 @@ static uint64_t next_offset(const struct packer *p)
 static size_t page_words(const struct packer *p, uint64_t page)
 {
 	const struct elf_code_segment *s = &p->segment;
-	const uint64_t end = page + MT_UNWIND_PAGE - s->offset + s->vaddr;
+	const struct cfi_row *row = p->rows->row;
 	size_t n = 1;
 
-	for (size_t i = p->at; i < p->rows->count && p->rows->row[i].vaddr < end; i++)
+	/* by offsets: the address behind a segment may be none */
+	for (size_t i = p->at; i < p->rows->count && row[i].vaddr - s->vaddr < s->bytes &&
+			       s->offset + (row[i].vaddr - s->vaddr) - page < MT_UNWIND_PAGE;
+	     i++)
 		n++;
 	return n;
 }

@@ -91,6 +91,30 @@ static void threads_have_arenas(void **state)
 	world_done(&w);
 }
 
+/* A top behind its heap's end and a size that is no multiple of a page lead nowhere. */
+static void tops_outside_their_heap_are_not_gone_to(void **state)
+{
+	static const uint64_t size[] = { 20 * WORLD_PAGE + 8, 20 * WORLD_PAGE };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct inner_allocator a;
+		struct world w;
+
+		world_make(&w);
+		world_live(&w, 0x20);
+		world_top(&w, WORLD_MAIN, HEAP_END);
+		world_make_thread(&w);
+		world_word(WORLD_THREAD)[2] = size[i];
+		*world_word(WORLD_ARENA + 96) = WORLD_THREAD + 30 * WORLD_PAGE;
+		*world_word(WORLD_THREAD + 20 * WORLD_PAGE + 24) = 0xfffffffffffffff5ull;
+		a = look(&w);
+		assert_false(a.known.exact);
+		assert_int_equal(a.live_count, 1);
+		world_done(&w);
+	}
+}
+
 /* A thread's cache with two chunks of 0x40 and one fast bin of two: 2.36, links are mangled. */
 static void caches_and_fast_bins_are_free(void **state)
 {
@@ -430,6 +454,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(chunks_are_told_apart),
 		cmocka_unit_test(threads_have_arenas),
+		cmocka_unit_test(tops_outside_their_heap_are_not_gone_to),
 		cmocka_unit_test(caches_and_fast_bins_are_free),
 		cmocka_unit_test(a_cache_is_verified),
 		cmocka_unit_test(mapped_blocks_that_touch),

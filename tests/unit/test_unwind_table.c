@@ -151,6 +151,29 @@ static void every_byte_of_code_finds_its_row(void **state)
 	free(row);
 }
 
+/* The address behind the segment is none: a row for each byte, and the last page has to begin a
+ * piece. */
+static void code_at_the_end_of_the_address_space_is_packed(void **state)
+{
+	enum { PAGES = 17, BYTES = PAGES * 4096 - 1 };
+	const uint64_t start = 0 - (uint64_t)PAGES * 4096;
+	struct cfi_row *row = calloc(BYTES, sizeof(*row));
+	struct cfi_rows rows = { .row = row };
+	struct made_table m = {};
+
+	(void)state;
+	for (uint64_t i = 0; i < BYTES; i++)
+		if (i / 4096 != PAGES - 2 || i % 4096 < 4000) /* a few words short of a piece */
+			row[rows.count++] =
+				(struct cfi_row){ start + i, rule((int32_t)(i % 7 + 1) * 8) };
+	pack(&m, code_at(start, OFFSET, BYTES), nothing, row, rows.count);
+	assert_int_equal(m.table.count, 2);
+	for (uint64_t i = 0; i < BYTES; i++)
+		assert_int_equal(find_off(&m, OFFSET + i), cfi_rule_at(&rows, start + i).off);
+	made_done(&m);
+	free(row);
+}
+
 static void code_without_tables_takes_no_room(void **state)
 {
 	const uint64_t far = CODE + 300 * MIB;
@@ -412,6 +435,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_page_begins_with_the_rule_in_force),
 		cmocka_unit_test(every_byte_of_code_finds_its_row),
+		cmocka_unit_test(code_at_the_end_of_the_address_space_is_packed),
 		cmocka_unit_test(code_without_tables_takes_no_room),
 		cmocka_unit_test(a_large_file_has_several_pieces),
 		cmocka_unit_test(pages_beyond_the_last_piece_are_counted),
