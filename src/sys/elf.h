@@ -49,9 +49,12 @@ bool elf_has_symtab(const struct elf_file *f); /* .symtab, not only .dynsym */
 
 /*
  * Calls fn for every defined function symbol of .symtab and .dynsym, in no order; a function may
- * come twice. Stops when fn returns non-zero and returns that. At most ELF_SYMBOLS_MAX symbols.
+ * come twice. Stops when fn returns non-zero and returns that. At most ELF_SYMBOLS_MAX symbols,
+ * with at most ELF_NAMES_BYTES_MAX of names, -E2BIG; a name of ELF_NAME_MAX or more is told as "".
  */
 #define ELF_SYMBOLS_MAX (4u << 20)
+#define ELF_NAME_MAX ((size_t)4096)
+#define ELF_NAMES_BYTES_MAX ((uint64_t)128 << 20) /* names may overlap */
 int elf_each_function(const struct elf_file *f, int (*fn)(void *ctx, const struct elf_symbol *s),
 		      void *ctx);
 

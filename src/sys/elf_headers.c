@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 
 #define NOTES_BYTES_MAX ((size_t)64 << 10)
+#define NOTES_ALL_MAX ((size_t)256 << 10) /* headers may tell of the same bytes */
 #define SECTION_NAMES_BYTES_MAX ((size_t)1 << 20)
 #define NT_GO_BUILD_ID 4
 
@@ -86,16 +87,21 @@ static void store_build_id(struct elf_file *f, const unsigned char *id, size_t l
 }
 
 /* -ENOMEM is the only failure: a file in Go must not pass for another because memory is short. */
-static int read_notes(struct elf_file *f, uint64_t offset, uint64_t all_bytes, uint64_t align)
+static int read_notes(struct elf_file *f, uint64_t offset, uint64_t all_bytes, uint64_t align,
+		      size_t *left)
 {
-	size_t size = all_bytes < NOTES_BYTES_MAX ? all_bytes : NOTES_BYTES_MAX;
+	const size_t most = *left < NOTES_BYTES_MAX ? *left : NOTES_BYTES_MAX;
+	const size_t size = all_bytes < most ? all_bytes : most;
 	size_t at = 0, next, name_at, desc_at;
 	auto_free char *bytes = NULL;
 	Elf_Data data = { .d_version = EV_CURRENT };
 	GElf_Nhdr note;
 	int64_t n;
 
-	bytes = malloc(size + 1);
+	if (!size)
+		return 0;
+	*left -= size;
+	bytes = malloc(size);
 	if (!bytes)
 		return -ENOMEM;
 	n = elf_read_some(f, offset, bytes, size);
@@ -134,7 +140,7 @@ static void store_segment(struct elf_file *f, const GElf_Phdr *ph)
 
 static int read_segments(struct elf_file *f, Elf *e)
 {
-	size_t count;
+	size_t count, notes_left = NOTES_ALL_MAX;
 	GElf_Phdr ph;
 
 	if (elf_getphdrnum(e, &count) < 0 || count >= PN_XNUM)
@@ -145,7 +151,7 @@ static int read_segments(struct elf_file *f, Elf *e)
 		if (ph.p_type == PT_LOAD)
 			store_segment(f, &ph);
 		else if (ph.p_type == PT_NOTE &&
-			 read_notes(f, ph.p_offset, ph.p_filesz, ph.p_align) < 0)
+			 read_notes(f, ph.p_offset, ph.p_filesz, ph.p_align, &notes_left) < 0)
 			return -ENOMEM;
 		else if (ph.p_type == PT_INTERP)
 			f->has_interpreter = true;
@@ -207,7 +213,7 @@ static int read_sections(struct elf_file *f, Elf *e)
 {
 	auto_free char *names = NULL;
 	int64_t names_bytes;
-	size_t count;
+	size_t count, notes_left = NOTES_ALL_MAX;
 	Elf_Scn *section = NULL;
 	GElf_Shdr sh;
 
@@ -224,7 +230,7 @@ static int read_sections(struct elf_file *f, Elf *e)
 		else if (sh.sh_type == SHT_DYNSYM)
 			store_table(f, e, &sh, ELF_TABLE_DYNSYM);
 		else if (sh.sh_type == SHT_NOTE && f->sparse && !f->build_id[0] &&
-			 read_notes(f, sh.sh_offset, sh.sh_size, sh.sh_addralign) < 0)
+			 read_notes(f, sh.sh_offset, sh.sh_size, sh.sh_addralign, &notes_left) < 0)
 			return -ENOMEM; /* debug files may have no program headers */
 		if (sh.sh_name < names_bytes &&
 		    (strcmp(names + sh.sh_name, ".go.buildinfo") == 0 ||

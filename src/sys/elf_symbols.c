@@ -19,7 +19,8 @@ struct walk {
 	int (*fn)(void *ctx, const struct elf_symbol *s);
 	void *ctx;
 	bool names;
-	uint64_t left; /* symbols that may still be read */
+	uint64_t left;	     /* symbols that may still be read */
+	uint64_t names_left; /* bytes of names likewise */
 };
 
 /* A table that shrank since opening gives empty names, which the walk leaves out. */
@@ -55,7 +56,20 @@ static Elf64_Sym widen(const Elf32_Sym *s)
 	};
 }
 
-static int visit(const struct walk *w, enum elf_table_kind kind, const Elf64_Sym *raw)
+/* 0: it has none. What is longer is told as "", and no symbol that anybody looks for. */
+static int take_name(struct walk *w, enum elf_table_kind kind, uint32_t ref, const char **ret)
+{
+	const char *name = w->file->lent->strings[kind] + ref;
+	size_t len = strnlen(name, ELF_NAME_MAX);
+
+	if (len > w->names_left)
+		return -E2BIG;
+	w->names_left -= len;
+	*ret = len < ELF_NAME_MAX ? name : "";
+	return len > 0;
+}
+
+static int visit(struct walk *w, enum elf_table_kind kind, const Elf64_Sym *raw)
 {
 	const int type = ELF64_ST_TYPE(raw->st_info);
 	struct elf_symbol s = {
@@ -66,6 +80,7 @@ static int visit(const struct walk *w, enum elf_table_kind kind, const Elf64_Sym
 		.global = ELF64_ST_BIND(raw->st_info) != STB_LOCAL,
 		.dynamic = kind == ELF_TABLE_DYNSYM,
 	};
+	int r;
 
 	if ((type != STT_FUNC && type != STT_GNU_IFUNC) || raw->st_shndx == SHN_UNDEF ||
 	    raw->st_value == 0 || raw->st_name == 0 ||
@@ -76,9 +91,9 @@ static int visit(const struct walk *w, enum elf_table_kind kind, const Elf64_Sym
 	if (w->names) {
 		if (raw->st_name >= ELF_STRINGS_MAX)
 			return 0;
-		s.name = w->file->lent->strings[kind] + raw->st_name;
-		if (!s.name[0])
-			return 0;
+		r = take_name(w, kind, raw->st_name, &s.name);
+		if (r <= 0)
+			return r;
 	}
 	return w->fn(w->ctx, &s);
 }
@@ -139,7 +154,9 @@ static int walk_all(struct walk *w)
 int elf_each_function(const struct elf_file *f, int (*fn)(void *ctx, const struct elf_symbol *s),
 		      void *ctx)
 {
-	struct walk w = { f, fn, ctx, .names = true, .left = ELF_SYMBOLS_MAX };
+	struct walk w = {
+		f, fn, ctx, true, .left = ELF_SYMBOLS_MAX, .names_left = ELF_NAMES_BYTES_MAX,
+	};
 
 	return walk_all(&w);
 }

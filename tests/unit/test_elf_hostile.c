@@ -80,6 +80,94 @@ static void a_name_outside_of_its_table_leaves_the_symbol_out(void **state)
 	close(fd);
 }
 
+static int look_for_none(void *ctx, const struct elf_symbol *s)
+{
+	*(size_t *)ctx += !s->name[0];
+	return 0;
+}
+
+/* Symbols that all have the same name, of this many bytes. */
+static struct elf_file *open_with_names(size_t count, size_t name_bytes)
+{
+	const struct made_elf m = {};
+	const Elf64_Xword bytes = (count + 1) * sizeof(Elf64_Sym), strings = 1 + name_bytes + 1;
+	const off_t table = MADE_SECTIONS + sizeof(Elf64_Shdr);
+	Elf64_Sym *sym = calloc(count + 1, sizeof(*sym));
+	char *name = malloc(name_bytes);
+	int fd = made_elf_fd(&m);
+	struct elf_file *f;
+
+	for (size_t i = 1; i <= count; i++)
+		sym[i] = (Elf64_Sym){ .st_name = 1,
+				      .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC),
+				      .st_shndx = 4,
+				      .st_value = MADE_CODE_VADDR };
+	memset(name, 'x', name_bytes);
+	assert_int_equal(pwrite(fd, sym, bytes, MADE_SYMTAB), bytes);
+	assert_int_equal(pwrite(fd, name, name_bytes, MADE_STRINGS + 1), name_bytes);
+	assert_int_equal(pwrite(fd, &bytes, 8, table + offsetof(Elf64_Shdr, sh_size)), 8);
+	assert_int_equal(
+		pwrite(fd, &strings, 8, table + sizeof(Elf64_Shdr) + offsetof(Elf64_Shdr, sh_size)),
+		8);
+	f = open_fd(fd);
+	close(fd);
+	free(name);
+	free(sym);
+	return f;
+}
+
+static void names_are_limited_one_by_one_and_in_all(void **state)
+{
+	static const struct {
+		size_t count, bytes;
+		int result;
+		size_t without;
+	} c[] = { { 2, ELF_NAME_MAX - 1, 0, 0 },
+		  { 2, ELF_NAME_MAX, 0, 2 },
+		  { 40000, 4000, -E2BIG, 0 } };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct elf_file *f = open_with_names(c[i].count, c[i].bytes);
+		size_t without = 0;
+
+		assert_int_equal(elf_each_function(f, look_for_none, &without), c[i].result);
+		assert_int_equal(without, c[i].without);
+		elf_close(f);
+	}
+}
+
+/* Every header may tell of the same bytes. */
+static void notes_are_limited_in_all(void **state)
+{
+	static const struct made_elf m = { .note = "GNU", .note_type = NT_GNU_BUILD_ID };
+	const Elf64_Phdr junk = { .p_type = PT_NOTE,
+				  .p_align = 4,
+				  .p_filesz = 64 << 10,
+				  .p_offset = MADE_SYMTAB + sizeof(Elf64_Sym) };
+	const off_t first = sizeof(Elf64_Ehdr), size = sizeof(junk);
+
+	(void)state;
+	for (uint16_t before = 3; before <= 4; before++) {
+		const uint16_t count = before + 2;
+		struct module_fact told;
+		struct elf_file *f;
+		int fd = made_elf_fd(&m);
+		Elf64_Phdr note;
+
+		assert_int_equal(pread(fd, &note, size, first + size), size);
+		for (uint16_t i = 0; i < before; i++)
+			assert_int_equal(pwrite(fd, &junk, size, first + (i + 1) * size), size);
+		assert_int_equal(pwrite(fd, &note, size, first + (count - 1) * size), size);
+		assert_int_equal(pwrite(fd, &count, 2, offsetof(Elf64_Ehdr, e_phnum)), 2);
+		f = open_fd(fd);
+		close(fd);
+		elf_describe(f, &told);
+		assert_string_equal(told.build_id, before < 4 ? "abcdef01" : "");
+		elf_close(f);
+	}
+}
+
 static void symbols_before_the_end_of_the_file_are_told(void **state)
 {
 	static const struct made_symbol symbols[] = { { "a", MADE_CODE_VADDR, 16 },
@@ -281,6 +369,8 @@ int main(void)
 		cmocka_unit_test(flipped_bytes_are_survived),
 		cmocka_unit_test(flipped_bytes_of_dynamic_tables_are_survived),
 		cmocka_unit_test(code_lent_to_one_caller_is_limited),
+		cmocka_unit_test(names_are_limited_one_by_one_and_in_all),
+		cmocka_unit_test(notes_are_limited_in_all),
 		cmocka_unit_test(symbols_before_the_end_of_the_file_are_told),
 		cmocka_unit_test(a_name_outside_of_its_table_leaves_the_symbol_out),
 	};
