@@ -14,6 +14,9 @@
 #define TABLE_BYTES_MAX ((size_t)8 << 20)
 #define STUB_BYTES 16
 #define REACH_DEPTH 1 /* calls of calls */
+/* What looking up a callee takes, in the time of decoding one instruction. */
+#define RELOCATIONS_OF_WORK 128
+#define IFUNC_WORK 16384 /* all symbols are read */
 
 void module_code_freep(struct module_code **m)
 {
@@ -27,6 +30,16 @@ void module_code_freep(struct module_code **m)
 	free((*m)->allocates);
 	free(*m);
 	*m = NULL;
+}
+
+static bool take_work(struct module_code *m, uint64_t work)
+{
+	if (work > m->work_left) {
+		m->work_left = 0;
+		return false;
+	}
+	m->work_left -= work;
+	return true;
 }
 
 /* The function that holds vaddr; false when none does, or more than one. */
@@ -122,18 +135,22 @@ static enum flow_callee callee_of_symbol(const struct module_code *m, uint32_t i
 }
 
 /* What is not known might be malloc() itself. */
-static enum flow_callee callee_of_slot(const struct module_code *m, uint64_t slot)
+static enum flow_callee callee_of_slot(struct module_code *m, uint64_t slot)
 {
 	struct ifunc ifunc;
 	Elf64_Rela rela;
 
 	for (unsigned t = 0; t < 2; t++) {
+		if (!take_work(m, m->relocation[t].len / sizeof(rela) / RELOCATIONS_OF_WORK))
+			return FLOW_CALLEE_ALLOCATES;
 		for (size_t at = 0; at + sizeof(rela) <= m->relocation[t].len; at += sizeof(rela)) {
 			memcpy(&rela, m->relocation[t].bytes + at, sizeof(rela));
 			if (rela.r_offset != slot)
 				continue;
 			if (ELF64_R_TYPE(rela.r_info) != R_X86_64_IRELATIVE)
 				return callee_of_symbol(m, ELF64_R_SYM(rela.r_info));
+			if (!take_work(m, IFUNC_WORK))
+				return FLOW_CALLEE_ALLOCATES;
 			ifunc = (struct ifunc){ .resolver = (uint64_t)rela.r_addend };
 			elf_each_function(m->f, on_ifunc, &ifunc);
 			return ifunc.callee;
@@ -159,6 +176,8 @@ static enum flow_callee callee_at(void *ctx, uint64_t vaddr)
 	for (size_t i = 0; i < m->memos; i++)
 		if (m->memo[i].vaddr == vaddr)
 			return m->memo[i].callee;
+	if (!take_work(m, MODULE_CODE_CALLEE))
+		return FLOW_CALLEE_ALLOCATES;
 	if (is_one_of(vaddr, m->allocates, m->allocations))
 		callee = FLOW_CALLEE_ALLOCATES;
 	else if (stub_slot(m, vaddr, &slot))
@@ -187,6 +206,7 @@ int module_code_new(const struct elf_file *f, uint64_t *allocates, size_t alloca
 	m->f = f;
 	m->allocates = allocates;
 	m->allocations = allocations;
+	m->work_left = MODULE_CODE_WORK;
 	m->code = (struct flow_code){ m, bytes_at, callee_at };
 	if (take(cfi_functions(f, &m->function, &m->functions)) ||
 	    take(elf_section(f, ".rela.plt", TABLE_BYTES_MAX, &m->relocation[0])) ||
@@ -222,7 +242,7 @@ static bool may_reach(const struct reach *r, uint64_t vaddr, size_t len, unsigne
 	    !probe_decoder_init(&d, PROBE_X86_64))
 		return true;
 	for (size_t at = 0; at < len; at += insn.len) {
-		if (!probe_decode(&d, code + at, len - at, vaddr + at))
+		if (!take_work(r->m, 1) || !probe_decode(&d, code + at, len - at, vaddr + at))
 			return true;
 		probe_insn_read(&d, PROBE_NOPS_STEPPED, &insn);
 		if (r->target && !depth &&

@@ -13,6 +13,8 @@
 
 #define MODULE_CODE_BYTES (16u << 10) /* of one function */
 #define MODULE_CODE_MEMOS 128
+#define MODULE_CODE_WORK (2u << 20) /* instructions decoded, or as much of other work: 0.5 s */
+#define MODULE_CODE_CALLEE 4	    /* of it for one whose name is not known yet */
 
 struct module_code {
 	const struct elf_file *f;   /* borrowed */
@@ -26,6 +28,7 @@ struct module_code {
 		enum flow_callee callee;
 	} memo[MODULE_CODE_MEMOS];
 	size_t memos;
+	uint64_t work_left;    /* none: nothing more is known */
 	struct flow_code code; /* to be given to probe_flow; valid while this is where it is */
 	uint8_t bytes[MODULE_CODE_BYTES];
 };
@@ -38,7 +41,7 @@ void module_code_freep(struct module_code **m);
 /*
  * Whether the function at vaddr, which has len bytes, may call or end in one of `target`: by a
  * direct call or jump, or those of the functions that it calls. True also when it has indirect ones
- * of its own, or cannot be read.
+ * of its own, or cannot be read, or when all the work was done that the module is worth.
  */
 bool module_code_may_reach(struct module_code *m, uint64_t vaddr, size_t len,
 			   const uint64_t *target, size_t targets);

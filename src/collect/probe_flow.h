@@ -97,6 +97,7 @@ struct flow_budget {
 	} memo[FLOW_MEMOS];
 };
 #define FLOW_BUDGET_INSNS 200000u
+#define FLOW_ALL_INSNS 1000000u /* in all functions of a module; allocators have 10,000 */
 
 /*
  * Follows the function whose bytes are given. True when that was possible to its end; otherwise

@@ -16,6 +16,7 @@
 #include "collect/probe_x86.h"
 
 #define TEXT_BYTES_MAX (256ull << 20)
+#define CHECKS_MAX 10000u /* of bytes that look like a reference: each takes 3 to 80 us */
 #define WINDOW_BYTES (64u << 10)
 #define STARTS 16 /* one more than the longest instruction has bytes behind its first */
 #define LEAD 80	  /* bytes that are decoded ahead: streams have met by then */
@@ -28,6 +29,7 @@ struct refs {
 	bool open;
 	struct probe_range *range; /* borrowed */
 	size_t count;
+	uint32_t checks;
 	uint64_t low, high; /* of all ranges */
 	uint8_t window[WINDOW_BYTES];
 };
@@ -93,8 +95,8 @@ static bool is_own(const struct probe_range *range, uint64_t vaddr)
 	return range->own_last && vaddr >= range->own_first && vaddr <= range->own_last;
 }
 
-/* Looks at window[from..len), which lies at vaddr. */
-static void mark_window(struct refs *r, size_t from, size_t len, uint64_t vaddr)
+/* Looks at window[from..len), which lies at vaddr. -E2BIG: too much of it has to be decoded. */
+static int mark_window(struct refs *r, size_t from, size_t len, uint64_t vaddr)
 {
 	uint64_t target;
 	bool checked, real;
@@ -107,15 +109,18 @@ static void mark_window(struct refs *r, size_t from, size_t len, uint64_t vaddr)
 			continue;
 		checked = real = false;
 		for (k = 0; k < r->count; k++) {
-			if (target < r->range[k].first || target > r->range[k].last ||
-			    is_own(&r->range[k], vaddr + i))
+			if (r->range[k].referenced || target < r->range[k].first ||
+			    target > r->range[k].last || is_own(&r->range[k], vaddr + i))
 				continue;
+			if (!checked && r->checks++ == CHECKS_MAX)
+				return -E2BIG;
 			if (!checked)
 				real = ends_instruction(r, i + 5);
 			checked = true;
 			r->range[k].referenced |= real;
 		}
 	}
+	return 0;
 }
 
 /* Windows overlap, so that what lies at their edges is seen whole and with its context. */
@@ -124,13 +129,16 @@ static int mark_segment(struct refs *r, int fd, uint64_t offset, uint64_t vaddr,
 	uint64_t at = 0;
 	size_t want;
 	ssize_t n;
+	int e;
 
 	for (;;) {
 		want = size - at < WINDOW_BYTES ? (size_t)(size - at) : WINDOW_BYTES;
 		n = pread(fd, r->window, want, (off_t)(offset + at));
 		if (n != (ssize_t)want)
 			return n < 0 ? -errno : -ENODATA;
-		mark_window(r, at ? CONTEXT : 0, want, vaddr + at);
+		e = mark_window(r, at ? CONTEXT : 0, want, vaddr + at);
+		if (e < 0)
+			return e;
 		if (at + want == size)
 			return 0;
 		at += WINDOW_BYTES - WINDOW_OVERLAP;

@@ -47,6 +47,7 @@ int target_choose_exits(const struct elf_file *f, const struct scan *s, struct p
 {
 	auto_free struct flow_budget *budget = NULL;
 	uint64_t *allocates;
+	uint32_t left = FLOW_ALL_INSNS;
 	size_t n = 0;
 	int r;
 
@@ -63,9 +64,12 @@ int target_choose_exits(const struct elf_file *f, const struct scan *s, struct p
 			allocates[n++] = s->list[i].vaddr;
 	r = module_code_new(f, allocates, n, ret_code);
 	for (size_t i = 0; r == 0 && i < s->count; i++) {
-		budget->insns = FLOW_BUDGET_INSNS;
+		const uint32_t insns = left < FLOW_BUDGET_INSNS ? left : FLOW_BUDGET_INSNS;
+
+		budget->insns = insns;
 		if (s->list[i].call.fn == MT_FN_ALLOC && !s->list[i].call.ptr_arg)
 			choose_exit(f, s, &s->list[i], *ret_code, budget, &exits[i]);
+		left -= insns - budget->insns;
 	}
 	return r;
 }

@@ -1,4 +1,5 @@
 /* Finding references into the first bytes of a function, anywhere in a module's text. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -144,6 +145,29 @@ static void a_short_instruction_that_ends_where_the_jump_would_is_told_apart(voi
 	assert_false(range.referenced);
 }
 
+static void only_so_many_bytes_are_decoded_for_what_they_look_like(void **state)
+{
+	auto_free uint8_t *text = new_text();
+	struct probe_range range = { TARGET, TARGET, false };
+	size_t n = 0;
+
+	(void)state;
+	/* mov rax,imm64: in the immediate value, call TARGET */
+	for (size_t at = 5000; n < 10000; at += 10, n++) {
+		memcpy(text + at, "\x48\xb8\xe8", 3);
+		put_rel32(text, at + 3, TARGET);
+	}
+	assert_int_equal(mark(text, SIZE, &range, 1), 0);
+	assert_false(range.referenced);
+	memcpy(text + 5000 + n * 10, "\x48\xb8\xe8", 3);
+	put_rel32(text, 5000 + n * 10 + 3, TARGET);
+	assert_int_equal(mark(text, SIZE, &range, 1), -E2BIG);
+	text[1000] = 0xe8; /* of what is known to be referred to nothing more is looked at */
+	put_rel32(text, 1001, TARGET);
+	assert_int_equal(mark(text, SIZE, &range, 1), 0);
+	assert_true(range.referenced);
+}
+
 static void text_that_cannot_be_decoded_counts_as_a_reference(void **state)
 {
 	auto_free uint8_t *text = new_text();
@@ -217,6 +241,7 @@ int main(void)
 		cmocka_unit_test(the_edge_between_two_windows_hides_nothing),
 		cmocka_unit_test(bytes_that_only_look_like_a_jump_are_told_apart),
 		cmocka_unit_test(a_short_instruction_that_ends_where_the_jump_would_is_told_apart),
+		cmocka_unit_test(only_so_many_bytes_are_decoded_for_what_they_look_like),
 		cmocka_unit_test(text_that_cannot_be_decoded_counts_as_a_reference),
 		cmocka_unit_test(each_range_is_marked_for_itself),
 		cmocka_unit_test(text_that_is_not_all_there_is_an_error),

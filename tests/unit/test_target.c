@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "collect/module_code.h"
 #include "collect/target.h"
 #include "fake_elf.h"
 
@@ -469,11 +470,46 @@ static void a_point_can_be_explained_in_one_line(void **state)
 	assert_string_equal(cut, "libtest.so ");
 }
 
+/* Callees are decoded again for each call: a hostile file has many calls of long functions. */
+static void a_module_takes_no_more_work_than_it_is_worth(void **state)
+{
+	enum { CALLS = 20, NOPS = 100, WORK = CALLS * (1 + NOPS + 1) + 1 + MODULE_CODE_CALLEE };
+	struct world *w = *state;
+	uint8_t calls[CALLS * 5 + 1], nops[NOPS + 1];
+	const struct elf_symbol *caller, *callee;
+	struct module_code *m = NULL;
+	uint64_t *none = calloc(1, sizeof(*none));
+
+	memset(nops, 0x90, NOPS);
+	nops[NOPS] = 0xc3;
+	callee = fake_add(&w->elf, "callee", nops, sizeof(nops));
+	for (size_t i = 0; i < CALLS; i++) {
+		const int32_t to = (int32_t)(callee->vaddr - FAKE_BASE - w->elf.used - i * 5 - 5);
+
+		calls[i * 5] = 0xe8;
+		memcpy(&calls[i * 5 + 1], &to, 4);
+	}
+	calls[CALLS * 5] = 0xc3;
+	caller = fake_add(&w->elf, "caller", calls, sizeof(calls));
+	assert_int_equal(module_code_new(&w->elf, none, 0, &m), 0);
+	m->function = calloc(1, sizeof(*m->function));
+	m->function[m->functions++] =
+		(struct cfi_range){ callee->vaddr, callee->vaddr + sizeof(nops) };
+	assert_false(module_code_allocates(m, caller->vaddr, sizeof(calls)));
+	assert_int_equal(m->work_left, MODULE_CODE_WORK - WORK);
+	m->work_left = WORK - MODULE_CODE_CALLEE - 1; /* it is known by now */
+	assert_true(module_code_allocates(m, caller->vaddr, sizeof(calls)));
+	assert_int_equal(m->work_left, 0);
+	assert_true(module_code_allocates(m, callee->vaddr, sizeof(nops)));
+	module_code_freep(&m);
+}
+
 int main(void)
 {
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		test(a_point_has_its_place_in_the_file_and_its_cookie),
+		test(a_module_takes_no_more_work_than_it_is_worth),
 		test(bytes_pushed_before_the_site_are_in_the_cookie),
 		test(names_of_one_address_make_one_point),
 		test(names_that_want_different_readings_are_skipped_and_counted),
