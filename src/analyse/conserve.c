@@ -65,6 +65,14 @@ bool conserve_shows(const struct conserve *c, const struct claim *claim)
 	       fmax(c->cfg->fusion.visible_share * claimed, c->cfg->visible_bytes);
 }
 
+bool conserve_drowns(const struct conserve *c, const struct claim *claim)
+{
+	double span_s = span_of(c, claim), growth = conserve_growth(c, span_s);
+
+	return growth >= c->cfg->visible_bytes &&
+	       claim->bytes_per_s * span_s < c->cfg->drowned_share * growth;
+}
+
 double conserve_real_share(const struct conserve *c, double span_s)
 {
 	struct turnover_change d;

@@ -48,6 +48,9 @@ bool conserve_is_replacing(const struct conserve *c, const struct claim *claim, 
 /* The process grew by what can be seen of it, in the whole window. */
 bool conserve_shows(const struct conserve *c, const struct claim *claim);
 
+/* The process grew by so much more of late that this claim cannot be seen in it. */
+bool conserve_drowns(const struct conserve *c, const struct claim *claim);
+
 /*
  * How much of what gathered in windows over the last span_s, as far as they show, is real: all of
  * it is no more than the process grew by. 1 where nothing is known of that.

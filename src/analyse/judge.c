@@ -81,6 +81,7 @@ struct judge_cfg judge_defaults(void)
 		.visible_bytes = 256 << 10, /* heap tops move in steps of 132 KiB */
 		.books_share = 0.01,	    /* Java's remembered sets: 0.1 % where they are few */
 		.idle_s = 3,
+		.drowned_share = 0.02,
 		.in_flight = 2, /* one, for each of two call paths that are judged as one */
 		.certain_least = 0.4,
 	};
@@ -414,13 +415,16 @@ static bool keeps_books(const struct tick *t, const struct group *g)
 /*
  * Of what dies young, a block or two are live at the moment when a window closes, and if their
  * memory is taken outside of windows they look live for ever. So little is believed only when the
- * process shows it.
+ * process shows it. A busy server has one for each of its connections, and what leaks beside takes
+ * their memory: of growth that is many times as large they are no part.
  */
 static bool is_in_flight(const struct tick *t, const struct group *g, const struct claim *claim)
 {
-	return g->windowed && g->s.opinion == SUSPECT_SURVIVES &&
-	       g->left <= t->cfg->in_flight * (double)t->snap->windows &&
-	       !conserve_shows(&t->process, claim);
+	if (!g->windowed || g->s.opinion != SUSPECT_SURVIVES)
+		return false;
+	return conserve_drowns(&t->process, claim) ||
+	       (g->left <= t->cfg->in_flight * (double)t->snap->windows &&
+		!conserve_shows(&t->process, claim));
 }
 
 /*

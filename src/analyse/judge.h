@@ -39,6 +39,7 @@ struct judge_cfg {
 	double visible_bytes;	 /* growth that the process must show, if it is real */
 	double books_share;	 /* of a heap's gain: what its runtime keeps to manage it */
 	double idle_s;		 /* a program with no allocation elsewhere for this long idles */
+	double drowned_share;	 /* of the process's growth: less is no part of it that shows */
 	double in_flight;	 /* blocks of a window that may be live when it closes */
 	double certain_least; /* of an estimate, whatever its error: the process may gainsay so much
 			       */

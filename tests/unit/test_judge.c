@@ -438,6 +438,22 @@ static void a_process_that_stands_still_contradicts_what_windows_show(void **sta
 	assert_false(cache->f.list[0].active);
 }
 
+/* In windows some of what dies young looks live: a fiftieth of the growth is no evidence for it. */
+static void survivors_in_windows_are_not_told_beside_growth_that_drowns_them(void **state)
+{
+	auto_run *seen = run_begin(SEED + 2, 60), *drowned = run_begin(SEED + 2, 60);
+
+	(void)state;
+	sim_add_site(&seen->sim, MT_SITE_HEAP, 1000);
+	sim_churn(&seen->sim, &seen->sim.site[0], 0, 60, 100, SIM_EXPONENTIAL, 0.2, 0.3);
+	run_in_windows(seen, 60, 20, 0); /* 1 MB/s, of which 30 kB/s are the claim */
+	assert_true(seen->f.count && seen->f.list[0].active);
+	sim_add_site(&drowned->sim, MT_SITE_HEAP, 1000);
+	sim_churn(&drowned->sim, &drowned->sim.site[0], 0, 60, 100, SIM_EXPONENTIAL, 0.2, 0.3);
+	run_in_windows(drowned, 60, 40, 0);
+	assert_false(drowned->f.count && drowned->f.list[0].active);
+}
+
 /* What comes by the clock weighs several times what it is where probes slow the program down. */
 static void an_estimate_is_gainsaid_by_as_much_of_it_as_is_certain(void **state)
 {
@@ -740,6 +756,7 @@ int main(void)
 		cmocka_unit_test(memory_that_is_not_touched_costs_confidence),
 		cmocka_unit_test(what_a_runtime_maps_for_its_heap_is_no_leak),
 		cmocka_unit_test(a_process_that_stands_still_contradicts_what_windows_show),
+		cmocka_unit_test(survivors_in_windows_are_not_told_beside_growth_that_drowns_them),
 		cmocka_unit_test(what_grew_and_stopped_while_probes_were_out_is_open),
 		cmocka_unit_test(an_estimate_is_gainsaid_by_as_much_of_it_as_is_certain),
 		cmocka_unit_test(what_begins_to_free_its_oldest_is_watched),
