@@ -81,8 +81,8 @@ struct judge_cfg judge_defaults(void)
 		.visible_bytes = 256 << 10, /* heap tops move in steps of 132 KiB */
 		.books_share = 0.01,	    /* Java's remembered sets: 0.1 % where they are few */
 		.idle_s = 3,
-		.drowned_share = 0.02,
-		.in_flight = 2, /* one, for each of two call paths that are judged as one */
+		.drowned_share = 0.02, /* what looked live in a busy node had 0.05 % */
+		.in_flight = 2,	       /* one, for each of two call paths that are judged as one */
 		.certain_least = 0.4,
 	};
 }

@@ -95,30 +95,40 @@ static bool is_own(const struct probe_range *range, uint64_t vaddr)
 	return range->own_last && vaddr >= range->own_first && vaddr <= range->own_last;
 }
 
+/* Whether code at vaddr, if it is code, refers to a range of which that is not known. */
+static bool is_news(const struct probe_range *range, uint64_t target, uint64_t vaddr)
+{
+	return !range->referenced && target >= range->first && target <= range->last &&
+	       !is_own(range, vaddr);
+}
+
+static bool is_news_of_any(const struct refs *r, uint64_t target, uint64_t vaddr)
+{
+	for (size_t k = 0; k < r->count; k++)
+		if (is_news(&r->range[k], target, vaddr))
+			return true;
+	return false;
+}
+
 /* Looks at window[from..len), which lies at vaddr. -E2BIG: too much of it has to be decoded. */
 static int mark_window(struct refs *r, size_t from, size_t len, uint64_t vaddr)
 {
 	uint64_t target;
-	bool checked, real;
 	size_t i, k;
 
 	for (i = from; i + 5 <= len; i++) {
 		target = vaddr + i + 5 + (uint64_t)(int64_t)probe_x86_rel32(r->window + i + 1);
 		if (target < r->low || target > r->high ||
-		    !takes_displacement(r->window + i, i > 0))
+		    !takes_displacement(r->window + i, i > 0) ||
+		    !is_news_of_any(r, target, vaddr + i))
 			continue;
-		checked = real = false;
-		for (k = 0; k < r->count; k++) {
-			if (r->range[k].referenced || target < r->range[k].first ||
-			    target > r->range[k].last || is_own(&r->range[k], vaddr + i))
-				continue;
-			if (!checked && r->checks++ == CHECKS_MAX)
-				return -E2BIG;
-			if (!checked)
-				real = ends_instruction(r, i + 5);
-			checked = true;
-			r->range[k].referenced |= real;
-		}
+		if (r->checks++ == CHECKS_MAX)
+			return -E2BIG;
+		if (!ends_instruction(r, i + 5))
+			continue;
+		for (k = 0; k < r->count; k++)
+			if (is_news(&r->range[k], target, vaddr + i))
+				r->range[k].referenced = true;
 	}
 	return 0;
 }

@@ -15,10 +15,10 @@
 #include "govern/windows.h"
 #include "memtrace/weight.h"
 
-#define RECENT_S 0.15 /* a load that jumped is seen in this time */
-#define EARLY_S 0.02  /* how much the target runs is known by then */
-#define EARLY_SHARE 0.33
-#define GAP_STEP 2 /* gaps widen and narrow by a factor of 4 */
+#define RECENT_S 0.15	 /* a load that jumped is seen in this time */
+#define EARLY_S 0.02	 /* how much the target runs is known by then */
+#define EARLY_SHARE 0.33 /* of what a second may cost, gone by then or soon after */
+#define GAP_STEP 2	 /* gaps widen and narrow by a factor of 4 */
 #define GAP_FIRST 12u
 #define GAP_LAST 22u
 #define GAP_SAMPLE 16u /* of mode sample, until more is known */
@@ -111,6 +111,15 @@ static uint32_t widest_gap(const struct governor *g)
 	return narrowest_gap(g) > GAP_LAST ? narrowest_gap(g) : GAP_LAST;
 }
 
+/* As usual; an open window has a pace of its own. */
+static void look_again(struct governor *g)
+{
+	const struct governor_rules *r = &g->cfg.rules;
+	bool fresh = g->plan.step != GOVERN_WATCH && since_s(g, g->changed_ns) < r->settle_s;
+
+	g->plan.look_ns = g->now_ns + (uint64_t)((fresh ? r->look_new_s : r->look_s) * 1e9);
+}
+
 static void change(struct governor *g, enum governor_step step, uint32_t gap_log2)
 {
 	if (g->plan.step == GOVERN_WINDOWS && step != GOVERN_WINDOWS)
@@ -119,6 +128,7 @@ static void change(struct governor *g, enum governor_step step, uint32_t gap_log
 	g->plan.gap_log2 = gap_log2;
 	g->changed_ns = g->now_ns;
 	g->over_since_ns = 0;
+	look_again(g);
 }
 
 /* Probes go in, and stay until the budget says otherwise. */
@@ -217,8 +227,7 @@ static void try_narrower(struct governor *g, const struct spend_sum *last)
 	change(g, gap ? GOVERN_SAMPLE : GOVERN_FULL, gap);
 }
 
-/* Traps, which gaps do not change, are judged at once when they took so much of a second's budget.
- */
+/* Traps, which gaps do not change, are judged at once when they took so much. */
 static bool is_far_over(const struct spend_sum *recent, double since, double limit)
 {
 	return since >= EARLY_S && recent->trap_s > limit * EARLY_SHARE;
@@ -435,21 +444,12 @@ static void pay_arming(struct governor *g, bool was_in)
 		spend_add(&g->spend, g->now_ns, g->cfg.costs.arm_ns / 1e9, 0, 0);
 }
 
-static uint64_t usual_look_ns(const struct governor *g)
-{
-	const struct governor_rules *r = &g->cfg.rules;
-	bool fresh = g->plan.step != GOVERN_WATCH && since_s(g, g->changed_ns) < r->settle_s;
-
-	return g->now_ns + (uint64_t)((fresh ? r->look_new_s : r->look_s) * 1e9);
-}
-
 const struct governor_plan *governor_look(struct governor *g, const struct governor_seen *seen)
 {
-	uint64_t changed_ns = g->changed_ns;
 	bool was_in = g->plan.probes_in;
 
 	note(g, seen);
-	g->plan.look_ns = usual_look_ns(g);
+	look_again(g);
 	tire(g, seen);
 	switch (g->plan.step) {
 	case GOVERN_FULL:
@@ -457,8 +457,6 @@ const struct governor_plan *governor_look(struct governor *g, const struct gover
 	case GOVERN_WINDOWS: look_windows(g); break;
 	case GOVERN_WATCH: look_watch(g, seen); break;
 	}
-	if (g->changed_ns != changed_ns)
-		g->plan.look_ns = usual_look_ns(g);
 	fill(g);
 	pay_arming(g, was_in);
 	return &g->plan;
@@ -491,7 +489,6 @@ int governor_new(const struct governor_cfg *cfg, uint64_t now_ns, struct governo
 		watch(g, WATCH_CALM);
 	else
 		enter(g);
-	g->plan.look_ns = usual_look_ns(g);
 	fill(g);
 	*ret = g;
 	return 0;

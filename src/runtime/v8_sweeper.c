@@ -69,10 +69,12 @@ static const uint8_t *cached_page(struct cache *c, uint64_t page)
 {
 	size_t at = page / PAGE % CACHED;
 
-	if (page && c->page[at] == page)
+	if (!page || page >= 1ull << 47)
+		return NULL;
+	if (c->page[at] == page)
 		return c->bytes[at];
 	c->page[at] = 0;
-	if (!c->left || !page || page >= 1ull << 47 || !present_has(&c->v->present->in, page))
+	if (!c->left || !present_has(&c->v->present->in, page))
 		return NULL;
 	c->left--;
 	if (peek_read(c->v->peek, page, c->bytes[at], PAGE))

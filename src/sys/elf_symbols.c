@@ -56,7 +56,7 @@ static Elf64_Sym widen(const Elf32_Sym *s)
 	};
 }
 
-/* 0: it has none. What is longer is told as "", and no symbol that anybody looks for. */
+/* 1; 0: it has none. One of ELF_NAME_MAX or more is told as "": nobody looks for it. */
 static int take_name(struct walk *w, enum elf_table_kind kind, uint32_t ref, const char **ret)
 {
 	const char *name = w->file->lent->strings[kind] + ref;
@@ -173,7 +173,7 @@ int elf_read_name(const struct elf_file *f, bool dynamic, uint32_t name_ref, cha
 {
 	const struct elf_table *t = &f->table[dynamic ? ELF_TABLE_DYNSYM : ELF_TABLE_SYMTAB];
 	uint64_t left;
-	char buf[4096];
+	char buf[ELF_NAME_MAX];
 	size_t len;
 	int64_t n;
 

@@ -18,6 +18,16 @@ static struct run *keeper(double rate, double bytes, double to_s, double end_s)
 	return r;
 }
 
+/* Most die young, and the rest does not die. */
+static struct run *survivors(void)
+{
+	struct run *r = run_begin(SEED + 2, 60);
+
+	sim_add_site(&r->sim, MT_SITE_HEAP, 1000);
+	sim_churn(&r->sim, &r->sim.site[0], 0, 60, 100, SIM_EXPONENTIAL, 0.2, 0.3);
+	return r;
+}
+
 static bool says(const struct finding *f, const char *words)
 {
 	for (size_t i = 0; i < f->evidence_count; i++)
@@ -441,15 +451,11 @@ static void a_process_that_stands_still_contradicts_what_windows_show(void **sta
 /* In windows some of what dies young looks live: a fiftieth of the growth is no evidence for it. */
 static void survivors_in_windows_are_not_told_beside_growth_that_drowns_them(void **state)
 {
-	auto_run *seen = run_begin(SEED + 2, 60), *drowned = run_begin(SEED + 2, 60);
+	auto_run *seen = survivors(), *drowned = survivors();
 
 	(void)state;
-	sim_add_site(&seen->sim, MT_SITE_HEAP, 1000);
-	sim_churn(&seen->sim, &seen->sim.site[0], 0, 60, 100, SIM_EXPONENTIAL, 0.2, 0.3);
 	run_in_windows(seen, 60, 20, 0); /* 1 MB/s, of which 30 kB/s are the claim */
 	assert_true(seen->f.count && seen->f.list[0].active);
-	sim_add_site(&drowned->sim, MT_SITE_HEAP, 1000);
-	sim_churn(&drowned->sim, &drowned->sim.site[0], 0, 60, 100, SIM_EXPONENTIAL, 0.2, 0.3);
 	run_in_windows(drowned, 60, 40, 0);
 	assert_false(drowned->f.count && drowned->f.list[0].active);
 }
@@ -485,7 +491,7 @@ static void run_with_probes_out(struct run *r, double grows_s)
 static void what_grew_and_stopped_while_probes_were_out_is_open(void **state)
 {
 	auto_run *leak = keeper(50, 1000, 60, 60), *cache = keeper(50, 1000, 60, 60),
-		 *survivors = run_begin(SEED + 2, 60);
+		 *kept = survivors();
 
 	(void)state;
 	run_with_probes_out(leak, 60);
@@ -494,10 +500,8 @@ static void what_grew_and_stopped_while_probes_were_out_is_open(void **state)
 	assert_int_equal(cache->f.verdict, VERDICT_INCONCLUSIVE);
 	assert_false(cache->f.list[0].active);
 	assert_non_null(strstr(cache->f.why, "grows no more"));
-	sim_add_site(&survivors->sim, MT_SITE_HEAP, 1000);
-	sim_churn(&survivors->sim, &survivors->sim.site[0], 0, 60, 100, SIM_EXPONENTIAL, 0.2, 0.3);
-	run_with_probes_out(survivors, 35);
-	assert_int_equal(survivors->f.verdict, VERDICT_LEAK);
+	run_with_probes_out(kept, 35);
+	assert_int_equal(kept->f.verdict, VERDICT_LEAK);
 }
 
 /* Only RSS is known: a process without allocator probes. */
